@@ -1,0 +1,148 @@
+"""The one frozen settings object, read once at start from `LIKENESS_*` and passed down.
+
+Nothing else in the project reads the environment. `python -m settings` prints the table of
+docs/settings.md, and a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from errors import BadSettings
+
+ROOT = Path(__file__).resolve().parent
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Every field is documented by its description, with its unit."""
+
+    model_config = SettingsConfigDict(env_prefix="LIKENESS_", frozen=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
+    port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    scratch: Path = Field(
+        ROOT / "scratch", description="Folder of the encrypted vault and the database."
+    )
+    master_key: str = Field(
+        "ram",
+        description="`ram` (new at each start: a restart makes everything unreadable) or the path "
+        "of a 32-byte key file that only its owner can read, kept away from the vault.",
+    )
+    base: str = Field("studio-mini", description="The base model: a folder under `models`.")
+    models: Path = Field(ROOT / "models", description="Folder of base models and face models.")
+    styles: Path = Field(ROOT / "styles", description="Folder of style files (`*.toml`).")
+    retention_hours: float = Field(
+        24, gt=0, le=48, description="Hours from delivery until everything is erased."
+    )
+    undelivered_hours: float = Field(
+        48, gt=0, le=168, description="Hours from the first photo until an undelivered job is erased."
+    )
+    min_photos: int = Field(4, ge=2, le=20, description="Good photos needed to start.")
+    max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")
+    max_photo_mb: int = Field(20, ge=1, le=100, description="Largest photo file, MB.")
+    max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")
+    portraits: int = Field(100, ge=1, le=500, description="Portraits offered by default.")
+    max_portraits: int = Field(200, ge=1, le=1000, description="Most portraits in one job.")
+    queue_length: int = Field(20, ge=1, le=1000, description="Jobs that may wait at once.")
+    operator: str = Field(
+        "the people who run this server", min_length=1, description="Who operates this server."
+    )
+    contact: str = Field(
+        "your HR team", min_length=1, description="Whom to tell about misuse: a name or an address."
+    )
+    https: bool = Field(
+        False, description="The visitors' side is HTTPS: cookies become Secure and `__Host-`."
+    )
+    portals: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Origins that may show the page in a frame, separated by spaces."
+    )
+    log_level: str = Field(
+        "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
+    )
+
+    @field_validator("portals", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @field_validator("portals")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, _, rest = origin.partition("://")
+            if scheme not in ("http", "https") or not rest or any(c in rest for c in "/;,'\" "):
+                raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
+        return value
+
+    @field_validator("scratch", "models", "styles")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        if self.min_photos > self.max_photos:
+            raise ValueError("MIN_PHOTOS is larger than MAX_PHOTOS")
+        if self.portraits > self.max_portraits:
+            raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
+        return self
+
+    @property
+    def base_folder(self) -> Path:
+        """A bare name is a folder under `models`; anything with a slash is a path."""
+        return Path(self.base).absolute() if "/" in self.base else self.models / self.base
+
+
+def load(**overrides: object) -> Settings:
+    """Read the environment, with overrides for tests and the command line.
+
+    Raises:
+        BadSettings: one sentence per mistake, each naming the variable.
+    """
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("LIKENESS_")
+        and name.removeprefix("LIKENESS_").lower() not in Settings.model_fields
+    )
+    mistakes = [f"{name} is not a setting; docs/settings.md lists them all." for name in unknown]
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as problem:
+        for error in problem.errors():
+            name = "LIKENESS_" + "_".join(str(part) for part in error["loc"]).upper()
+            reason = error["msg"].removeprefix("Value error, ")
+            label = name if error["loc"] else "LIKENESS settings"
+            mistakes.append(f"{label} cannot be {_shown(error)}: {reason}.")
+        raise BadSettings("\n".join(mistakes)) from None
+    if mistakes:
+        raise BadSettings("\n".join(mistakes))
+    return settings
+
+
+def _shown(error: object) -> str:
+    value = error["input"] if isinstance(error, dict) and error["loc"] else "combined like this"
+    return repr(value) if isinstance(value, str | int | float | tuple) else "what it is"
+
+
+def table() -> str:
+    """The table of docs/settings.md, made from the fields."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, Path):
+            default = default.relative_to(ROOT)
+        elif isinstance(default, tuple):
+            default = " ".join(default)
+        shown = f"`{default}`" if str(default) else "empty"
+        lines.append(f"| `LIKENESS_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(table())
