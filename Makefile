@@ -1,0 +1,41 @@
+# Likeness. `make run` and `make test` do everything on a fresh machine.
+
+PYTHON ?= python3.11
+STYLES ?=
+COUNT  ?= 100
+SEED   ?= 7
+
+.PHONY: run test setup setup-dev check headshots bench lint format clean
+
+run: setup            ## set up, then start on http://127.0.0.1:7860
+	.venv/bin/python app.py
+
+setup:                ## the environment and the face models, nothing more
+	@tools/setup.sh "$(PYTHON)"
+
+setup-dev:
+	@tools/setup.sh "$(PYTHON)" dev
+
+test: setup-dev lint  ## set up, then format, lint, types and every test
+	.venv/bin/python -m pytest
+
+lint:
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+
+format:
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+headshots: setup      ## PHOTOS=dir OUT=dir [STYLES=a,b] [COUNT=100] [SEED=7] [JSON=file]
+	@test -n "$(PHOTOS)" -a -n "$(OUT)" || { \
+	  echo "Usage: make headshots PHOTOS=folder OUT=folder [STYLES=a,b] [COUNT=100] [SEED=7]" >&2; exit 2; }
+	@.venv/bin/python -m pipeline "$(PHOTOS)" --out "$(OUT)" --styles "$(STYLES)" \
+	  --count "$(COUNT)" --seed "$(SEED)" $(if $(JSON),--json "$(JSON)")
+
+bench: setup-dev      ## [ONLY=name]: side-by-side measurements
+	.venv/bin/python -m benchmarks $(if $(ONLY),--only "$(ONLY)")
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,106 @@
+"""Likeness: private AI headshots. `python app.py` starts the server with the `LIKENESS_*` settings.
+
+Reads the settings, connects the parts, erases what is overdue, opens the port. In that order, so
+that nobody can reach a server that still keeps what it should have forgotten.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import sys
+
+import uvicorn
+
+import settings as configuration
+from errors import BadSettings, LikenessError
+from privacy.log import configure as configure_log
+
+
+def main() -> int:
+    """Run the server until it is told to stop; returns the exit code."""
+    try:
+        settings = configuration.load()
+        configure_log(settings.log_level)
+        serve(settings)
+    except LikenessError as why:
+        print(why.sentence, file=sys.stderr)
+        return 2
+    return 0
+
+
+def serve(settings: configuration.Settings) -> None:
+    """Open the workshop and the port; returns when the server is told to stop.
+
+    Raises:
+        BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
+        BaseUnavailable: the base or the face models are missing.
+    """
+    harden()
+    listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
+    from pipeline.studio import Studio
+    from pipeline.workshop import open_workshop
+    from web.server import build
+    from web.services import Services
+
+    with open_workshop(settings) as workshop:
+        parts = workshop.services
+        studio = Studio(parts, queue_length=settings.queue_length)
+        web = Services(
+            settings=settings,
+            sessions=parts.sessions,
+            vault=parts.vault,
+            album=parts.album,
+            studio=studio,
+            styles=parts.styles,
+        )
+        server = uvicorn.Server(
+            uvicorn.Config(
+                build(settings, web),
+                log_config=None,  # uvicorn's own log would print addresses and paths
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        workshop.sweeper.start()
+        try:
+            host, port = listening.getsockname()[:2]
+            shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+            print(f"Likeness is ready: http://{shown}:{port}", flush=True)
+            server.run(sockets=[listening])
+        finally:
+            workshop.sweeper.stop()
+            studio.close()
+
+
+def harden() -> None:
+    """No core dumps (they would hold keys and faces), files readable by their owner only."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket.
+
+    Raises:
+        BadSettings: the address cannot be used, in a sentence.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as why:
+        listening.close()
+        reason = why.strerror if isinstance(why, OSError) else str(why)
+        raise BadSettings(
+            f"Port {port} on {host} cannot be used ({reason}). Is Likeness running already? "
+            "Set LIKENESS_PORT to another port."
+        ) from None
+    return listening
+
+
+if __name__ == "__main__":
+    sys.exit(main())

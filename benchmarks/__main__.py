@@ -1,0 +1,49 @@
+"""Runs the benchmarks: `python -m benchmarks [--only NAME]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks import main_job, model
+from benchmarks.measure import Measurement
+
+BENCHMARKS = {
+    "main_job": main_job.run,
+    "train_steps": model.train_steps,
+    "generate_images": model.generate_images,
+}
+LATEST = Path(__file__).parent / "latest.json"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, help="run this one alone")
+    only = parser.parse_args().only
+    results: dict[str, Measurement] = {}
+    for name, run in BENCHMARKS.items():
+        if only in (None, name):
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            results |= run()
+    print(table(results))
+    LATEST.write_text(json.dumps({n: m.as_dict() for n, m in results.items()}, indent=2) + "\n")
+    return 0
+
+
+def table(results: dict[str, Measurement]) -> str:
+    rows = [("name", "ours", "reference", "ratio", "unit", "goal")]
+    for name, m in results.items():
+        reference = "-" if m.reference is None else f"{m.reference:.2f}"
+        ratio = "-" if m.ratio is None else f"{m.ratio:.2f}"
+        rows.append((name, f"{m.ours:.2f}", reference, ratio, m.unit, m.goal))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""The same job without a browser: `python -m pipeline PHOTOS --out OUT`.
+
+Photos go through the same checks, the same encrypted vault and the same erasure as a visitor's.
+Only the finished portraits are written, to OUT. Exit codes: 0 done, 1 could not finish, 2 bad
+input, 130 interrupted; everything of the run is erased in each case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import settings as configuration
+from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
+from pipeline import deliver, job
+from pipeline.job import Order, Progress
+from pipeline.select import rank
+from pipeline.workshop import Workshop, open_workshop
+from privacy.keys import MasterKey
+from privacy.scratch import hold
+from privacy.sessions import Session
+
+SCRATCH_PREFIX = "run-"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    chosen = _parser().parse_args(arguments)
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: stopping.append(n))
+    try:
+        result = headshots(chosen, stop=lambda: bool(stopping))
+    except Stopped as why:
+        print(why.sentence, "Everything of this run has been erased.", file=sys.stderr)
+        return 130
+    except (BadOrder, BadSettings, BaseUnavailable) as why:
+        print(why.sentence, file=sys.stderr)
+        return 2
+    except LikenessError as why:
+        print(why.sentence, file=sys.stderr)
+        return 1
+    except OSError as why:
+        print(f"{chosen.out} cannot be written: {why.strerror or 'unknown reason'}.", file=sys.stderr)
+        return 1
+    _say(result, chosen.out)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
+    """One whole run; the returned numbers are what `--json` writes.
+
+    Raises:
+        LikenessError: one sentence about what could not be done. OSError: OUT cannot be written.
+    """
+    started = time.monotonic()
+    files = photo_files(chosen.photos)
+    _require_empty(chosen.out)
+    with _own_workshop() as workshop:
+        services = workshop.services
+        order = Order(tuple(chosen.styles), chosen.count, chosen.seed)
+        job.check(order, workshop.settings.min_photos, services)  # before minutes of work
+        session, _ = services.sessions.create()
+        try:
+            rejected = _ingest(workshop, session, files, stop)
+            ingested = time.monotonic() - started
+            with _bar() as show:
+                report = job.run(session, order, services, report=show, stop=stop)
+            records = rank(job.load_sheet(services.vault, session))
+            for place, record in enumerate(records, start=1):
+                target = chosen.out / deliver.file_name(place, record)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(services.vault.open(session, "portrait", record.id))
+        finally:
+            services.sessions.erase(session.id, "user")
+        erased = not services.sessions.alive(session.id)
+    return {
+        "photos": {"accepted": len(files) - len(rejected), "rejected": rejected},
+        "base": report.base,
+        "adapter": report.adapter,
+        "seconds": {
+            "ingest": round(ingested, 2),
+            **report.seconds,
+            "total": round(time.monotonic() - started, 2),
+        },
+        "headshots": report.headshots,
+        "likeness": report.likeness,
+        "erased": erased,
+    }
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """The visible files of a folder by name.
+
+    Raises:
+        BadOrder: no such folder, or nothing in it.
+    """
+    if not folder.is_dir():
+        raise BadOrder(f"{folder} is not a folder. PHOTOS is the folder your selfies are in.")
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise BadOrder(f"There are no photos in {folder}.")
+    return files
+
+
+def _require_empty(out: Path) -> None:
+    """Refuse to mix with, or write over, what somebody already has there."""
+    if out.exists() and not out.is_dir():
+        raise BadOrder(f"{out} is a file. OUT is a folder for the portraits.")
+    if out.is_dir() and any(out.glob("*.png")):
+        raise BadOrder(f"{out} already holds pictures. Choose another OUT, so that none is lost.")
+    out.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _own_workshop() -> Iterator[Workshop]:
+    """A workshop on a scratch folder of its own under SCRATCH, with a key that only RAM holds."""
+    settings = configuration.load()
+    settings.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for stale in settings.scratch.glob(f"{SCRATCH_PREFIX}*"):
+        # Left by a killed run: unreadable since its key is gone. One that is held still runs.
+        with suppress(BadSettings), hold(stale):
+            shutil.rmtree(stale, ignore_errors=True)
+    with ExitStack() as closing:
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=settings.scratch))
+        closing.callback(shutil.rmtree, scratch, ignore_errors=True)
+        yield closing.enter_context(
+            open_workshop(settings, scratch=scratch, master_key=MasterKey.ram())
+        )
+
+
+def _ingest(
+    workshop: Workshop, session: Session, files: list[Path], stop: Any
+) -> list[dict[str, str]]:
+    """Check and keep the photos; returns those that cannot be used, with the reason."""
+    album = workshop.services.album
+    for file in tqdm(files, desc="Checking photos", unit="photo", disable=None):
+        if stop():
+            raise Stopped
+        album.add(session, file.read_bytes(), file.name)
+        workshop.services.sessions.touch_first_photo(session)
+    rejected = [
+        {"file": record.label, "reason": record.sentence}
+        for record in album.records(session)
+        if not record.accepted
+    ]
+    for photo in rejected:
+        print(f"{photo['file']}: {photo['reason']}", file=sys.stderr)
+    return rejected
+
+
+@contextmanager
+def _bar() -> Iterator[Any]:
+    """A bar on a terminal: training steps first, then portraits."""
+    bars: dict[str, tqdm[Any]] = {}
+
+    def show(progress: Progress) -> None:
+        now, total = (
+            (progress.step, progress.steps)
+            if progress.phase == "training"
+            else (progress.made, progress.count)
+        )
+        if progress.phase not in bars and progress.phase in ("training", "generating"):
+            words = {"training": "Learning your face", "generating": "Making portraits"}
+            unit = {"training": "step", "generating": "portrait"}[progress.phase]
+            bars[progress.phase] = tqdm(
+                total=total, desc=words[progress.phase], unit=unit, disable=None
+            )
+        if bar := bars.get(progress.phase):
+            bar.update(now - bar.n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()
+
+
+def _say(result: dict[str, Any], out: Path) -> None:
+    likeness = result["likeness"]
+    print(
+        f"{result['headshots']} portraits in {out}, best first, "
+        f"in {result['seconds']['total'] / 60:.1f} minutes.\n"
+        f"Likeness: median {likeness['median']:.2f}, "
+        f"{likeness['share_same_person']:.0%} above the same-person line "
+        f"(your photos among themselves: {likeness['baseline']:.2f}).\n"
+        f"Erased: photos, adapter, key and working copies of the portraits."
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser.add_argument("photos", type=Path, help="folder with the photos of one person")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the portraits")
+    parser.add_argument(
+        "--styles",
+        type=lambda text: [key.strip() for key in text.split(",") if key.strip()],
+        default=[],
+        help="style keys, separated by commas; all of them if left out",
+    )
+    parser.add_argument("--count", type=int, default=100, help="how many portraits (100)")
+    parser.add_argument("--seed", type=int, default=7, help="same seed, same portraits (7)")
+    parser.add_argument("--json", type=Path, help="write what was measured to this file")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

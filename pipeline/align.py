@@ -1,0 +1,90 @@
+"""Where a face stands in a crop: one template for training, personalisation and scoring.
+
+Every portrait that meets the embedded base model is turned, scaled and shifted so that its
+eyes and mouth fall on fixed points.  The small model then spends its capacity on who somebody
+is and not on where the face might be.
+
+Knows the geometry only.  It does not find faces (the detector's five landmarks are given to it)
+and reads no files.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+TEMPLATE_SIZE = 160
+"""Side in pixels of the crop in which `EYES_AND_MOUTH` is written."""
+
+EYES_AND_MOUTH: NDArray[np.float32] = np.array(
+    [[60.8, 67.2], [99.2, 67.2], [80.0, 108.8]], dtype=np.float32
+)
+"""[3, 2] x, y at 160 px: the eye on the left of the picture, the other eye, the mouth's centre."""
+
+_ANTIALIAS_BELOW = 0.6
+"""Scale under which a cubic warp alone would alias: the picture is shrunk by area first."""
+
+
+def anchors(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The three points that are aligned, from YuNet's five.
+
+    landmarks: [5, 2] x, y in pixels: right eye, left eye, nose, right and left mouth corner,
+    "right" being the person's, that is, on the left of the picture.  Returns [3, 2].
+    """
+    points = np.asarray(landmarks, dtype=np.float32).reshape(5, 2)
+    return np.stack([points[0], points[1], (points[3] + points[4]) / 2])
+
+
+def align_transform(
+    landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE
+) -> NDArray[np.float64]:
+    """The 2x3 similarity that takes picture pixels to pixels of a crop `size` on a side."""
+    target = EYES_AND_MOUTH * (size / TEMPLATE_SIZE)
+    # Least squares over three points.  LMEDS or RANSAC, the defaults, would drop one of them.
+    return _similarity(anchors(landmarks), target)
+
+
+def align(
+    image_rgb: NDArray[np.uint8], landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE
+) -> NDArray[np.uint8]:
+    """Cut the aligned face out of a picture, antialiased; borders are continued outwards.
+
+    image_rgb: uint8 [H, W, 3] (or [H, W], a matte); landmarks: [5, 2].
+    Returns uint8 [size, size, 3] (or [size, size]).
+    """
+    transform = align_transform(landmarks, size)
+    scale = float(np.hypot(transform[0, 0], transform[0, 1]))
+    if scale < _ANTIALIAS_BELOW:
+        shrink = scale * 1.3  # leaves the warp a mild reduction that cubic resampling can carry
+        height, width = image_rgb.shape[:2]
+        new_size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        image_rgb = cv2.resize(image_rgb, new_size, interpolation=cv2.INTER_AREA)
+        transform = transform.copy()
+        transform[:, 0] /= new_size[0] / width
+        transform[:, 1] /= new_size[1] / height
+    return cv2.warpAffine(
+        image_rgb,
+        transform,
+        (size, size),
+        flags=cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def _similarity(
+    source: NDArray[np.float32], target: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Least-squares similarity [2, 3] from points [n, 2] to points [n, 2] (Umeyama 1991).
+
+    In complex numbers a similarity is `w = a z + b`, so `a` is one complex regression slope.
+    """
+    z = source[:, 0].astype(np.complex128) + 1j * source[:, 1]
+    w = target[:, 0].astype(np.complex128) + 1j * target[:, 1]
+    z_mean, w_mean = z.mean(), w.mean()
+    spread = float((np.abs(z - z_mean) ** 2).sum())
+    if spread < 1e-6:
+        raise ValueError("the landmarks fall on one point")
+    a = ((w - w_mean) * np.conj(z - z_mean)).sum() / spread
+    b = w_mean - a * z_mean
+    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])

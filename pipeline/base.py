@@ -1,0 +1,212 @@
+"""The frozen base model: what personalisation and generation need of any family.
+
+A family (Stable Diffusion now) is one module with a subclass of `Base` that encodes prompts and
+images, computes the training loss, samples, decodes, and names the layers that an adapter may
+touch.  Everything else is here: loading a diffusers folder and checking it, 4-bit storage, the
+device, the digest that proves that a job left the base as it was.
+
+Nothing changes the base's weights: they never require gradients, and adapters sit beside them
+(`pipeline/adapter.py`) and are never merged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import diffusers
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import nn
+
+from errors import BaseUnavailable
+from pipeline import quantise as nf4
+
+FAMILIES = {"StableDiffusionPipeline": "pipeline.stable_diffusion:StableDiffusion"}
+"""Pipeline class in a folder's model_index.json -> module:class that runs it."""
+
+CHECKSUMS = "SHA256SUMS"
+"""If a base folder has this file (as `sha256sum` writes it), every file in it is checked."""
+
+SMALLEST_OUTPUT_PX = 800
+"""Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
+
+Conditions = dict[str, torch.Tensor]
+"""What the denoiser is told besides latents and timestep; every tensor is [B, ...]."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a family denoises: solver steps, and the weight of classifier-free guidance (1: none)."""
+
+    steps: int
+    guidance: float
+
+
+class Base(ABC):
+    """A frozen text-to-image model on its device."""
+
+    sampling: ClassVar[Sampling]
+    adapter_prefix: ClassVar[str]
+    """What diffusers puts before the denoiser's layer names in an adapter file, e.g. "unet"."""
+
+    def __init__(self, key: str, pipeline: Any, device: torch.device, *, quantised: bool) -> None:
+        self.key = key
+        self.device = device
+        self.compute_dtype = torch.bfloat16
+        self.quantised = quantised
+        self.denoiser: nn.Module = self._take(pipeline)
+        for network in self.networks():
+            network.requires_grad_(False).eval()
+        if quantised:
+            nf4.quantise(self.denoiser, device, self.compute_dtype)
+        # `.to` with a dtype would cast packed 4-bit weights too if they were floating; they are
+        # uint8 and stay.
+        self.denoiser.to(device=device, dtype=self.compute_dtype, memory_format=torch.channels_last)
+
+    @classmethod
+    def load(cls, folder: Path, *, quantise: bool = True) -> Base:
+        """Load a standard diffusers folder from disk, without any network.
+
+        Raises:
+            BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family.
+        """
+        family = _family(folder)
+        _check(folder)
+        pipeline = _pipeline(folder)
+        return family(folder.name, pipeline, _device(), quantised=quantise)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all weights as they are stored, 4-bit ones and their scales included."""
+        return nf4.digest(*self.networks())
+
+    @property
+    def output_px(self) -> int:
+        """Side of a finished portrait in pixels."""
+        if self.resolution >= 512:
+            return self.resolution
+        return self.resolution * -(-SMALLEST_OUTPUT_PX // self.resolution)
+
+    @property
+    @abstractmethod
+    def resolution(self) -> int:
+        """Side in pixels of the pictures that the model itself makes."""
+
+    @abstractmethod
+    def _take(self, pipeline: Any) -> nn.Module:
+        """Keep the parts of a diffusers pipeline; return the denoiser."""
+
+    @abstractmethod
+    def networks(self) -> list[nn.Module]:
+        """Every network with weights, always in the same order."""
+
+    @abstractmethod
+    def knows(self, text: str) -> bool:
+        """Whether the text encoder has a meaning for every word."""
+
+    @abstractmethod
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
+        """Prompts -> conditions, one row each.  Words the model does not know are left out."""
+
+    @abstractmethod
+    def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:
+        """uint8 [B, R, R, 3] RGB, R = `resolution` -> scaled latents, float32 [B, C, h, w]."""
+
+    @abstractmethod
+    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
+        """Scaled latents [B, C, h, w] -> uint8 [B, R, R, 3] RGB."""
+
+    @abstractmethod
+    def loss(
+        self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator
+    ) -> torch.Tensor:
+        """Training loss of a batch at random timesteps and noise from `generator`: a scalar."""
+
+    @abstractmethod
+    def sample(
+        self,
+        positive: Conditions,
+        negative: Conditions,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        stop: Callable[[], bool],
+    ) -> torch.Tensor:
+        """Denoise one picture per seed -> scaled latents, float32 [B, C, h, w].
+
+        Raises:
+            Stopped: `stop()` said so; it is asked before every step.
+        """
+
+    @abstractmethod
+    def adapter_targets(self) -> list[str]:
+        """Names of the denoiser's layers that an adapter sits beside."""
+
+
+def _device() -> torch.device:
+    """The one place that chooses where models run."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _family(folder: Path) -> type[Base]:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise BaseUnavailable(f"There is no base model in the folder {folder.name!r}.")
+    try:
+        name = json.loads(index.read_text("utf-8"))["_class_name"]
+    except (ValueError, KeyError, TypeError):
+        raise BaseUnavailable(_damaged(folder, "model_index.json")) from None
+    if name not in FAMILIES:
+        raise BaseUnavailable(f"The base model {folder.name!r} is a {name}, which is not supported.")
+    module, _, class_name = FAMILIES[name].partition(":")
+    family: type[Base] = getattr(importlib.import_module(module), class_name)
+    return family
+
+
+def _check(folder: Path) -> None:
+    """Compare the folder with its own list of digests, if it has one."""
+    listing = folder / CHECKSUMS
+    if not listing.is_file():
+        return
+    for line in listing.read_text("utf-8").splitlines():
+        expected, _, name = line.partition(" ")
+        name = name.lstrip(" *")
+        path = folder / name
+        if not path.is_file():
+            raise BaseUnavailable(f"The base model {folder.name!r} lacks the file {name}.")
+        with path.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+                raise BaseUnavailable(_damaged(folder, name))
+
+
+def _damaged(folder: Path, name: str) -> str:
+    return f"The base model {folder.name!r} is damaged or was altered: {name}. Install it again."
+
+
+def _pipeline(folder: Path) -> Any:
+    """The diffusers pipeline in float32, read from safetensors only: no pickle, no remote code."""
+    diffusers.utils.logging.set_verbosity_error()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            return diffusers.DiffusionPipeline.from_pretrained(
+                folder, torch_dtype=torch.float32, local_files_only=True, use_safetensors=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, SafetensorError) as problem:
+        # What diffusers, transformers and safetensors raise for missing, cut or foreign files.
+        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else "no reason given"
+        raise BaseUnavailable(
+            f"The base model {folder.name!r} is incomplete or damaged. Install it again."
+        ) from ValueError(reason)

@@ -1,0 +1,235 @@
+"""The program that opens photos: run by `ingest.py` as a process of its own, with hard limits.
+
+    python -I decoder.py <max pixels> <long side>
+
+A file from a stranger is parsed here and nowhere else, because image libraries are written in C
+and have had their share of exploitable faults. The first process imports the libraries, gives up
+its rights and then only waits; it never reads a byte of a photo. For each photo it forks, and the
+fork reads the file from the pipe, writes the pixels back and ends. So nothing of one visitor's
+photo is left in memory when the next one's is opened, and a crash costs one photo.
+
+Request on standard input:   8 bytes format ("JPEG", "PNG", "WEBP" or "HEIF", padded with NUL),
+                             u32 length, the file.
+Reply on standard output:    8 bytes code ("ok", or why not: see `REFUSALS`, padded with NUL),
+                             u32 width, u32 height, then width * height * 3 bytes of sRGB.
+                             Numbers are little-endian; width and height are 0 unless "ok".
+
+Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
+pictures) is gone by construction. Imports nothing of the project; needs no file once it waits.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+import os
+import resource
+import select
+import struct
+import sys
+import warnings
+from typing import BinaryIO
+
+import pillow_heif
+from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+REQUEST = struct.Struct("<8sI")
+REPLY = struct.Struct("<8sII")
+
+TOO_MANY_PIXELS, ANIMATED, UNREADABLE = "pixels", "animated", "broken"
+REFUSALS = (TOO_MANY_PIXELS, ANIMATED, UNREADABLE)
+
+CPU_SECONDS = 20
+"""Processor time for one photo. The slowest honest one, a 50 MP PNG, took 2.5 s."""
+
+BASE_BYTES = 160 << 20
+BYTES_PER_PIXEL = 12
+"""Address space of a fork: a base and an allowance for each permitted pixel.
+
+TODO measured
+"""
+
+_ENOUGH = 0.83
+"""A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves this share of the long side or more."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (tag 0x0112)."""
+
+_LOADED_EARLY = (MpoImagePlugin, TiffImagePlugin, WebPImagePlugin)
+"""What Pillow would import while opening a file (TIFF for EXIF), when no file can be read."""
+
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+class Refused(Exception):
+    """The photo is readable but not welcome; the argument is one of `REFUSALS`."""
+
+
+def main() -> None:
+    """Wait for photos until standard input is closed or a fork dies badly."""
+    max_pixels, long_side = int(sys.argv[1]), int(sys.argv[2])
+    _prepare_libraries(max_pixels)
+    reply_to = _private_output()
+    _give_up_rights(max_pixels)
+    waiting = select.poll()
+    waiting.register(0, select.POLLIN)
+    while waiting.poll()[0][1] & select.POLLIN:
+        fork = os.fork()
+        if fork == 0:
+            _serve_one(reply_to, max_pixels, long_side)
+        _, status = os.waitpid(fork, 0)
+        if status != 0:
+            os._exit(1)  # the reply may be cut short, so the pipe cannot be used any more
+
+
+def _prepare_libraries(max_pixels: int) -> None:
+    """Set the limits of the libraries, and load what they would load at first use."""
+    Image.preinit()
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.simplefilter("ignore")  # corrupt EXIF and the like; nobody reads them
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    pillow_heif.options.DECODE_THREADS = 1
+    pillow_heif.register_heif_opener(thumbnails=False)
+
+
+def _private_output() -> int:
+    """A copy of standard output for replies; 1 and 2 then lead nowhere, should a library print."""
+    reply_to = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return reply_to
+
+
+def _give_up_rights(max_pixels: int) -> None:
+    """No file, no socket, no core dump, no new privileges, bounded memory; forks inherit it."""
+    memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        set_dumpable, set_no_new_privileges = 4, 38  # <linux/prctl.h>
+        libc = ctypes.CDLL(None)
+        libc.prctl(set_dumpable, 0, 0, 0, 0)
+        libc.prctl(set_no_new_privileges, 1, 0, 0, 0)
+    # Last: the descriptors already open are all there will ever be.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
+
+
+def _serve_one(reply_to: int, max_pixels: int, long_side: int) -> None:
+    """In the fork: read one request, write one reply, end. Never returns."""
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+    with open(0, "rb", closefd=False) as source:
+        name, length = REQUEST.unpack(_exactly(source, REQUEST.size))
+        data = _exactly(source, length)
+    code, width, height, pixels = "ok", 0, 0, b""
+    try:
+        image = decode(data, name.rstrip(b"\0").decode(), max_pixels, long_side)
+        pixels = image.tobytes()
+        width, height = image.size
+    except Refused as refusal:
+        code = str(refusal)
+    except Exception:  # the edge: whatever the parsers throw at a damaged file, MemoryError too
+        code = UNREADABLE
+    with open(reply_to, "wb", closefd=False) as reply:
+        reply.write(REPLY.pack(code.encode(), width, height))
+        reply.write(pixels)
+    os._exit(0)
+
+
+def _exactly(source: BinaryIO, length: int) -> bytes:
+    data = source.read(length)
+    if len(data) != length:
+        os._exit(1)  # the server went away
+    return data
+
+
+def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Image:
+    """Open a file as the format `name` and nothing else; returns mode RGB, sRGB, upright.
+
+    The longer side has at most `long_side` pixels; smaller pictures keep their size.
+
+    Raises:
+        Refused: too many pixels, or more than a still.
+        Exception: anything Pillow and its plugins raise on a damaged file.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=(name,))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise Refused(TOO_MANY_PIXELS) from None
+    if image.width * image.height > max_pixels:
+        raise Refused(TOO_MANY_PIXELS)
+    if name in ("PNG", "WEBP") and getattr(image, "is_animated", False):
+        raise Refused(ANIMATED)
+    orientation = _orientation(image)
+    profile = image.info.get("icc_profile")
+    image = _reduced(image, long_side)
+    image = _on_white(image)
+    image = _to_srgb(image, profile)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 to 8; 1 where there is none or it is damaged, as browsers do."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except (SyntaxError, ValueError, TypeError, struct.error, OSError):
+        return 1
+
+
+def _reduced(image: Image.Image, long_side: int) -> Image.Image:
+    """Decode, as small as will do, in a mode that can be resampled."""
+    longest = max(image.size)
+    enough = max(1, int(long_side * _ENOUGH))
+    if longest > long_side:
+        # A hint to the JPEG decoder, which scales while decoding; others ignore it.
+        image.draft(None, (image.width * enough // longest, image.height * enough // longest))
+    image.load()
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value * (1 / 256)).convert("L")  # 16 bits a sample
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode == "P" or "transparency" in image.info:
+        image = image.convert("RGBA")
+    scale = long_side / max(image.size)
+    if scale >= 1:
+        return image
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """What is transparent becomes white; other modes stay."""
+    if image.mode not in ("LA", "La", "PA", "RGBa", "RGBA"):
+        return image
+    image = image.convert("RGBA")
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image.getchannel("A"))
+    return white
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Colours as an sRGB screen shows them; a profile that does not fit is ignored."""
+    if profile:
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            return image.convert("RGB")
+        if converted is not None:
+            return converted
+    return image.convert("RGB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""NF4 storage for the linear layers of a frozen network (QLoRA, Dettmers et al. 2023).
+
+Weights are kept in 4 bits, 64 to a block, and the blocks' scales in 8 bits ("double
+quantisation"); every use computes in `compute_dtype`.  bitsandbytes does this on a CPU too.  It
+has no convolutions, so those stay as they are: a network of mostly convolutions, such as the
+embedded base, saves little memory; a transformer saves nearly three quarters.
+
+Knows torch and bitsandbytes, nothing of pictures or prompts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+import torch
+from torch import nn
+
+# On a machine without the optional package `kernels`, bitsandbytes warns at import.
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+from bitsandbytes.nn import Linear4bit, Params4bit  # noqa: E402
+
+
+def quantise(network: nn.Module, device: torch.device, compute_dtype: torch.dtype) -> None:
+    """Replace every `nn.Linear` of the network by an NF4 one, in place, and move it to `device`."""
+    linears = [name for name, module in network.named_modules() if type(module) is nn.Linear]
+    for name in linears:
+        linear = network.get_submodule(name)
+        assert isinstance(linear, nn.Linear)
+        network.set_submodule(name, _nf4(linear, device, compute_dtype))
+
+
+def _nf4(linear: nn.Linear, device: torch.device, compute_dtype: torch.dtype) -> Linear4bit:
+    quantised = Linear4bit(
+        linear.in_features,
+        linear.out_features,
+        bias=linear.bias is not None,
+        compute_dtype=compute_dtype,
+        compress_statistics=True,
+        quant_type="nf4",
+        device="meta",
+    )
+    # bitsandbytes quantises when the weight is moved, to the CPU as well.
+    quantised.weight = Params4bit(
+        linear.weight.detach().float(),
+        requires_grad=False,
+        quant_type="nf4",
+        compress_statistics=True,
+    ).to(device)
+    if linear.bias is not None:
+        # In the compute type from the start: otherwise the first forward casts it in place.
+        bias = linear.bias.detach().to(device, compute_dtype)
+        quantised.bias = nn.Parameter(bias, requires_grad=False)
+    # On AVX-512 machines `forward` would repack the stored weight in place.  A frozen base keeps
+    # its bytes; and that kernel wants rows in multiples of 64, which ours are not.
+    quantised.support_avx512bf16_for_cpu = False
+    return quantised
+
+
+def digest(*networks: nn.Module) -> str:
+    """SHA-256 over every parameter, buffer and quantisation state, names included."""
+    sha = hashlib.sha256()
+    for network in networks:
+        tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+        for name, tensor in sorted(tensors.items()):
+            _update(sha, name, tensor)
+            state = getattr(tensor, "quant_state", None)
+            if state is not None:
+                for part, value in sorted(state.as_dict(packed=True).items()):
+                    _update(sha, f"{name}.{part}", value)
+    return sha.hexdigest()
+
+
+def _update(sha: hashlib._Hash, name: str, tensor: torch.Tensor) -> None:
+    sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+    flat = tensor.detach().contiguous().reshape(-1)
+    sha.update(flat.view(torch.uint8).cpu().numpy().data)

@@ -1,0 +1,139 @@
+"""The one SQLite file: which sessions and files exist. It is the truth; the disk follows it.
+
+Settings that erasure rests on, each checked after it was set: a rollback journal that is deleted
+(a write-ahead log would keep old keys), `secure_delete` (freed bytes are zeroed), full syncs, and
+no temporary files. Every statement runs under one lock; `transaction` holds it for several.
+
+Does not protect the journal's old disk blocks after it was deleted; a wrapped key found there
+opens nothing without M and the visitor's S.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlite_utils
+
+from errors import BadSettings, DiskFull
+
+_VERSION = 1
+_PRAGMAS = {
+    "journal_mode": "delete",
+    "secure_delete": 1,
+    "synchronous": 2,  # FULL
+    "foreign_keys": 1,
+    "temp_store": 2,  # MEMORY
+}
+_SCHEMA = (
+    """CREATE TABLE sessions (
+        id TEXT PRIMARY KEY,
+        state TEXT NOT NULL CHECK (state IN ('live', 'erasing')),
+        reason TEXT,
+        verifier BLOB,
+        wrapped_key BLOB,
+        master TEXT NOT NULL,
+        created REAL NOT NULL,
+        first_photo REAL,
+        delivered REAL,
+        erase_at REAL NOT NULL
+    )""",
+    """CREATE TABLE files (
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        file_id TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        created REAL NOT NULL,
+        UNIQUE (session_id, kind, name)
+    )""",
+    "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), latest REAL NOT NULL)",
+)
+
+
+class Database:
+    """One connection, one lock. Reentrant: a transaction inside a transaction is a savepoint."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or create it readable by us alone.
+
+        Raises:
+            BadSettings: it cannot be opened, or was not made by this version of the app.
+        """
+        self.lock = threading.RLock()
+        try:
+            _create_private(path)
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._tables = sqlite_utils.Database(self._connection, execute_plugins=False)
+            self._configure()
+            self._migrate(path)
+        except (OSError, sqlite3.Error):
+            raise BadSettings(
+                f"LIKENESS_SCRATCH: the database {path} cannot be opened; "
+                "check its owner and permissions, or remove it (its sessions are lost)."
+            ) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing; holds the lock. Raises DiskFull, after undoing everything."""
+        with self.lock, _disk_full(), self._tables.atomic():
+            yield
+
+    def change(self, sql: str, parameters: Sequence[object] = ()) -> int:
+        """Run one writing statement; the number of rows it changed."""
+        with self.lock, _disk_full():
+            return self._tables.execute(sql, parameters).rowcount
+
+    def rows(self, sql: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Run one query; all its rows."""
+        with self.lock:
+            return self._tables.execute(sql, parameters).fetchall()
+
+    def close(self) -> None:
+        with self.lock:
+            self._connection.close()
+
+    def _configure(self) -> None:
+        for name, value in _PRAGMAS.items():
+            self._connection.execute(f"PRAGMA {name} = {value}")
+            (took,) = self._connection.execute(f"PRAGMA {name}").fetchone()
+            if took != value:
+                raise sqlite3.NotSupportedError(f"PRAGMA {name} did not take")
+
+    def _migrate(self, path: Path) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version not in (0, _VERSION):
+            raise BadSettings(
+                f"LIKENESS_SCRATCH: the database {path} was made by another version of this app; "
+                "give this one a folder of its own."
+            )
+        if version == 0:
+            with self.transaction():
+                for statement in _SCHEMA:
+                    self.change(statement)
+                self.change(f"PRAGMA user_version = {_VERSION}")
+
+
+def _create_private(path: Path) -> None:
+    """Mode 0600 from the first moment, whatever the umask; its journal inherits it."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _disk_full() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as problem:
+        if problem.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise DiskFull from None
+        raise

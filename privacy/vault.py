@@ -1,0 +1,287 @@
+"""The files of a session, each encrypted before it touches the disk: SCRATCH/vault/<id>/<file id>.
+
+A file exists when its row does. `put` makes the bytes durable first and the row last, `delete`
+removes the row first and the bytes last; so a crash leaves at most bytes without a row, which open
+nothing to anybody and which `reconcile` unlinks. Names and kinds live in the database and in the
+associated data of the encryption, never in a path: file ids are random.
+
+Knows nothing of tickets and deadlines, only whether a session's row is live.
+
+Does not protect: the size and time of each file; a file put back by somebody who can write to the
+disk in an older version of itself; single files deleted before their session, whose key lives on
+until the session ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from errors import TamperedError, UnknownSession
+from privacy import scratch, stream
+from privacy.database import Database
+from privacy.keys import Session, is_session_id
+
+_WORD = re.compile(r"[a-z0-9-]{1,64}")
+_NOT_A_PLAIN_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What `list` tells of a file. `size` is the plaintext's, in bytes; `created` in epoch seconds.
+
+    Replacing a file keeps its `created` and its place in the order.
+    """
+
+    kind: str
+    name: str
+    size: int
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What `reconcile` removed (`files`, `rows`) and what it left because it is not ours."""
+
+    files: int = 0
+    rows: int = 0
+    strangers: int = 0
+
+
+Entries = list[Entry]  # inside the class, the method `list` hides the type
+Ids = list[str]
+
+
+class Vault:
+    """Encrypted files by session, kind and name. Thread-safe."""
+
+    def __init__(
+        self, root: Path, database: Database, now: Callable[[], float] = time.time
+    ) -> None:
+        """
+        Args:
+            root: the folder of the sessions' folders, SCRATCH/vault; made if missing.
+            now: the time that `Entry.created` gets.
+        """
+        scratch.make_folder(root)
+        self._root, self._database, self._now = root, database, now
+        self._in_flight: set[str] = set()  # `.part` names being written; guarded by the lock
+
+    def put(self, session: Session, kind: str, name: str, data: bytes) -> None:
+        """Encrypt and keep `data`, atomically in place of an earlier version.
+
+        Raises:
+            UnknownSession: the session was erased, even while this ran; nothing is left behind.
+            DiskFull: no room; the earlier version is intact.
+            ValueError: `kind` or `name` is not one to 64 of a-z, 0-9 and hyphen.
+        """
+        _require_words(kind, name)
+        self._require_live(session)
+        sealed = stream.encrypt(session.data_key.reveal(), data, _aad(session, kind, name))
+        file_id = secrets.token_hex(16)
+        part = f"{file_id}.part"
+        with self._folder(session) as folder, self._announced(part), ExitStack() as undo:
+            undo.callback(scratch.unlink, folder, part)
+            undo.callback(scratch.unlink, folder, file_id)
+            scratch.write_new(folder, part, sealed)
+            with self._database.transaction():
+                # Erasing takes the same lock, so a session that is live here stays so until the
+                # row is in; one that is not gets nothing.
+                self._require_live(session)
+                scratch.rename(folder, part, file_id)
+                replaced = self._insert(session, kind, name, file_id, len(data))
+            undo.pop_all()
+            if replaced is not None:
+                scratch.unlink(folder, replaced)
+
+    def open(self, session: Session, kind: str, name: str) -> bytes:
+        """Read and decrypt one file, wholly verified.
+
+        Raises:
+            KeyError: there is no such file.
+            UnknownSession: the session was erased.
+            TamperedError: the file is not what was written, or is missing.
+            ValueError: as in `put`.
+        """
+        _require_words(kind, name)
+        looked_up = None
+        while (found := self._find(session, kind, name)) != looked_up:
+            looked_up = found  # a second look: it may have been replaced between row and file
+            file_id, size = found
+            sealed = self._read(session, file_id, stream.sealed_size(size))
+            if sealed is not None:
+                aad = _aad(session, kind, name)
+                return stream.decrypt(session.data_key.reveal(), sealed, aad)
+        raise TamperedError
+
+    def delete(self, session: Session, kind: str, name: str | None = None) -> int:
+        """Delete one file, or every file of a kind; how many there were.
+
+        Raises:
+            UnknownSession: the session was erased, and the files with it.
+            ValueError: as in `put`.
+        """
+        _require_words(kind, kind if name is None else name)
+        where = "session_id = ? AND kind = ?" + ("" if name is None else " AND name = ?")
+        which = (session.id, kind) if name is None else (session.id, kind, name)
+        with self._folder(session) as folder:
+            with self._database.transaction():
+                self._require_live(session)
+                doomed = self._database.rows(f"SELECT file_id FROM files WHERE {where}", which)
+                self._database.change(f"DELETE FROM files WHERE {where}", which)
+            for (file_id,) in doomed:
+                scratch.unlink(folder, file_id)
+            os.fsync(folder)
+        return len(doomed)
+
+    def list(self, session: Session, kind: str | None = None) -> Entries:
+        """The files of a session, or those of a kind, in order of creation.
+
+        Raises:
+            UnknownSession: the session was erased.
+        """
+        with self._database.lock:
+            self._require_live(session)
+            rows = self._database.rows(
+                "SELECT kind, name, size, created FROM files"
+                " WHERE session_id = ? AND (? IS NULL OR kind = ?) ORDER BY rowid",
+                (session.id, kind, kind),
+            )
+        return [Entry(*row) for row in rows]
+
+    def add_session(self, session_id: str) -> None:
+        """Make the empty folder of a new session. Only `Sessions.create` calls this."""
+        scratch.make_subfolder(self._root, session_id)
+
+    def remove_sessions(self, session_ids: Iterable[str]) -> Ids:
+        """Unlink the folders of sessions and all they hold, durably; the ids that are now gone."""
+        gone = []
+        for session_id in filter(is_session_id, session_ids):
+            try:
+                scratch.remove(self._root / session_id)
+            except OSError as problem:
+                log.error("folder_not_removed", error=type(problem).__name__, errno=problem.errno)
+            else:
+                gone.append(session_id)
+        with scratch.open_folder(self._root) as folder:
+            os.fsync(folder)
+        return gone
+
+    def reconcile(self) -> Reconciled:
+        """Make disk and database agree: unlink what has no row, drop rows without a file.
+
+        Names in the vault's folder that cannot be session ids are counted and left alone.
+        """
+        files = rows = strangers = 0
+        known = {session_id for (session_id,) in self._database.rows("SELECT id FROM sessions")}
+        for session_id in sorted(known.union(os.listdir(self._root))):
+            if not is_session_id(session_id):
+                strangers += 1
+                continue
+            with self._database.transaction():
+                unlinked, dropped = self._reconcile_session(session_id)
+            files, rows = files + unlinked, rows + dropped
+        return Reconciled(files, rows, strangers)
+
+    def _reconcile_session(self, session_id: str) -> tuple[int, int]:
+        """Files unlinked and rows dropped in one session. The caller holds the lock."""
+        path = self._root / session_id
+        if not self._database.rows("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
+            scratch.remove(path)
+            return 1, 0
+        rows = self._database.rows("SELECT file_id FROM files WHERE session_id = ?", (session_id,))
+        expected = {file_id for (file_id,) in rows}
+        present = set(os.listdir(path)) if path.is_dir() and not path.is_symlink() else set()
+        orphans = present - expected - self._in_flight
+        for name in orphans:
+            scratch.remove(path / name)
+        for file_id in expected - present:
+            self._database.change("DELETE FROM files WHERE file_id = ?", (file_id,))
+        return len(orphans), len(expected - present)
+
+    def _require_live(self, session: Session) -> None:
+        live = "SELECT 1 FROM sessions WHERE id = ? AND state = 'live'"
+        if not self._database.rows(live, (session.id,)):
+            raise UnknownSession
+
+    def _find(self, session: Session, kind: str, name: str) -> tuple[str, int]:
+        """File id and plaintext size; KeyError, UnknownSession."""
+        with self._database.lock:
+            self._require_live(session)
+            rows = self._database.rows(
+                "SELECT file_id, size FROM files WHERE session_id = ? AND kind = ? AND name = ?",
+                (session.id, kind, name),
+            )
+        if not rows:
+            raise KeyError(f"{kind}/{name}")
+        file_id, size = rows[0]
+        return file_id, size
+
+    def _insert(
+        self, session: Session, kind: str, name: str, file_id: str, size: int
+    ) -> str | None:
+        """Point the row at a new file; the id of the file that it pointed at before."""
+        which = (session.id, kind, name)
+        before = self._database.rows(
+            "SELECT file_id FROM files WHERE session_id = ? AND kind = ? AND name = ?", which
+        )
+        self._database.change(
+            "INSERT INTO files (session_id, kind, name, file_id, size, created)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session_id, kind, name)"
+            " DO UPDATE SET file_id = excluded.file_id, size = excluded.size",
+            (*which, file_id, size, self._now()),
+        )
+        return before[0][0] if before else None
+
+    def _read(self, session: Session, file_id: str, size: int) -> bytes | None:
+        """The ciphertext, or None when there is no plain file of that size."""
+        try:
+            with scratch.open_folder(self._root / session.id) as folder:
+                return scratch.read(folder, file_id, size)
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            if problem.errno in _NOT_A_PLAIN_FILE:
+                return None
+            raise
+
+    @contextmanager
+    def _folder(self, session: Session) -> Iterator[int]:
+        """The open folder of a session. It goes missing only when the session is erased."""
+        try:
+            with scratch.open_folder(self._root / session.id) as folder:
+                yield folder
+        except FileNotFoundError:
+            raise UnknownSession from None
+
+    @contextmanager
+    def _announced(self, part: str) -> Iterator[None]:
+        """Tell `reconcile` that a `.part` belongs to a running `put`."""
+        with self._database.lock:
+            self._in_flight.add(part)
+        try:
+            yield
+        finally:
+            with self._database.lock:
+                self._in_flight.discard(part)
+
+
+def _require_words(*words: str) -> None:
+    for word in words:
+        if not _WORD.fullmatch(word):
+            raise ValueError("kinds and names are 1 to 64 of a-z, 0-9 and hyphen")
+
+
+def _aad(session: Session, kind: str, name: str) -> bytes:
+    return stream.associated_data("likeness/file/v1", session.id, kind, name)

@@ -1,0 +1,231 @@
+"""The whole main job under the eyes of an attacker: network, disk, time.
+
+The job is real in every part, on a tiny base with random weights so that it takes seconds.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import settings as configuration
+from errors import UnknownSession
+from pipeline import job
+from pipeline.job import Order
+from pipeline.workshop import Workshop
+from privacy.sessions import Session
+from tests.conftest import Hand
+
+HOUR_S = 3600
+CANARY = "CANARY-4e5b1f-48.8584N"
+# What any plaintext of ours would show: our canary, image magics, an adapter's key names.
+TELLTALES = (CANARY.encode(), b"\x89PNG\r\n", b"\xff\xd8\xff", b"lora_A", b"lora_B")
+
+
+def with_canary(data: bytes) -> bytes:
+    """The same JPEG with a canary in its EXIF, in a comment and behind its end."""
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        tags = image.getexif()
+        tags[0x010E] = CANARY  # ImageDescription
+        buffer = io.BytesIO()
+        image.save(buffer, "JPEG", quality=92, exif=tags, comment=CANARY.encode())
+    return buffer.getvalue() + CANARY.encode()
+
+
+@pytest.fixture
+def photos(tmp_path: Path, selfie_jpegs: list[bytes]) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, data in enumerate(selfie_jpegs[:5], start=1):
+        (folder / f"{CANARY}-{number}.jpg").write_bytes(with_canary(data))
+    return folder
+
+
+class Watcher:
+    """Reads every file of some folders over and over while a job runs, as a thief would."""
+
+    def __init__(self, *folders: Path) -> None:
+        self.folders = folders
+        self.seen: set[str] = set()
+        self.files: set[str] = set()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ending.wait(0.05):
+            for file in (f for folder in self.folders for f in folder.rglob("*")):
+                try:
+                    data = file.read_bytes()
+                except OSError:
+                    continue  # a folder, or gone meanwhile
+                self.files.add(file.name)
+                self.seen |= {str(t) for t in TELLTALES if t in data}
+                self.seen |= {CANARY} if CANARY in str(file) else set()
+
+
+# Runs the command line with every way out closed: an audit hook sees each connect and look-up of
+# the process, whatever library makes it, and ends the process with a code of its own.
+NO_WAY_OUT = """
+import os, runpy, sys
+def hook(event, args):
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo"):
+        target = args[1] if event == "socket.connect" else args[0]
+        host = target[0] if isinstance(target, tuple) else target
+        if host not in ("127.0.0.1", "::1", "localhost") and not str(host).startswith("/"):
+            os.write(2, f"way out: {event}\\n".encode())
+            os._exit(99)
+sys.addaudithook(hook)
+sys.argv = ["pipeline"] + sys.argv[1:]
+runpy.run_module("pipeline", run_name="__main__")
+"""
+
+
+def environment(scratch: Path, temp: Path, base: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LIKENESS_", "HF_"))}
+    return kept | {
+        "LIKENESS_SCRATCH": str(scratch),
+        "LIKENESS_BASE": str(base),
+        "TMPDIR": str(temp),
+        "HOME": str(temp),
+    }
+
+
+@pytest.mark.fact(30)
+@pytest.mark.fact(7)
+@pytest.mark.fact(26)
+def test_the_whole_job_without_network_leaves_no_plaintext_and_no_trace(
+    photos: Path, tmp_path: Path, tiny_base: Path
+) -> None:
+    scratch, temp, out = tmp_path / "scratch", tmp_path / "tmp", tmp_path / "out"
+    temp.mkdir()
+    command = [sys.executable, "-c", NO_WAY_OUT, str(photos), "--out", str(out), "--count", "4"]
+    if os.geteuid() == 0 and subprocess.run(["unshare", "-n", "true"], check=False).returncode == 0:
+        command = ["unshare", "-n", *command]  # and the kernel agrees: no network at all
+    with Watcher(scratch, temp) as watcher:
+        ran = subprocess.run(
+            command,
+            cwd=configuration.ROOT,
+            env=environment(scratch, temp, tiny_base),
+            capture_output=True,
+            timeout=240,
+            check=False,
+        )
+    assert ran.returncode == 0, ran.stderr.decode()
+    assert "likeness.db" in watcher.files  # it did look while the vault was there
+    assert watcher.seen == set()
+    assert CANARY.encode() not in ran.stdout + ran.stderr
+    made = list(out.rglob("*.png"))
+    assert len(made) == 4
+    assert all(CANARY.encode() not in file.read_bytes() for file in made)
+    assert [p for folder in (scratch, temp) for p in folder.rglob("*") if p.is_file()] == []
+
+
+def test_the_watcher_and_the_hook_would_have_told(tmp_path: Path) -> None:
+    """The test of the test: plaintext on disk is seen, a connection ends the process."""
+    with Watcher(tmp_path) as watcher:
+        (tmp_path / "leak").write_bytes(b"..." + CANARY.encode())
+        while "leak" not in watcher.files:
+            pass
+    assert watcher.seen
+    hook = NO_WAY_OUT.split("sys.argv")[0]
+    code = hook + "import socket; socket.create_connection(('192.0.2.1', 9), 0.1)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert ran.returncode == 99
+
+
+@pytest.fixture
+def delivered(workshop: Workshop, selfie_jpegs: list[bytes]) -> Iterator[tuple[Session, str]]:
+    """A session whose portraits were just delivered, its adapter kept, and its ticket's text."""
+    services = workshop.services
+    session, ticket = services.sessions.create()
+    for number, data in enumerate(selfie_jpegs[:4]):
+        services.album.add(session, with_canary(data), f"{CANARY}-{number}.jpg")
+    services.sessions.touch_first_photo(session)
+    style = next(iter(services.styles))
+    order = Order((style,), count=2, keep_adapter=True)
+    job.run(session, order, services, report=lambda _: None, stop=lambda: False)
+    yield session, ticket.text()
+
+
+def traces(scratch: Path, session: Session) -> list[str]:
+    """Where the volume or the database still hold a byte of a session."""
+    needles = (session.id.encode(), CANARY.encode(), b"portrait-0", b"photo-0")
+    found = []
+    for path in scratch.rglob("*"):
+        if session.id in str(path):
+            found.append(str(path))
+        if path.is_file() and any(needle in path.read_bytes() for needle in needles):
+            found.append(f"inside {path.name}")
+    return found
+
+
+@pytest.mark.fact(7)
+def test_everything_opens_at_23_59_and_nothing_exists_at_24_01(
+    workshop: Workshop, hand: Hand, delivered: tuple[Session, str]
+) -> None:
+    session, ticket = delivered
+    services, scratch = workshop.services, workshop.settings.scratch
+
+    hand.forward(24 * HOUR_S - 60)
+    workshop.sweeper.sweep()
+    again = services.sessions.open(ticket)
+    for entry in services.vault.list(again):
+        assert services.vault.open(again, entry.kind, entry.name)
+    kinds = {entry.kind for entry in services.vault.list(again)}
+    assert kinds == {"photo", "face", "portrait", "sheet", "adapter"}
+    assert traces(scratch, session) != []
+
+    hand.forward(2 * 60)
+    with pytest.raises(UnknownSession):  # even before the sweep comes by
+        services.sessions.open(ticket)
+    workshop.sweeper.sweep()
+    assert traces(scratch, session) == []
+    assert [p for p in (scratch / "vault").rglob("*")] == []
+
+
+@pytest.mark.fact(17)
+def test_photos_that_never_became_portraits_die_at_their_maximum_age(
+    workshop: Workshop, hand: Hand, selfie_jpegs: list[bytes]
+) -> None:
+    services = workshop.services
+    session, ticket = services.sessions.create()
+    hand.forward(HOUR_S)
+    services.album.add(session, selfie_jpegs[0], "one.jpg")
+    services.sessions.touch_first_photo(session)
+    hand.forward(48 * HOUR_S - 60)
+    workshop.sweeper.sweep()
+    assert services.sessions.open(ticket.text()).id == session.id
+    hand.forward(120)
+    workshop.sweeper.sweep()
+    with pytest.raises(UnknownSession):
+        services.sessions.open(ticket.text())
+    assert traces(workshop.settings.scratch, session) == []
+
+
+@pytest.mark.fact(8)
+@pytest.mark.fact(9)
+def test_the_adapter_is_ciphertext_in_the_vault(
+    workshop: Workshop, delivered: tuple[Session, str]
+) -> None:
+    session, _ = delivered
+    plain = workshop.services.vault.open(session, "adapter", "adapter")
+    assert b"lora" in plain[:20_000]
+    stored = [f.read_bytes() for f in (workshop.settings.scratch / "vault").rglob("*") if f.is_file()]
+    assert all(plain[:64] not in data and b"lora" not in data[:20_000] for data in stored)

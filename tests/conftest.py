@@ -1,0 +1,83 @@
+"""What many tests share: a workshop on a tiny base, photos of somebody who does not exist."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import settings as configuration
+from pipeline.faces import Faces
+from pipeline.workshop import Workshop, open_workshop
+from privacy.keys import MasterKey
+from tests.tiny_base import build_tiny_base
+from tools.make_selfies import selfies
+
+SAMPLES = Path(__file__).parent / "samples"
+MODELS = configuration.ROOT / "models"
+
+
+class Hand:
+    """A clock that a test moves by hand. Seconds since the epoch."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture(scope="session")
+def faces() -> Faces:
+    """The real detector, recogniser and segmenter, fetched at set-up."""
+    return Faces(MODELS / "faces")
+
+
+@pytest.fixture(scope="session")
+def selfie_jpegs(faces: Faces) -> list[bytes]:
+    """Eight JPEG photos of one person who does not exist."""
+    portrait = sorted(SAMPLES.glob("*.jpg"))[0]
+    with Image.open(portrait) as image:
+        pictures = selfies(np.asarray(image.convert("RGB")), faces, count=8)
+    return [jpeg(picture) for picture in pictures]
+
+
+def jpeg(picture: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=92)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base folder with random weights: the real code in a second instead of minutes."""
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    build_tiny_base(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_settings(tmp_path: Path, tiny_base: Path) -> configuration.Settings:
+    return configuration.load(scratch=tmp_path / "scratch", base=str(tiny_base), port=0)
+
+
+OpenWorkshop = Callable[[], Workshop]
+
+
+@pytest.fixture
+def workshop(tiny_settings: configuration.Settings, hand: Hand) -> Iterator[Workshop]:
+    """The real parts on the tiny base, with a clock that the test moves."""
+    with open_workshop(tiny_settings, master_key=MasterKey.ram(), now=hand) as opened:
+        yield opened

@@ -1,0 +1,192 @@
+"""`python -m pipeline`: the same job without a browser, as a real process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import settings as configuration
+
+ROOT = configuration.ROOT
+
+
+class Run:
+    """Starts the command line with settings of its own."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        self.scratch = folder / "scratch"
+        self.temp = folder / "tmp"
+        self.temp.mkdir()
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")},
+            "LIKENESS_SCRATCH": str(self.scratch),
+            "LIKENESS_BASE": str(base),
+            "TMPDIR": str(self.temp),
+        }
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipeline", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=240)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def left_behind(self) -> list[Path]:
+        places = (self.scratch, self.temp)
+        return [p for place in places for p in place.rglob("*") if p.is_file()]
+
+
+@pytest.fixture
+def command(tmp_path: Path, tiny_base: Path) -> Run:
+    return Run(tmp_path, tiny_base)
+
+
+@pytest.fixture
+def photos(tmp_path: Path, selfie_jpegs: list[bytes]) -> Path:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, data in enumerate(selfie_jpegs[:5], start=1):
+        (folder / f"selfie {number}.jpg").write_bytes(data)
+    return folder
+
+
+def test_a_run_writes_portraits_and_a_true_report(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    (photos / "notes.jpg").write_text("not a picture")
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    ran = command(photos, "--out", out, "--count", 6, "--seed", 3, "--json", report)
+    assert ran.returncode == 0, ran.stderr
+
+    made = sorted(out.rglob("*.png"))
+    assert len(made) == 6
+    for file in made:
+        with Image.open(file) as image:
+            image.load()
+            assert min(image.size) >= 512
+
+    result = json.loads(report.read_text())
+    assert result["photos"]["accepted"] == 5
+    [rejected] = result["photos"]["rejected"]
+    assert rejected["file"] == "notes.jpg"
+    assert rejected["reason"]
+    assert result["headshots"] == 6
+    assert set(result["adapter"]) == {"rank", "steps", "bytes"}
+    assert set(result["seconds"]) == {"ingest", "train", "generate", "total"}
+    parts = sum(result["seconds"][key] for key in ("ingest", "train", "generate"))
+    assert result["seconds"]["total"] >= parts - 0.1
+    assert set(result["likeness"]) == {"baseline", "median", "share_same_person"}
+    assert result["likeness"]["baseline"] > 0.5  # one person: her photos look like each other
+    assert result["erased"] is True
+    assert command.left_behind() == []
+
+
+def test_ctrl_c_erases_everything(command: Run, photos: Path, tmp_path: Path) -> None:
+    process = command.start(photos, "--out", tmp_path / "out", "--count", 200)
+    end = time.monotonic() + 60
+    while not list(command.scratch.rglob("vault/*/*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "erased" in err
+    assert command.left_behind() == []
+
+
+def test_a_killed_run_is_cleaned_up_by_the_next(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    process = command.start(photos, "--out", tmp_path / "out", "--count", 200)
+    end = time.monotonic() + 60
+    while not list(command.scratch.rglob("vault/*/*")) and time.monotonic() < end:
+        time.sleep(0.05)
+    process.kill()
+    process.communicate()
+    assert command.left_behind() != []
+    ran = command(photos, "--out", tmp_path / "out2", "--count", 1)
+    assert ran.returncode == 0, ran.stderr
+    assert command.left_behind() == []
+
+
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--styles", "cyberpunk"], "cyberpunk"),
+        (["--count", "0"], "1 to 200"),
+        (["--count", "100000"], "1 to 200"),
+    ],
+)
+def test_a_bad_order_is_one_sentence_at_once(
+    command: Run, photos: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    ran = command(photos, "--out", tmp_path / "out", *arguments)
+    assert_one_sentence(ran, words)
+
+
+def assert_one_sentence(ran: subprocess.CompletedProcess[str], words: str) -> None:
+    assert ran.returncode == 2, ran.stderr
+    assert words in ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_empty_folder_is_a_sentence(command: Run, photos: Path, tmp_path: Path) -> None:
+    empty(photos)
+    assert_one_sentence(command(photos, "--out", tmp_path / "out"), "no photos")
+
+
+def test_a_missing_folder_is_a_sentence(command: Run, tmp_path: Path) -> None:
+    assert_one_sentence(command(tmp_path / "nothing", "--out", tmp_path / "out"), "not a folder")
+
+
+def test_a_missing_base_is_a_sentence(command: Run, photos: Path, tmp_path: Path) -> None:
+    command.environment["LIKENESS_BASE"] = "no-such-base"
+    assert_one_sentence(command(photos, "--out", tmp_path / "out"), "no base model")
+
+
+def test_earlier_portraits_are_never_written_over(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "001-corporate.png").write_bytes(b"mine")
+    assert_one_sentence(command(photos, "--out", out), "already holds")
+    assert (out / "001-corporate.png").read_bytes() == b"mine"
+
+
+def test_photos_that_all_fail_are_told_one_by_one(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    empty(photos)
+    (photos / "a.jpg").write_bytes(b"")
+    (photos / "b.jpg").write_text("hello")
+    ran = command(photos, "--out", tmp_path / "out")
+    assert ran.returncode == 2
+    lines = ran.stderr.strip().splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("a.jpg: ")
+    assert lines[1].startswith("b.jpg: ")
+    assert "good photos" in lines[2]
+    assert command.left_behind() == []

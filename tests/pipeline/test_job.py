@@ -1,0 +1,134 @@
+"""One job, real in every part, on a tiny base."""
+
+from __future__ import annotations
+
+import pytest
+
+from errors import BadOrder, Stopped, UnknownSession
+from pipeline import job
+from pipeline.job import Order, Progress
+from pipeline.workshop import Workshop
+from privacy.sessions import Session
+
+
+@pytest.fixture
+def session(workshop: Workshop, selfie_jpegs: list[bytes]) -> Session:
+    """A session with five good photos."""
+    session, _ = workshop.services.sessions.create()
+    for number, data in enumerate(selfie_jpegs[:5]):
+        added = workshop.services.album.add(session, data, f"{number}.jpg")
+        assert added.accepted, added.sentence
+    return session
+
+
+def names(workshop: Workshop, session: Session, kind: str) -> list[str]:
+    return [entry.name for entry in workshop.services.vault.list(session, kind)]
+
+
+def run(workshop: Workshop, session: Session, order: Order, **kwargs: object) -> job.Report:
+    options = {"report": lambda _: None, "stop": lambda: False} | kwargs
+    return job.run(session, order, workshop.services, **options)  # type: ignore[arg-type]
+
+
+def test_a_whole_job(workshop: Workshop, session: Session) -> None:
+    seen: list[Progress] = []
+    styles = tuple(list(workshop.services.styles)[:3])
+    report = run(workshop, session, Order(styles, count=7), report=seen.append)
+
+    assert report.headshots == 7
+    assert names(workshop, session, "portrait") == [f"portrait-{n:03d}" for n in range(1, 8)]
+    sheet = job.load_sheet(workshop.services.vault, session)
+    assert {record.style for record in sheet} == set(styles)
+    assert report.adapter["bytes"] > 0
+    assert names(workshop, session, "adapter") == []  # erased the moment the batch is complete
+    assert workshop.services.sessions.deadline(session).delivered_at is not None
+
+    training = [p for p in seen if p.phase == "training"]
+    assert [p.step for p in training] == sorted({p.step for p in training})
+    assert training[-1].step == training[-1].steps == report.adapter["steps"]
+    assert all(p.loss is not None and p.seconds_left is not None for p in training)
+    assert [p.made for p in seen if p.phase == "generating"] == list(range(8))
+
+
+def test_a_kept_adapter_makes_more_portraits_without_training(
+    workshop: Workshop, session: Session
+) -> None:
+    style = next(iter(workshop.services.styles))
+    run(workshop, session, Order((style,), count=2, keep_adapter=True))
+    assert names(workshop, session, "adapter") == ["adapter"]
+    delivered = workshop.services.sessions.deadline(session)
+
+    seen: list[Progress] = []
+    run(workshop, session, Order((style,), count=2, seed=8), report=seen.append)
+    assert not [p for p in seen if p.phase == "training"]
+    assert len(names(workshop, session, "portrait")) == 4
+    assert names(workshop, session, "adapter") == []
+    assert workshop.services.sessions.deadline(session) == delivered  # life is not lengthened
+
+
+def test_a_stopped_job_leaves_no_adapter(workshop: Workshop, session: Session) -> None:
+    style = next(iter(workshop.services.styles))
+    steps: list[Progress] = []
+    with pytest.raises(Stopped):
+        run(
+            workshop,
+            session,
+            Order((style,), count=4),
+            report=steps.append,
+            stop=lambda: any(p.step >= 2 for p in steps),
+        )
+    assert max(p.step for p in steps) < 6
+    assert names(workshop, session, "adapter") == []
+    assert names(workshop, session, "portrait") == []
+
+
+def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session: Session) -> None:
+    style = next(iter(workshop.services.styles))
+    steps: list[Progress] = []
+    with pytest.raises(Stopped):
+        run(
+            workshop,
+            session,
+            Order((style,), count=200),
+            report=steps.append,
+            stop=lambda: any(p.made >= 1 for p in steps),
+        )
+    made = len(names(workshop, session, "portrait"))
+    assert 1 <= made < 200
+    assert len(job.load_sheet(workshop.services.vault, session)) == made
+    assert names(workshop, session, "adapter") == []
+
+
+def test_an_erased_session_ends_its_job_and_nothing_comes_back(
+    workshop: Workshop, session: Session
+) -> None:
+    style = next(iter(workshop.services.styles))
+
+    def erase_in_the_middle(progress: Progress) -> None:
+        if progress.step == 2:
+            workshop.services.sessions.erase(session.id, "user")
+
+    with pytest.raises(UnknownSession):
+        run(workshop, session, Order((style,), count=2), report=erase_in_the_middle)
+    left = [p for p in (workshop.settings.scratch / "vault").rglob("*") if p.is_file()]
+    assert left == []
+
+
+@pytest.mark.parametrize("count", [0, -3, 100_000])
+def test_a_count_out_of_range_is_a_sentence(
+    workshop: Workshop, session: Session, count: int
+) -> None:
+    with pytest.raises(BadOrder, match="1 to 200"):
+        run(workshop, session, Order((), count=count))
+
+
+def test_an_unknown_style_is_named(workshop: Workshop, session: Session) -> None:
+    with pytest.raises(BadOrder, match="cyberpunk"):
+        run(workshop, session, Order(("cyberpunk",), count=1))
+
+
+def test_too_few_photos_is_a_sentence(workshop: Workshop, selfie_jpegs: list[bytes]) -> None:
+    session, _ = workshop.services.sessions.create()
+    workshop.services.album.add(session, selfie_jpegs[0], "one.jpg")
+    with pytest.raises(BadOrder, match="4 good photos"):
+        run(workshop, session, Order((), count=1))

@@ -1,0 +1,90 @@
+"""How often somebody may do something, counted in RAM.
+
+Whoever is counted (an address, a session) is known here only by a hash under a key that dies with
+the process; no address is ever kept. Behind one proxy all visitors share an address, so limits per
+address are generous: they stop a flood, not a department.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from errors import Busy
+
+_TOO_OFTEN = "That was a bit much at once. Please wait a minute and try again."
+
+
+class Allowance:
+    """At most `most` events in any `window_s` seconds for each `who`. Thread-safe."""
+
+    def __init__(
+        self, most: int, window_s: float, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = most
+        self._window_s = window_s
+        self._now = now
+        self._key = secrets.token_bytes(16)
+        self._lock = threading.Lock()
+        self._events: dict[bytes, deque[float]] = {}
+
+    def spend(self, who: str) -> None:
+        """Count one event.
+
+        Raises:
+            Busy: the allowance is used up.
+        """
+        mark = hashlib.blake2b(who.encode("utf-8", "replace"), key=self._key).digest()
+        with self._lock:
+            now = self._now()
+            since = now - self._window_s
+            self._forget(since)
+            events = self._events.pop(mark, deque())
+            while events and events[0] <= since:
+                events.popleft()
+            # At the end of the dictionary, which so stays ordered: the longest quiet come first.
+            self._events[mark] = events
+            if len(events) >= self._most:
+                raise Busy(_TOO_OFTEN)
+            events.append(now)
+
+    def _forget(self, before: float) -> None:
+        """Drop whoever has been quiet for a whole window."""
+        while self._events:
+            mark, events = next(iter(self._events.items()))
+            if events and events[-1] > before:
+                break
+            del self._events[mark]
+
+
+class Slots:
+    """At most `most` things at the same time for each `who`. Thread-safe."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._taken: dict[str, int] = {}
+
+    @contextmanager
+    def hold(self, who: str) -> Iterator[None]:
+        """Take a slot for the duration of the block.
+
+        Raises:
+            Busy: all are taken.
+        """
+        with self._lock:
+            if self._taken.get(who, 0) >= self._most:
+                raise Busy(_TOO_OFTEN)
+            self._taken[who] = self._taken.get(who, 0) + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[who] -= 1
+                if not self._taken[who]:
+                    del self._taken[who]

@@ -1,0 +1,29 @@
+"""Our own HTML pages, from the templates in `templates/`, escaped by default."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+from web.words import count, say, span
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(say=say, count=count, span=span)
+    return environment
+
+
+def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    """A rendered template as a response."""
+    return HTMLResponse(_environment().get_template(template).render(values), status)

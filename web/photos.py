@@ -1,0 +1,62 @@
+"""Routes of the photos: upload, thumbnail, removal. The first three shadow Gradio's own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Path, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from errors import LikenessError, UnknownSession
+from web.edge import status_of
+from web.firewall import API
+from web.services import Services
+from web.upload import Uploads
+from web.virtual import VirtualFiles
+from web.visitor import Parts, Visitor
+
+Name = Annotated[str, Path(pattern=r"^[a-z]+-[0-9]{1,6}$")]
+
+
+def router(services: Services, files: VirtualFiles) -> APIRouter:
+    """The photo routes. `files` names uploads for Gradio's browser code."""
+    routes = APIRouter()
+    uploads = Uploads(services, files)
+
+    @routes.post(f"{API}/upload")
+    async def upload(request: Request, session: Visitor) -> Response:
+        try:
+            return JSONResponse(await uploads.take(request, session))
+        except UnknownSession:
+            raise
+        except LikenessError as error:
+            # Gradio shows the body of a failed upload as it is: so a bare sentence, no JSON.
+            return PlainTextResponse(error.sentence, status_of(error))
+
+    @routes.get(f"{API}/upload_progress")
+    async def upload_progress(session: Visitor) -> Response:
+        """Gradio asks for this stream beside an upload. Ours is done before it is asked for."""
+        return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
+
+    @routes.get(f"{API}/file={{path:path}}")
+    def virtual_file(path: str, services: Parts, session: Visitor) -> Response:
+        photo_id = files.photo_id(session.id, unquote(path))
+        return photo(photo_id, services, session)
+
+    @routes.get("/photo/{photo_id}")
+    def photo(photo_id: Name, services: Parts, session: Visitor) -> Response:
+        try:
+            return Response(services.album.image(session, photo_id), media_type="image/png")
+        except KeyError:
+            raise UnknownSession from None
+
+    @routes.delete("/photo/{photo_id}")
+    def remove(photo_id: Name, services: Parts, session: Visitor) -> Response:
+        try:
+            services.album.remove(session, photo_id)
+        except KeyError:
+            raise UnknownSession from None
+        return Response(status_code=204)
+
+    return routes

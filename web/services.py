@@ -1,0 +1,32 @@
+"""What the web layer needs from the rest of the program, handed over once by `app.py`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.album import Album
+    from pipeline.studio import Studio
+    from pipeline.styles import Style
+    from privacy.sessions import Sessions
+    from privacy.vault import Vault
+    from settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """The connected parts. Everything a route does goes through one of these.
+
+    `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
+    """
+
+    settings: Settings
+    sessions: Sessions
+    vault: Vault
+    album: Album
+    studio: Studio
+    styles: Mapping[str, Style]
+    now: Callable[[], float] = time.time
