@@ -54,6 +54,7 @@ def serve(settings: configuration.Settings) -> None:
             album=parts.album,
             studio=studio,
             styles=parts.styles,
+            now=workshop.clock.now,
         )
         server = uvicorn.Server(
             uvicorn.Config(

@@ -26,16 +26,16 @@ NAME = "person"
 
 @contextmanager
 def fresh(base: Base, *, rank: int, alpha: float, seed: int) -> Iterator[list[nn.Parameter]]:
-    """A new adapter (which changes nothing yet) for the time of the block; its parameters.
+    """A new adapter, which changes nothing yet, for the time of the block.
 
-    Its weights are float32 and require gradients.
+    Yields its weights: float32, the only ones of the base that require gradients.
     """
     with _attached(base, base.adapter_targets(), rank, alpha):
         with torch.random.fork_rng(devices=[]):  # peft initialises from the global generator
             torch.manual_seed(seed)
             for layer in _layers(base).values():
                 layer.reset_lora_parameters(NAME, init_lora_weights=True)
-        parameters = [p for p in base.denoiser.parameters() if p.requires_grad]
+        parameters = list(_parameters(base).values())
         for parameter in parameters:
             parameter.data = parameter.data.float()
         yield parameters

@@ -72,9 +72,7 @@ def align(
     )
 
 
-def _similarity(
-    source: NDArray[np.float32], target: NDArray[np.float32]
-) -> NDArray[np.float64]:
+def _similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:
     """Least-squares similarity [2, 3] from points [n, 2] to points [n, 2] (Umeyama 1991).
 
     In complex numbers a similarity is `w = a z + b`, so `a` is one complex regression slope.

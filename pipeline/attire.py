@@ -31,9 +31,7 @@ _DARK = 92
 """Brightest value (HSV V, 0..255) of cloth that still counts as a dark suit."""
 
 
-def attire_mask(
-    person: NDArray[np.uint8], matte: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
+def attire_mask(person: NDArray[np.uint8], matte: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Where a dark suit is: uint8 [S, S], 255 = suit, soft edges; empty where there is none."""
     size = person.shape[0]
     unit = size / TEMPLATE_SIZE
@@ -66,15 +64,13 @@ def wears_dark_suit(mask: NDArray[np.uint8], matte: NDArray[np.uint8]) -> bool:
     return min(shares) > 0.6
 
 
-def paint(
-    person: NDArray[np.uint8], mask: NDArray[np.uint8], attire: str
-) -> NDArray[np.uint8]:
+def paint(person: NDArray[np.uint8], mask: NDArray[np.uint8], attire: str) -> NDArray[np.uint8]:
     """The person with the masked cloth in the colour of `attire` (a key of `ATTIRE`).
 
     Folds are kept: the cloth's deviation from its own mean brightness is stretched to what a
     cloth of the new brightness would show.  Returns uint8 [S, S, 3].
     """
-    colour = np.float32(ATTIRE[attire])
+    colour = np.array(ATTIRE[attire], np.float32)
     weight = (mask.astype(np.float32) / 255)[..., None]
     luma = cv2.cvtColor(person, cv2.COLOR_RGB2GRAY).astype(np.float32)
     inside = luma[mask > 127]

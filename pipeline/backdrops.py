@@ -13,28 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Colour = tuple[float, float, float]
-Picture = NDArray[np.float32]
+Picture = NDArray[np.floating[Any]]
 Painter = Callable[[np.random.Generator, int], Picture]
 
 _REFERENCE_SIZE = 192
 """Blur radii below are in pixels of a backdrop this large, and scale with it."""
 
 
-def _gradient(
-    rng: np.random.Generator, size: int, centre: Colour, edge: Colour
-) -> Picture:
+def _gradient(rng: np.random.Generator, size: int, centre: Colour, edge: Colour) -> Picture:
     """A studio wall: a pool of light somewhere behind the head.  Float [size, size, 3]."""
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     shift_x, shift_y = rng.uniform(-0.12, 0.12, 2)
     distance = np.hypot(x - (0.5 + shift_x), y - (0.45 + shift_y)) / 0.8
     falloff = np.clip(distance, 0, 1)[..., None] ** 1.3
-    return (1 - falloff) * np.float32(centre) + falloff * np.float32(edge)
+    return (1 - falloff) * np.array(centre, np.float32) + falloff * np.array(edge, np.float32)
 
 
 def _blobs(
@@ -52,8 +51,10 @@ def _blobs(
         disc = np.zeros((size, size), np.float32)
         x, y = (int(v) for v in rng.integers(0, size, 2))
         cv2.circle(disc, (x, y), max(1, int(rng.uniform(*radius) * size)), 1.0, -1)
-        weight = disc[..., None] * np.float32(rng.uniform(0.5, 1))
-        canvas = canvas * (1 - weight) + weight * np.float32(colours[rng.integers(len(colours))])
+        weight = disc[..., None] * float(rng.uniform(0.5, 1))
+        canvas = canvas * (1 - weight) + weight * np.array(
+            colours[int(rng.integers(len(colours)))], np.float32
+        )
     return _blurred(canvas, blur)
 
 
@@ -73,7 +74,7 @@ def _bars(
     for _ in range(count):
         start = int(rng.integers(-10, size))
         stop = start + max(1, int(rng.uniform(0.04, 0.2) * size))
-        colour = colours[rng.integers(len(colours))]
+        colour = colours[int(rng.integers(len(colours)))]
         if vertical:
             first_row = int(size * rng.uniform(top, min(1.0, top * 1.8))) if top else 0
             canvas[first_row:, max(0, start) : stop] = colour
@@ -163,7 +164,7 @@ words of the first weights and must stay; a painter may be mended, never renamed
 
 
 def _black_and_white(picture: Picture) -> Picture:
-    luma = picture @ np.float32([0.3, 0.59, 0.11])
+    luma = picture @ np.array([0.3, 0.59, 0.11], np.float32)
     return np.repeat(luma[..., None], 3, axis=2)
 
 
@@ -175,10 +176,10 @@ def _contrast(picture: Picture) -> Picture:
 
 GRADES: dict[str, Callable[[Picture], Picture]] = {
     "": lambda picture: picture,
-    "warm": lambda picture: picture * np.float32([1.07, 1.0, 0.88]),
-    "cool": lambda picture: picture * np.float32([0.92, 1.0, 1.08]),
+    "warm": lambda picture: picture * np.array([1.07, 1.0, 0.88], np.float32),
+    "cool": lambda picture: picture * np.array([0.92, 1.0, 1.08], np.float32),
     "black and white": _black_and_white,
-    "sepia": lambda picture: _black_and_white(picture) * np.float32([1.08, 0.94, 0.76]),
+    "sepia": lambda picture: _black_and_white(picture) * np.array([1.08, 0.94, 0.76], np.float32),
     "high contrast": _contrast,
 }
 """Words -> function on float [S, S, 3] (values may leave 0..1; `compose` clips)."""
@@ -194,9 +195,7 @@ _LIGHT_WORDS = {
 }
 
 
-def _lit(
-    person: Picture, wall: Picture, matte: Picture, light: str
-) -> tuple[Picture, Picture]:
+def _lit(person: Picture, wall: Picture, matte: Picture, light: str) -> tuple[Picture, Picture]:
     """Person and wall under a light.  Floats [S, S, 3], [S, S, 3], [S, S]; same shapes back."""
     size = person.shape[0]
     ramp = np.linspace(1, -1, size, dtype=np.float32)
@@ -235,10 +234,10 @@ def compose(
     `ValueError`).  Returns uint8 [S, S, 3].  `rng` shapes the backdrop, nothing else.
     """
     size = person.shape[0]
-    alpha = matte.astype(np.float32) / 255
-    front = person.astype(np.float32) / 255
+    alpha: Picture = matte.astype(np.float32) / 255
+    front: Picture = person.astype(np.float32) / 255
     grain = rng.normal(0, 0.006, (size, size, 1)).astype(np.float32)  # a flat wall would band
-    wall = BACKDROPS[backdrop](rng, size) + grain
+    wall: Picture = BACKDROPS[backdrop](rng, size) + grain
     front, wall = _lit(front, wall, alpha, light)
     # Spill: a wall throws a little of its colour on the edges of whoever stands before it.
     spill = 0.12 * (1 - cv2.GaussianBlur(alpha, (0, 0), size / 40)[..., None])

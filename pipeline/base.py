@@ -166,7 +166,9 @@ def _family(folder: Path) -> type[Base]:
     except (ValueError, KeyError, TypeError):
         raise BaseUnavailable(_damaged(folder, "model_index.json")) from None
     if name not in FAMILIES:
-        raise BaseUnavailable(f"The base model {folder.name!r} is a {name}, which is not supported.")
+        raise BaseUnavailable(
+            f"The base model {folder.name!r} is a {name}, which is not supported."
+        )
     module, _, class_name = FAMILIES[name].partition(":")
     family: type[Base] = getattr(importlib.import_module(module), class_name)
     return family
@@ -204,7 +206,14 @@ def _pipeline(folder: Path) -> Any:
             return diffusers.DiffusionPipeline.from_pretrained(
                 folder, torch_dtype=torch.float32, local_files_only=True, use_safetensors=True
             )
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, SafetensorError) as problem:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        SafetensorError,
+    ) as problem:
         # What diffusers, transformers and safetensors raise for missing, cut or foreign files.
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else "no reason given"
         raise BaseUnavailable(

@@ -164,7 +164,7 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
         Exception: anything Pillow and its plugins raise on a damaged file.
     """
     try:
-        image = Image.open(io.BytesIO(data), formats=(name,))
+        image: Image.Image = Image.open(io.BytesIO(data), formats=(name,))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused(TOO_MANY_PIXELS) from None
     if image.width * image.height > max_pixels:

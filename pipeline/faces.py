@@ -19,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
@@ -111,7 +112,8 @@ class Faces:
         with self._recogniser_lock:
             aligned = self._recogniser.alignCrop(_bgr(image), row)
             vector = self._recogniser.feature(aligned).ravel()
-        return (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+        length = max(float(np.linalg.norm(vector)), 1e-12)
+        return np.asarray(vector / length, np.float32)
 
     def likeness(self, image: NDArray[np.uint8], person: NDArray[np.float32]) -> float:
         """Cosine, -1 to 1, of the most similar face of the picture to a unit vector [128].
@@ -138,11 +140,11 @@ class Faces:
             self._segmenter.setInput(blob)
             person = self._segmenter.forward().reshape(side)
         person = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.round(np.clip(person, 0, 1) * 255).astype(np.uint8)
+        return np.asarray(np.round(np.clip(person, 0, 1) * 255), np.uint8)
 
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
         """Faces of `image`, searched at `scale` times its size; coordinates of `image`."""
-        bgr = _bgr(image)
+        bgr: MatLike = _bgr(image)
         if scale != 1:
             kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
             bgr = cv2.resize(bgr, _scaled_size(image, scale), interpolation=kind)

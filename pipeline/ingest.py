@@ -185,7 +185,7 @@ class _Worker:
 
 def _start(max_pixels: int) -> subprocess.Popen[bytes]:
     """A decoding process: no environment, no descriptor but its pipes, a group of its own."""
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [sys.executable, "-I", str(_DECODER), str(max_pixels), str(LONG_SIDE)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -195,7 +195,6 @@ def _start(max_pixels: int) -> subprocess.Popen[bytes]:
         cwd="/",
         start_new_session=True,  # so that the fork at work can be killed with it
     )
-    return process
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

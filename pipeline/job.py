@@ -11,6 +11,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ from PIL import Image
 
 from errors import BadOrder, BaseUnavailable, Stopped
 from pipeline.faces import SAME_PERSON
-from pipeline.select import PortraitRecord, baseline, person_vector, score
+from pipeline.select import PortraitRecord, baseline, person_vector, record_for
 from pipeline.styles import Style, choose
 
 if TYPE_CHECKING:
@@ -222,21 +223,19 @@ def _portraits(
     started = time.monotonic()
     progress = Progress("generating", count=order.count, sentence="Making your portraits.")
     report(replace(progress, seconds_left=order.count * result.seconds_per_portrait))
-    for shot, image in generate(base, adapter, plan(styles, order.count, order.seed), stop=stop):
-        number = f"portrait-{len(records) + 1:03d}"
-        record = score(number, shot.style.key, shot.seed, image, person, services.faces)
-        services.vault.put(session, "portrait", record.id, _png(image))
-        records.append(record)
-        _save_sheet(services.vault, session, records)
-        made = len(records) - earlier
-        result.seconds_per_portrait = (time.monotonic() - started) / made
-        report(
-            replace(
-                progress,
-                made=made,
-                seconds_left=(order.count - made) * result.seconds_per_portrait,
-            )
-        )
+    shots = plan(styles, order.count, order.seed)
+    # Closed at once, also by an error in between: an open generator keeps its adapter attached.
+    with closing(generate(base, adapter, shots, stop=stop)) as making:
+        for shot, image in making:
+            number = f"portrait-{len(records) + 1:03d}"
+            record = record_for(number, shot, services.faces.likeness(image, person))
+            services.vault.put(session, "portrait", record.id, _png(image))
+            records.append(record)
+            _save_sheet(services.vault, session, records)
+            made = len(records) - earlier
+            result.seconds_per_portrait = (time.monotonic() - started) / made
+            left = (order.count - made) * result.seconds_per_portrait
+            report(replace(progress, made=made, seconds_left=left))
     if len(records) - earlier < order.count:
         raise Stopped
     scores = [record.likeness for record in records[earlier:]]

@@ -2,14 +2,14 @@
 
 Likeness is the cosine of SFace embeddings, -1 to 1, against the mean of the person's own photos.
 It says whether a face recogniser would take the portrait for the person, not whether it is
-beautiful.  Knows numpy and the face models, no torch.
+beautiful.  Knows numbers only: no models, no torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,7 @@ from pipeline.faces import SAME_PERSON
 
 if TYPE_CHECKING:
     from pipeline.album import TrainingPhoto
-
-
-class Judge(Protocol):
-    """The part of `Faces` that scores."""
-
-    def likeness(self, image: NDArray[np.uint8], person: NDArray[np.float32]) -> float: ...
+    from pipeline.generate import Shot
 
 
 @dataclass(frozen=True)
@@ -60,17 +55,15 @@ def baseline(photos: Sequence[TrainingPhoto]) -> float:
     return float(np.median(alike))
 
 
-def score(
-    portrait_id: str,
-    style: str,
-    seed: int,
-    image: NDArray[np.uint8],
-    person: NDArray[np.float32],
-    faces: Judge,
-) -> PortraitRecord:
-    """Judge a portrait uint8 [P, P, 3] against `person_vector`."""
-    likeness = round(faces.likeness(image, person), 4)
-    return PortraitRecord(portrait_id, style, seed, likeness, doubtful=likeness < SAME_PERSON)
+def record_for(portrait_id: str, shot: Shot, likeness: float) -> PortraitRecord:
+    """The record of a shot whose portrait scored `likeness` against `person_vector`."""
+    return PortraitRecord(
+        id=portrait_id,
+        style=shot.style.key,
+        seed=shot.seed,
+        likeness=round(likeness, 4),
+        doubtful=likeness < SAME_PERSON,
+    )
 
 
 def rank(portraits: Iterable[PortraitRecord]) -> list[PortraitRecord]:

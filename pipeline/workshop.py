@@ -44,6 +44,7 @@ class Workshop:
     settings: Settings
     services: Services
     sweeper: Sweeper
+    clock: Clock
 
 
 @contextmanager
@@ -101,7 +102,7 @@ def open_workshop(
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder),
         )
-        yield Workshop(settings, services, sweeper)
+        yield Workshop(settings, services, sweeper, clock)
 
 
 def load_master_key(settings: Settings) -> MasterKey:

@@ -38,7 +38,8 @@ class Clock:
             elapsed = time.monotonic if source is time.time else float
         self._database, self._source, self._elapsed = database, source, elapsed
         self._lock = threading.Lock()
-        self._latest = max([0.0, *(row[0] for row in database.rows("SELECT latest FROM clock"))])
+        kept = database.rows("SELECT latest FROM clock")
+        self._latest: float = kept[0][0] if kept else 0.0
         self._counted = elapsed()
 
     def now(self) -> float:

@@ -208,9 +208,10 @@ def _decode(text: str) -> bytes:
 
 
 def _refuse_inside(path: Path, scratch: Path) -> None:
-    folder = scratch.resolve()
-    for place in (path.resolve(), path.parent.resolve() / path.name):
-        if place.is_relative_to(folder):
+    folder = os.path.realpath(scratch)
+    itself = os.path.join(os.path.realpath(path.parent), path.name)
+    for place in (itself, os.path.realpath(path)):
+        if Path(place).is_relative_to(folder):
             raise _bad_key_file(
                 path, "lies inside the scratch folder; a copy of the volume would hold both"
             )

@@ -58,6 +58,7 @@ def hold(scratch: Path) -> Hold:
     Raises:
         BadSettings: another process holds it, or it cannot be used.
     """
+    scratch = scratch.resolve()
     make_folder(scratch)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -76,15 +77,21 @@ def hold(scratch: Path) -> Hold:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder that only we can enter, parents too, whatever the umask; or make it so.
+    """Create a folder that only we can enter, whatever the umask.
+
+    One that exists is used as it is: somebody may point us at a folder of theirs by mistake, and
+    what we put in it is private by itself.
 
     Raises:
-        BadSettings: it cannot be made, or a link or a file stands in its place.
+        BadSettings: it cannot be made or opened, or a link or a file stands in its place.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open_folder(path) as folder:
-            os.fchmod(folder, 0o700)
+        if not os.path.lexists(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.mkdir(path, mode=0o700)
+            os.chmod(path, 0o700)
+        with open_folder(path):
+            pass
     except OSError as problem:
         raise BadSettings(f"LIKENESS_SCRATCH: {path} {_reason(problem)}.") from None
 
@@ -183,18 +190,20 @@ def remove(path: Path) -> None:
     Raises:
         OSError: it could not be removed.
     """
-    for attempt in range(1, _REMOVE_ATTEMPTS + 1):
+    for _ in range(_REMOVE_ATTEMPTS):
         try:
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 os.unlink(path)
-                return
-            shutil.rmtree(path)  # descriptor-based: does not follow links
+            else:
+                shutil.rmtree(path)  # descriptor-based: does not follow links
         except FileNotFoundError:
-            if not os.path.lexists(path):
-                return
+            pass
         except OSError as problem:
-            if problem.errno != errno.ENOTEMPTY or attempt == _REMOVE_ATTEMPTS:
+            if problem.errno != errno.ENOTEMPTY:
                 raise
+        if not os.path.lexists(path):
+            return
+    raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
 
 
 def _reason(problem: OSError) -> str:

@@ -30,6 +30,8 @@ __all__ = ["Deadline", "Doomed", "Reason", "Session", "Sessions"]
 Reason = Literal["user", "expired", "undelivered", "aborted"]
 Doomed = tuple[str, Reason]  # a session id and why it goes
 
+_ALIVE = "id = ? AND state = 'live' AND master = ? AND erase_at > ?"
+
 log = structlog.get_logger()
 
 
@@ -61,8 +63,9 @@ class Sessions:
         """
         self.on_erase: list[Callable[[str], None]] = []
         self._database, self._vault, self._clock = database, vault, clock
-        self._master_key = master_key
+        self._master_key, self._master = master_key, master_key.fingerprint
         self._retention_s, self._undelivered_s = retention_s, undelivered_s
+        self._unscrubbed = True
         self._nobody = os.urandom(32)  # the verifier that unknown ids are compared with
 
     def create(self) -> tuple[Session, Ticket]:
@@ -83,7 +86,7 @@ class Sessions:
                     ticket.session_id,
                     ticket.verifier(),
                     wrapped,
-                    self._master_key.fingerprint,
+                    self._master,
                     now,
                     now + self._undelivered_s,
                 ),
@@ -100,9 +103,8 @@ class Sessions:
         """
         claimed = Ticket.parse(ticket)
         rows = self._database.rows(
-            "SELECT verifier, wrapped_key FROM sessions"
-            " WHERE id = ? AND state = 'live' AND master = ? AND erase_at > ?",
-            (claimed.session_id, self._master_key.fingerprint, self._clock.now()),
+            f"SELECT verifier, wrapped_key FROM sessions WHERE {_ALIVE}",
+            (claimed.session_id, self._master, self._clock.now()),
         )
         verifier, wrapped = rows[0] if rows else (self._nobody, None)
         if not hmac.compare_digest(verifier, claimed.verifier()) or wrapped is None:
@@ -112,8 +114,8 @@ class Sessions:
     def alive(self, session_id: str) -> bool:
         """Whether the session could be opened now by the right ticket."""
         found = self._database.rows(
-            "SELECT 1 FROM sessions WHERE id = ? AND state = 'live' AND master = ? AND erase_at > ?",
-            (session_id, self._master_key.fingerprint, self._clock.now()),
+            f"SELECT 1 FROM sessions WHERE {_ALIVE}",
+            (session_id, self._master, self._clock.now()),
         )
         return bool(found)
 
@@ -163,10 +165,16 @@ class Sessions:
 
     def erase(self, session_id: str, reason: Reason) -> bool:
         """Erase a session now; True if this call finished it, False if there was none any more."""
-        return self.erase_all([(session_id, reason)]) == 1
+        erased = self.erase_all([(session_id, reason)])
+        self.scrub()
+        if erased:
+            log.info("session_erased", reason=reason)
+        return erased == 1
 
     def erase_all(self, doomed: Sequence[Doomed]) -> int:
         """Erase many sessions with few transactions; how many this call finished.
+
+        The caller calls `scrub` when done.
 
         Safe to repeat, to run twice at once, and to die in at any point: whatever was begun is in
         the state "erasing", which `overdue` lists. Exceptions of `on_erase` callbacks are raised,
@@ -188,18 +196,33 @@ class Sessions:
             for session_id in begun:
                 for stop in self.on_erase:
                     steps.callback(stop, session_id)
-        if finished:
-            log.info("sessions_erased", count=len(finished))
         return len(finished)
+
+    def scrub(self) -> None:
+        """Clear what erased rows left in unused parts of the database file, if any were erased.
+
+        The first call clears whatever an earlier process left when it died.
+        """
+        with self._database.lock:
+            if self._unscrubbed:
+                try:
+                    self._database.scrub()
+                    self._unscrubbed = False
+                except DiskFull:
+                    log.warning("scrub_postponed")  # the next sweep tries again
 
     def overdue(self) -> list[Doomed]:
         """Sessions that must go: past their deadline, half erased, or of another master key."""
+        try:
+            now = self._clock.record()
+        except DiskFull:
+            now = self._clock.now()  # a full disk must not stop what makes room on it
         rows = self._database.rows(
             "SELECT id, CASE WHEN state = 'erasing' THEN reason"
-            " WHEN master != ? THEN 'aborted'"
+            " WHEN master != :master THEN 'aborted'"
             " WHEN delivered IS NULL THEN 'undelivered' ELSE 'expired' END"
-            " FROM sessions WHERE state = 'erasing' OR master != ? OR erase_at <= ?",
-            (self._master_key.fingerprint,) * 2 + (self._clock.record(),),
+            " FROM sessions WHERE state = 'erasing' OR master != :master OR erase_at <= :now",
+            {"master": self._master, "now": now},
         )
         return [(session_id, reason) for session_id, reason in rows]
 
@@ -233,6 +256,7 @@ class Sessions:
         """
         gone = self._vault.remove_sessions(begun)
         with self._database.transaction():
+            self._unscrubbed = True
             return [
                 session_id
                 for session_id in gone

@@ -37,6 +37,7 @@ class Sweeper:
         erased = 0
         for start in range(0, len(overdue), _BATCH):
             erased += self._sessions.erase_all(overdue[start : start + _BATCH])
+        self._sessions.scrub()
         found = self._vault.reconcile()
         if erased or found.files or found.rows or found.strangers:
             log.info(

@@ -32,7 +32,8 @@ from privacy.database import Database
 from privacy.keys import Session, is_session_id
 
 _WORD = re.compile(r"[a-z0-9-]{1,64}")
-_NOT_A_PLAIN_FILE = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR)
+# What the system answers when a link, pipe, socket or folder stands where ours should be.
+_NOT_OURS = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR)
 
 log = structlog.get_logger()
 
@@ -197,9 +198,12 @@ class Vault:
     def _reconcile_session(self, session_id: str) -> tuple[int, int]:
         """Files unlinked and rows dropped in one session. The caller holds the lock."""
         path = self._root / session_id
-        if not self._database.rows("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
+        states = self._database.rows("SELECT state FROM sessions WHERE id = ?", (session_id,))
+        if not states:
             scratch.remove(path)
             return 1, 0
+        if states != [("live",)]:
+            return 0, 0  # being erased: its files go anyway, perhaps at this moment
         rows = self._database.rows("SELECT file_id FROM files WHERE session_id = ?", (session_id,))
         expected = {file_id for (file_id,) in rows}
         present = set(os.listdir(path)) if path.is_dir() and not path.is_symlink() else set()
@@ -252,7 +256,7 @@ class Vault:
         except FileNotFoundError:
             return None
         except OSError as problem:
-            if problem.errno in _NOT_A_PLAIN_FILE:
+            if problem.errno in _NOT_OURS:
                 return None
             raise
 
@@ -264,6 +268,10 @@ class Vault:
                 yield folder
         except FileNotFoundError:
             raise UnknownSession from None
+        except OSError as problem:
+            if problem.errno in _NOT_OURS:
+                raise TamperedError from None
+            raise
 
     @contextmanager
     def _announced(self, part: str) -> Iterator[None]:

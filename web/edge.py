@@ -73,12 +73,15 @@ class Edge:
         try:
             await self._app(scope, receive, send_guarded)
         except Exception as error:  # the edge
-            reference = _note(error)
+            # A response that had begun ends here without its last chunk: the server then closes
+            # the connection, and the browser knows that the download is not complete.
+            if started and isinstance(error.__cause__, LikenessError | HTTPException):
+                log.info("answer_broken_off", error=type(error.__cause__).__name__)
+                return
+            reference = note(error)
             if not started:
                 answer = _sentence(500, say("errors.unexpected", reference=reference))
                 await answer(scope, receive, send_guarded)
-            # A response that had begun ends here without its last chunk: the server then closes
-            # the connection, and the browser knows that the download is not complete.
 
 
 def _replace(headers: MutableHeaders, ours: Mapping[str, str]) -> None:
@@ -89,7 +92,8 @@ def _replace(headers: MutableHeaders, ours: Mapping[str, str]) -> None:
         headers[name] = value
 
 
-def _note(error: Exception) -> str:
+def note(error: Exception) -> str:
+    """Log what nobody expected, without content; the reference number to tell the visitor."""
     reference = secrets.token_hex(4)
     # Frames without source lines or values: the message of an exception may hold what was sent.
     frames = traceback.extract_tb(error.__traceback__)[-6:]

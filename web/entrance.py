@@ -75,6 +75,16 @@ def router() -> APIRouter:
         admit(response, services.settings, Ticket.parse(link.ticket))
         return response
 
+    @routes.get("/studio-parts")
+    def studio_parts() -> Response:
+        """The templates that `static/studio.js` fills with data."""
+        return pages.page("parts.html")
+
+    @routes.get("/favicon.ico")
+    def favicon() -> Response:
+        """Browsers ask for this one before they have read where ours is."""
+        return RedirectResponse("/static/favicon.svg", 301)
+
     @routes.get("/health")
     def health() -> Response:
         return PlainTextResponse("ok")

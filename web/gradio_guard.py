@@ -1,4 +1,4 @@
-"""Makes the process safe for Gradio before it is imported. Call `prepare` first, import second.
+"""Makes the process safe for Gradio: call `prepare` first, import second, build in `building`.
 
 Gradio reads these variables when its modules are loaded, so this is the one place in the project
 that writes the environment:
@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 NOWHERE = "/dev/null/likeness"
 
@@ -39,3 +42,19 @@ def prepare() -> None:
     if "gradio" in sys.modules and os.environ.get("GRADIO_TEMP_DIR") != NOWHERE:
         raise RuntimeError("gradio was imported before gradio_guard.prepare()")
     os.environ.update(_ENVIRONMENT)
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """While pages are built: Gradio makes one empty folder then, for a route nobody can reach.
+
+    It gets a folder that is removed at the end of the block; before and after there is none.
+    """
+    from gradio import routes
+
+    with tempfile.TemporaryDirectory(prefix="likeness-") as folder:
+        routes.DEFAULT_TEMP_DIR = folder
+        try:
+            yield
+        finally:
+            routes.DEFAULT_TEMP_DIR = NOWHERE

@@ -10,11 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from errors import BadPhoto
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 UNREADABLE = "The upload arrived damaged. Please try again."
 TOO_MUCH = "That is more than one upload may hold. Please send fewer photos at a time."
@@ -35,7 +39,8 @@ async def files_in(
     """Yield the files of a multipart body; other fields are ignored.
 
     Raises:
-        BadPhoto: not multipart, or damaged; with code "too_much" when the body is larger than `max_body_bytes`.
+        BadPhoto: not multipart, or damaged; with code "too_much" when the body is larger than
+            `max_body_bytes`.
     """
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
@@ -69,7 +74,7 @@ class _Collector:
         self._name: str | None = None
         self._data = bytearray()
 
-    def callbacks(self) -> dict:
+    def callbacks(self) -> MultipartCallbacks:
         return {
             "on_part_begin": self._begin,
             "on_header_field": self._header_field,

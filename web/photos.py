@@ -53,10 +53,9 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
 
     @routes.delete("/photo/{photo_id}")
     def remove(photo_id: Name, services: Parts, session: Visitor) -> Response:
-        try:
-            services.album.remove(session, photo_id)
-        except KeyError:
-            raise UnknownSession from None
+        if all(record.id != photo_id for record in services.album.records(session)):
+            raise UnknownSession
+        services.album.remove(session, photo_id)
         return Response(status_code=204)
 
     return routes

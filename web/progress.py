@@ -46,8 +46,12 @@ def router() -> APIRouter:
     return routes
 
 
-def snapshot(services: Services, session: Session, seen: tuple[str, str] = ("", "")) -> dict:
-    """The visitor's whole situation. Raises UnknownSession when it was erased."""
+def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dict[str, Any]:
+    """The visitor's situation, without what they have `seen`.
+
+    Raises:
+        UnknownSession: the session was erased.
+    """
     entries = services.vault.list(session)
     photos_mark = _mark(entries, "face", "photo")
     portraits_mark = _mark(entries, "portrait", "sheet")
@@ -80,15 +84,16 @@ def _mark(entries: list[Entry], *kinds: str) -> str:
     return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
 
 
-def _time(services: Services, session: Session) -> dict:
+def _time(services: Services, session: Session) -> dict[str, Any]:
     deadline = services.sessions.deadline(session)
     left = max(0.0, deadline.erase_at - services.now())
     when = "delivered" if deadline.delivered_at is not None else "undelivered"
     return {"seconds_left": round(left), "sentence": say(f"bar.{when}", left=span(left))}
 
 
-def _photos(services: Services, session: Session) -> dict:
+def _photos(services: Services, session: Session) -> dict[str, Any]:
     records = services.album.records(session)
+    kept = {entry.name for entry in services.vault.list(session, "photo")}
     good = sum(record.accepted for record in records)
     return {
         "list": [
@@ -96,6 +101,7 @@ def _photos(services: Services, session: Session) -> dict:
                 "id": record.id,
                 "label": record.label,
                 "accepted": record.accepted,
+                "image": record.id in kept,
                 "sentence": record.sentence,
             }
             for record in records
@@ -117,7 +123,7 @@ def _meter(good: int, needed: int) -> str:
     return say("photos.meter.plenty", good=good)
 
 
-def _job(job: Progress) -> dict:
+def _job(job: Progress) -> dict[str, Any]:
     return {
         "phase": job.phase,
         "title": say(f"job.{job.phase}"),
@@ -153,7 +159,7 @@ def _bar(job: Progress) -> float | None:
     return 1.0 if job.phase == "done" else None
 
 
-def _portraits(services: Services, session: Session) -> list[dict]:
+def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
     styles = services.styles
     return [
         {

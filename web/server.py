@@ -36,7 +36,8 @@ def build(settings: Settings, services: Services) -> FastAPI:
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    studio_page.mount(app, services, STUDIO)
+    with gradio_guard.building():
+        studio_page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
     app.add_middleware(Firewall, services=services, files=files)

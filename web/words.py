@@ -1,14 +1,17 @@
 """Every visible word comes from a catalogue, `words/en.toml`, by its dotted key.
 
-`say("bar.erased_in", left="3 hours")` fills `{left}`. A key that is missing is a bug and raises
+`say("bar.delivered", left="3 hours")` fills `{left}`. A key that is missing is a bug and raises
 KeyError; a test renders every page. Sentences of errors come from whoever raises them (`errors`).
 """
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _FOLDER = Path(__file__).parent / "words"
 _MINUTE_S = 60
@@ -21,7 +24,7 @@ def _catalogue() -> dict[str, str]:
         return dict(_flat("", tomllib.load(file)))
 
 
-def _flat(prefix: str, table: dict) -> list[tuple[str, str]]:
+def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows: list[tuple[str, str]] = []
     for key, value in table.items():
         name = f"{prefix}{key}"
@@ -45,13 +48,11 @@ def count(key: str, number: int, **values: object) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time for a person: "23 h 59 min", "12 minutes", "less than a minute"."""
-    whole = max(0, int(seconds))
+    """A length of time for a person, to the next full minute: "23 h 59 min", "12 minutes"."""
+    whole = max(_MINUTE_S, math.ceil(seconds / _MINUTE_S) * _MINUTE_S)
     hours, minutes = whole // _HOUR_S, whole % _HOUR_S // _MINUTE_S
     if hours and minutes:
         return say("time.hours_minutes", hours=hours, minutes=minutes)
     if hours:
         return count("time.hours", hours)
-    if minutes:
-        return count("time.minutes", minutes)
-    return say("time.moment")
+    return count("time.minutes", minutes)

@@ -80,4 +80,3 @@ class Faces:
         person = self._segmenter.forward().reshape(256, 256)
         person = cv2.resize(person, (size, size), interpolation=cv2.INTER_LINEAR)
         return (np.clip(person, 0, 1) * 255).astype(np.uint8)
-

@@ -137,7 +137,7 @@ def _run(kind: str, args: list[Tensor], settings: dict, batch: int) -> Tensor:
     if kind == "MatMul":
         return args[0] @ args[1]
     if kind == "Reshape":
-        return args[0].reshape([batch] + [int(v) for v in args[1]][1:])
+        return args[0].reshape([batch, *[int(v) for v in args[1]][1:]])
     if kind == "GlobalAveragePool":
         return args[0].mean((2, 3), keepdim=True)
     if kind == "Transpose":

@@ -117,7 +117,7 @@ def choose_held_out(table: Portraits, seed: int = 0) -> list[tuple[str, str]]:
             taken.append(int(row))
         else:
             strata.setdefault((bool(woman[row]), int(sixth[row])), []).append(int(row))
-    counts = {key: 0 for key in strata}
+    counts = dict.fromkeys(strata, 0)
     for row in taken:
         key = (bool(woman[row]), int(sixth[row]))
         counts[key] = counts.get(key, 0) + 1

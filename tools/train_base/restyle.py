@@ -32,6 +32,10 @@ _SAYS_SEX = 0.3
 """Share of captions that say woman or man, where the label is near certain."""
 
 
+_OPENINGS = ("portrait of", "headshot of", "professional photo of", "natural photo of")
+"""Said instead of "photo of" once in eight, so that people's usual words are known."""
+
+
 @dataclass(frozen=True)
 class Person:
     """One photograph ready to be restyled.  All arrays uint8, 192 px on a side."""
@@ -43,15 +47,13 @@ class Person:
 
 
 def person_at(table: Portraits, row: int, woman: NDArray[np.float32]) -> Person:
-    return Person(
-        table.image[row], table.matte[row], float(woman[row]), bool(table.in_colour[row])
-    )
+    return Person(table.image[row], table.matte[row], float(woman[row]), bool(table.in_colour[row]))
 
 
 def jitter(
-    rng: np.random.Generator, person: Person, strength: float = 1.0
+    rng: np.random.Generator, person: Person, strength: float = 1.0, *, mirror: bool = True
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A 160 px crop and matte, turned, scaled, shifted and half the time mirrored."""
+    """A 160 px crop and matte, turned, scaled, shifted and (`mirror`) half the time mirrored."""
     centre = (MARGIN + TEMPLATE_SIZE / 2, MARGIN + TEMPLATE_SIZE / 2)
     turn = float(rng.uniform(-3, 3)) * strength
     scale = 1 + float(rng.uniform(-0.05, 0.06)) * strength
@@ -62,7 +64,7 @@ def jitter(
         cv2.warpAffine(layer, transform, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         for layer, flags in ((person.image, cv2.INTER_CUBIC), (person.matte, cv2.INTER_LINEAR))
     )
-    if rng.random() < 0.5:
+    if mirror and rng.random() < 0.5:
         image, matte = image[:, ::-1], matte[:, ::-1]
     return np.ascontiguousarray(image), np.ascontiguousarray(matte)
 
@@ -99,4 +101,6 @@ def restyle(rng: np.random.Generator, person: Person) -> tuple[NDArray[np.uint8]
     if rng.random() < _SAYS_SEX and not 0.03 < person.woman < 0.97:
         subject = "a woman" if person.woman > 0.5 else "a man"
     words = caption(backdrop=backdrop, grade=grade, light=light, subject=subject, attire=attire)
+    if rng.random() < 1 / 8:
+        words = words.replace("photo of", str(rng.choice(_OPENINGS)), 1)
     return picture, words

@@ -23,11 +23,48 @@ PERSON_TOKEN = "sks"
 MAX_WORDS = 20
 WIDTH = 192
 
-_FIRST_WEIGHTS = (
-    "grey studio backdrop charcoal white navy blue beige teal pink bright office background "
-    "garden wood library brick loft photo of a person portrait headshot woman man left right "
-    "key light warm cool black and suit blazer shirt professional smiling natural"
-).split()
+_FIRST_WEIGHTS = [
+    "grey",
+    "studio",
+    "backdrop",
+    "charcoal",
+    "white",
+    "navy",
+    "blue",
+    "beige",
+    "teal",
+    "pink",
+    "bright",
+    "office",
+    "background",
+    "garden",
+    "wood",
+    "library",
+    "brick",
+    "loft",
+    "photo",
+    "of",
+    "a",
+    "person",
+    "portrait",
+    "headshot",
+    "woman",
+    "man",
+    "left",
+    "right",
+    "key",
+    "light",
+    "warm",
+    "cool",
+    "black",
+    "and",
+    "suit",
+    "blazer",
+    "shirt",
+    "professional",
+    "smiling",
+    "natural",
+]
 """In the order in which the first weights numbered them."""
 
 _SAME_WORD = {
@@ -98,6 +135,7 @@ def build_text_encoder(words: int, width: int = WIDTH) -> CLIPTextModel:
             pad_token_id=0,
             bos_token_id=1,
             eos_token_id=2,
+            attn_implementation="eager",
         )
     )
 

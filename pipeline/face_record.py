@@ -1,0 +1,79 @@
+"""What is written down about a photo, and how: the JSON of kind "face".
+
+Numbers only, no pixels but a 16 x 16 grey fingerprint. It is biometric data all the same: it is
+kept in the vault alone, and goes with the session.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FINGERPRINT_SIDE = 16
+
+
+@dataclass(frozen=True)
+class FaceNumbers:
+    """One face of a good photo.
+
+    landmarks: float32 [5, 2] x, y in pixels of the kept crop. embedding: float32 [128], unit
+    length. fingerprint: uint8 [16, 16]. sharpness, brightness: as measured by `check.py`.
+    """
+
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    fingerprint: NDArray[np.uint8]
+    sharpness: float
+    brightness: float
+
+
+@dataclass(frozen=True)
+class FaceRecord:
+    """A photo's record. label: the visitor's file name. code, sentence, face: either the photo was
+    turned away with a code and a sentence, or it has a face."""
+
+    id: str
+    label: str
+    code: str | None
+    sentence: str
+    face: FaceNumbers | None
+
+    def to_json(self) -> bytes:
+        """The record without its id, which is its name in the vault."""
+        fields: dict[str, Any] = {"label": self.label, "code": self.code, "sentence": self.sentence}
+        if self.face is not None:
+            fields |= {
+                "landmarks": self.face.landmarks.tolist(),
+                "embedding": _packed(self.face.embedding.astype("<f4")),
+                "fingerprint": _packed(self.face.fingerprint),
+                "sharpness": self.face.sharpness,
+                "brightness": self.face.brightness,
+            }
+        return json.dumps(fields).encode()
+
+    @classmethod
+    def from_json(cls, photo_id: str, data: bytes) -> FaceRecord:
+        """Back from `to_json`. The vault returns what was written, so nothing is checked."""
+        fields = json.loads(data)
+        face = None
+        if "embedding" in fields:
+            side = FINGERPRINT_SIDE
+            face = FaceNumbers(
+                np.array(fields["landmarks"], np.float32),
+                np.frombuffer(base64.b64decode(fields["embedding"]), "<f4"),
+                np.frombuffer(base64.b64decode(fields["fingerprint"]), np.uint8).reshape(
+                    side, side
+                ),
+                fields["sharpness"],
+                fields["brightness"],
+            )
+        return cls(photo_id, fields["label"], fields["code"], fields["sentence"], face)
+
+
+def _packed(array: NDArray[Any]) -> str:
+    return base64.b64encode(array.tobytes()).decode()

@@ -1,0 +1,177 @@
+"""Personalisation: photos of one person -> an adapter for the frozen base.
+
+Pictures and prompts are encoded once, into memory; then only the adapter's few weights are
+trained.  Nothing is written anywhere, and the base is afterwards what it was, also when the job
+is stopped or fails.  Knows nothing of vaults, pages or queues.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from bitsandbytes.optim import AdamW8bit
+from peft.helpers import disable_input_dtype_casting
+
+from errors import Stopped
+from pipeline import adapter
+from pipeline.base import Base, Conditions
+from pipeline.recompose import Example, Segmenter, recompose
+
+if TYPE_CHECKING:
+    from pipeline.album import TrainingPhoto
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an adapter is trained.
+
+    rank, alpha: LoRA; the adapter's output is scaled by alpha / rank.
+    steps, batch: optimizer steps, and pictures in each.
+    learning_rate: at its peak, after `warmup` steps; it then falls linearly to a tenth.
+    variants: pictures made of each photo.
+    text_dropout: share of pictures trained without words, so that guidance has a reference.
+    """
+
+    rank: int = 16
+    alpha: float = 16
+    steps: int = 300
+    batch: int = 8
+    learning_rate: float = 1e-3
+    warmup: int = 20
+    variants: int = 16
+    text_dropout: float = 0.05
+    weight_decay: float = 0.01
+    max_gradient_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """Progress after a step: `step` of `steps` done, its loss, and the seconds still to go."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds_left: float
+
+
+def recipe_for(base: Base, photos: int) -> Recipe:
+    """The recipe for a number of photos: more photos, more to learn, within limits."""
+    return Recipe(steps=min(420, max(240, 180 + 15 * photos)), variants=max(8, 128 // photos))
+
+
+def train(
+    base: Base,
+    photos: Sequence[TrainingPhoto],
+    faces: Segmenter,
+    recipe: Recipe,
+    *,
+    seed: int,
+    report: Callable[[TrainStep], None],
+    stop: Callable[[], bool],
+) -> bytes:
+    """Train an adapter; returns it as safetensors.  The same seed gives the same adapter.
+
+    report: called after every step.
+    stop: asked at least once a step.
+
+    Raises:
+        Stopped: `stop` said so.
+    """
+    rng = np.random.default_rng(seed)
+    examples = recompose(
+        photos, faces, base.resolution, variants=recipe.variants, knows=base.knows, rng=rng
+    )
+    data = _Data(base, examples, recipe.batch, stop)
+    generator = torch.Generator().manual_seed(seed)
+    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=seed) as parameters:
+        # Autocast casts the inputs; peft would first copy them to the adapter's float32.
+        with disable_input_dtype_casting(base.denoiser):
+            _optimise(base, data, _flattened(parameters), recipe, generator, report, stop)
+        return adapter.dump(base)
+
+
+class _Data:
+    """All pictures and words, encoded and in memory."""
+
+    def __init__(
+        self, base: Base, examples: Iterable[Example], batch: int, stop: Callable[[], bool]
+    ) -> None:
+        latents, captions, chunk = [], [], []
+        for example in examples:
+            if stop():
+                raise Stopped
+            captions.append(example.caption)
+            chunk.append(example.image)
+            if len(chunk) == batch:
+                latents.append(base.encode_images(np.stack(chunk)))
+                chunk = []
+        if chunk:
+            latents.append(base.encode_images(np.stack(chunk)))
+        self.latents = torch.cat(latents)
+        self.conditions = base.encode_prompts(captions)
+        self.no_words = base.encode_prompts([""])
+
+    def draw(self, recipe: Recipe, generator: torch.Generator) -> tuple[torch.Tensor, Conditions]:
+        """A random batch; some of its rows without words."""
+        rows = torch.randint(0, len(self.latents), (recipe.batch,), generator=generator)
+        silent = torch.rand(recipe.batch, generator=generator) < recipe.text_dropout
+        rows, silent = rows.to(self.latents.device), silent.to(self.latents.device)
+        conditions = {}
+        for key, values in self.conditions.items():
+            chosen = values[rows]
+            chosen[silent] = self.no_words[key]
+            conditions[key] = chosen
+        return self.latents[rows], conditions
+
+
+def _optimise(
+    base: Base,
+    data: _Data,
+    weights: torch.nn.Parameter,
+    recipe: Recipe,
+    generator: torch.Generator,
+    report: Callable[[TrainStep], None],
+    stop: Callable[[], bool],
+) -> None:
+    optimizer = AdamW8bit([weights], lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    started = time.monotonic()
+    for step in range(1, recipe.steps + 1):
+        if stop():
+            raise Stopped
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * _schedule(step, recipe)
+        loss = base.loss(*data.draw(recipe, generator), generator)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(weights, recipe.max_gradient_norm)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=False)
+        per_step = (time.monotonic() - started) / step
+        report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
+
+
+def _flattened(parameters: list[torch.nn.Parameter]) -> torch.nn.Parameter:
+    """One vector of which the parameters, and their gradients, become slices.
+
+    An optimizer then has one tensor instead of hundreds of tiny ones: with 8-bit AdamW on a CPU
+    a step costs half.  Gradients must be zeroed in place, not dropped.
+    """
+    flat = torch.nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for parameter in parameters:
+        part = slice(start, start + parameter.numel())
+        parameter.data = flat.data[part].view(parameter.shape)
+        parameter.grad = flat.grad[part].view(parameter.shape)
+        start = part.stop
+    return flat
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    """Share of the peak learning rate at a step that counts from 1."""
+    warm = min(1.0, step / max(1, recipe.warmup))
+    return warm * max(0.1, 1 - (step - 1) / recipe.steps)

@@ -1,0 +1,164 @@
+"""Facts 11 and 12: SIGKILL of a real process at every step of a write and of an erasure.
+
+`victim` dies before step n, for every n until it comes through: more than 60 kill points. So that
+the inside of SQLite's commit is hit as well, it is also killed from outside at chance times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from privacy.keys import Ticket
+from tests.attacks.victim import EARLIER, LATER, open_store
+from tests.privacy.store import Store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Victim:
+    """The process of victim.py, and its children one after the other."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.attacks.victim"]
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def begin(self, folder: Path, ticket: Ticket, action: str, step: int = 0) -> int:
+        """Start an action; the child's process id."""
+        order = {"folder": str(folder), "ticket": ticket.text(), "action": action, "step": step}
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def end(self) -> int:
+        """Wait for the child; its exit code, negative for a signal."""
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.stdin.close()
+        self._process.wait(20)
+        self._process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def victim() -> Iterator[Victim]:
+    victim = Victim()
+    yield victim
+    victim.close()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ticket]:
+    """A store with one session that has an adapter and two photos."""
+    folder = tmp_path_factory.mktemp("template")
+    store = open_store(folder)
+    session, ticket = store.sessions.create()
+    store.vault.put(session, "adapter", "adapter", EARLIER)
+    for name in ("photo-01", "photo-02"):
+        store.vault.put(session, "photo", name, name.encode())
+    store.database.close()
+    return folder, ticket
+
+
+def _killed_at_every_step(victim, template, tmp_path: Path, action: str) -> Iterator[Store]:
+    """The store after each kill, one step later each time, until the action comes through."""
+    source, ticket = template
+    for step in range(1, 200):
+        folder = tmp_path / str(step)
+        shutil.copytree(source, folder)
+        victim.begin(folder, ticket, action, step)
+        code = victim.end()
+        assert code in (0, -signal.SIGKILL)
+        store = open_store(folder)
+        yield store
+        store.database.close()
+        shutil.rmtree(folder)
+        if code == 0:
+            return
+    pytest.fail("the action has no end")
+
+
+def _consistent(store: Store) -> bool:
+    """One file for each row, nothing else."""
+    ((count,),) = store.database.rows("SELECT count(*) FROM files")
+    ((verdict,),) = store.database.rows("PRAGMA integrity_check")
+    return len(store.files()) == count and verdict == "ok"
+
+
+@pytest.mark.fact(11)
+def test_killed_at_any_step_of_a_write_the_old_or_the_new_file_is_there(
+    victim, template, tmp_path: Path
+) -> None:
+    seen = []
+    for store in _killed_at_every_step(victim, template, tmp_path, "write"):
+        store.sweeper.sweep()
+        session = store.sessions.open(template[1].text())
+        seen.append(store.vault.open(session, "adapter", "adapter"))
+        assert store.vault.open(session, "photo", "photo-01") == b"photo-01"
+        assert _consistent(store)
+    assert len(seen) >= 15
+    turned = seen.index(LATER)  # all old before the commit, all new after it
+    assert seen == [EARLIER] * turned + [LATER] * (len(seen) - turned)
+    assert 0 < turned < len(seen)
+
+
+@pytest.mark.fact(12)
+@pytest.mark.parametrize("action", ["erase", "sweep"])
+def test_killed_at_any_step_of_an_erasure_the_next_start_finishes_it(
+    victim, template, tmp_path: Path, action: str
+) -> None:
+    steps, untouched, finished_later = 0, 0, 0
+    session_id = template[1].session_id
+    for store in _killed_at_every_step(victim, template, tmp_path, action):
+        steps += 1
+        begun = not store.sessions.alive(session_id)
+        if len(store.files()) < 3:  # first the key, then the files
+            keys = store.database.rows("SELECT wrapped_key, verifier FROM sessions")
+            assert keys in ([], [(None, None)])
+        finished_later += store.sweeper.sweep()
+        assert store.sweeper.sweep() == 0
+        if begun:
+            assert (store.files(), store.rows()) == ([], 0)
+            assert session_id.encode() not in store.bytes_on_disk()
+        else:
+            untouched += 1
+            assert len(store.files()) == 3
+            assert _consistent(store)
+    assert steps >= 20
+    assert 0 < untouched < steps
+    assert finished_later > 0
+
+
+@pytest.mark.fact(11)
+@pytest.mark.fact(12)
+def test_killed_at_chance_times_everything_is_old_new_or_gone(
+    victim, template, tmp_path: Path
+) -> None:
+    dice = random.Random(11)
+    source, ticket = template
+    folder = tmp_path / "store"
+    shutil.copytree(source, folder)
+    for _ in range(30):
+        child = victim.begin(folder, ticket, "everything")
+        time.sleep(dice.random() * 0.12)
+        os.kill(child, signal.SIGKILL)
+        assert victim.end() == -signal.SIGKILL
+        store = open_store(folder)
+        half_erased = store.database.rows("SELECT id FROM sessions WHERE state = 'erasing'")
+        assert store.sweeper.sweep() == len(half_erased)
+        session = store.sessions.open(ticket.text())
+        assert store.vault.open(session, "adapter", "adapter") in (EARLIER, LATER)
+        assert _consistent(store)
+        store.database.close()

@@ -1,0 +1,112 @@
+"""`python app.py`: starts, or says in one sentence why not."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+import settings as configuration
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, tiny_base: Path) -> Iterator[Start]:
+    """Starts servers with settings of their own, and ends them."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start(**settings: object) -> subprocess.Popen[str]:
+        chosen = {"PORT": 0, "SCRATCH": tmp_path / "scratch", "BASE": tiny_base, **settings}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
+        environment |= {f"LIKENESS_{name}": str(value) for name, value in chosen.items()}
+        process = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=configuration.ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        process.kill()
+        process.communicate()
+
+
+def url_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert "Likeness is ready: http://" in line, process.stderr and process.stderr.read()
+    return line.rsplit(" ", 1)[1].strip()
+
+
+def refused(process: subprocess.Popen[str], words: str) -> None:
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 2, out + err
+    assert words in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_server_starts_and_answers(start: Start) -> None:
+    process = start()
+    url = url_of(process)
+    deadline = time.monotonic() + 10
+    while True:  # the line is printed just before the first connection is accepted
+        try:
+            assert httpx.get(f"{url}/health").text.strip('"') == "ok"
+            break
+        except httpx.ConnectError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    process.terminate()
+    assert process.wait(15) in (0, -15)
+
+
+def test_a_taken_port_is_a_sentence(start: Start) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        refused(start(PORT=taken.getsockname()[1]), "LIKENESS_PORT")
+
+
+def test_a_missing_base_is_a_sentence(start: Start) -> None:
+    refused(start(BASE="no-such-base"), "LIKENESS_BASE")
+
+
+def test_a_bad_setting_is_a_sentence(start: Start) -> None:
+    refused(start(RETENTION_HOURS="for ever"), "LIKENESS_RETENTION_HOURS")
+
+
+def test_a_scratch_folder_that_is_in_use_is_a_sentence(start: Start) -> None:
+    url_of(start())
+    refused(start(), "another server")
+
+
+@pytest.mark.fact(10)
+def test_a_key_file_that_others_can_read_is_a_sentence(start: Start, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(os.urandom(32))
+    key.chmod(0o644)
+    refused(start(MASTER_KEY=key), "chmod 400")
+
+
+def test_showing_pages_never_loads_torch(start: Start) -> None:
+    """Torch costs seconds and hundreds of megabytes; it is the worker's, when a job starts."""
+    process = start()
+    url = url_of(process)
+    time.sleep(0.5)
+    assert httpx.get(url).status_code == 200
+    maps = Path(f"/proc/{process.pid}/maps").read_text()
+    assert "libtorch" not in maps

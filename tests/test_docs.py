@@ -1,0 +1,56 @@
+"""Documents that say what is, kept true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import settings as configuration
+from tools import fact_table
+
+ROOT = configuration.ROOT
+
+
+def test_the_fact_table_of_security_md_is_complete_and_current() -> None:
+    assert fact_table.table() in (ROOT / "SECURITY.md").read_text(), (
+        "run `python -m tools.fact_table` and paste it into SECURITY.md"
+    )
+
+
+def test_every_number_is_a_known_fact() -> None:
+    assert set(fact_table.attacks(ROOT / "tests")) <= set(fact_table.FACTS)
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    named = set(re.findall(r"`?make (\w+)", (ROOT / "README.md").read_text()))
+    targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"run", "test", "headshots"} <= named <= targets
+
+
+def test_every_link_in_the_documents_leads_somewhere() -> None:
+    for document in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in link:
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_ci_runs_what_everybody_runs() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_requirements_are_exact() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        for line in (ROOT / name).read_text().splitlines():
+            if line and not line.startswith(("#", "-r")):
+                assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+
+
+def test_nothing_private_or_heavy_is_tracked() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert not [name for name in tracked if name.startswith((".venv", "scratch", "models/faces"))]
+    sizes = {name: Path(ROOT, name).stat().st_size for name in tracked if Path(ROOT, name).exists()}
+    heavy = [n for n, size in sizes.items() if size > 2_000_000 and "models/studio-mini" not in n]
+    assert heavy == []

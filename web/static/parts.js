@@ -1,0 +1,55 @@
+// Templates from the server, and the few ways in which data is put into them.
+// Data goes in as text or as an attribute, never as HTML.
+
+/** Fetches the templates. Returns a function that clones one by its id. */
+export async function loadParts() {
+  const answer = await fetch("/studio-parts", { cache: "no-store" });
+  if (!answer.ok) throw new Error("parts");
+  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return (id) => document.importNode(parsed.getElementById(id).content, true);
+}
+
+/** The element of `root` that is marked data-slot="name". */
+export function slot(root, name) {
+  return root.querySelector(`[data-slot="${name}"]`);
+}
+
+/** Sets text only where it differs, so that screen readers announce changes only. */
+export function text(element, value) {
+  if (element.textContent !== value) element.textContent = value;
+}
+
+/**
+ * Makes the children of `list` follow `items` by their id, keeping the elements of those that stay:
+ * an image that is on the page is not fetched again.
+ */
+export function follow(list, items, make, update) {
+  const old = new Map([...list.children].map((child) => [child.dataset.id, child]));
+  items.forEach((item, place) => {
+    let child = old.get(item.id);
+    old.delete(item.id);
+    if (!child) {
+      child = make(item);
+      child.dataset.id = item.id;
+    }
+    update(child, item);
+    if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
+  });
+  for (const child of old.values()) child.remove();
+}
+
+/** Resolves with the elements of these ids as soon as Gradio has put all of them on the page. */
+export function whenPresent(ids) {
+  const find = () => ids.map((id) => document.getElementById(id));
+  return new Promise((resolve) => {
+    const look = () => {
+      const found = find();
+      if (found.some((element) => element === null)) return false;
+      resolve(Object.fromEntries(found.map((element) => [element.id, element])));
+      return true;
+    };
+    if (look()) return;
+    const watch = new MutationObserver(() => { if (look()) watch.disconnect(); });
+    watch.observe(document.body, { childList: true, subtree: true });
+  });
+}

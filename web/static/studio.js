@@ -1,0 +1,197 @@
+// The live part of the studio: asks /status again and again, draws what it says, and carries out
+// what is pressed. Holds no state of its own: after a reload it is where it was.
+
+import { loadParts, slot, text, whenPresent } from "./parts.js";
+import { Portraits } from "./portraits.js";
+import { drawBar, drawJob, drawPhotos } from "./views.js";
+
+// Milliseconds between two polls.
+const BRISK = 600; // photos are on their way, or something was just pressed
+const WORKING = 1500;
+const QUIET = 5000;
+const HIDDEN = 15000;
+const LOST = 15000; // at most, when the server does not answer
+const BRISK_FOR = 20000;
+
+class Studio {
+  constructor(clone, places) {
+    this.clone = clone;
+    this.places = places;
+    this.#build();
+    this.portraits = new Portraits(places.portraits, document.getElementById("viewer"), clone);
+    this.marks = { photos: "", portraits: "" };
+    this.known = [];
+    this.stage = "";
+    this.briskUntil = 0;
+    this.failures = 0;
+    this.timer = 0;
+    document.addEventListener("click", (event) => this.#clicked(event));
+    document.addEventListener("visibilitychange", () => this.poll());
+    window.addEventListener("online", () => this.poll());
+    // Whatever is put into the fields, its verdict is wanted at once.
+    for (const kind of ["drop", "change", "paste", "click"]) {
+      for (const place of [places.photos, places.order]) {
+        place.addEventListener(kind, () => this.#hurry(), true);
+      }
+    }
+  }
+
+  /** Put the templates into the places that Gradio made. */
+  #build() {
+    const { photos, looks, order, job, portraits } = this.places;
+    document.body.prepend(this.clone("bar"));
+    this.bar = document.querySelector(".bar");
+    photos.prepend(this.clone("photos-head"));
+    photos.append(this.clone("photos-list"));
+    looks.prepend(this.clone("looks-head"));
+    order.prepend(this.clone("order-head"));
+    job.append(this.clone("job-part"));
+    portraits.append(this.clone("portraits-part"));
+    document.body.append(this.clone("dialogs"));
+  }
+
+  async poll() {
+    clearTimeout(this.timer);
+    try {
+      const answer = await fetch(`/status?${new URLSearchParams(this.marks)}`);
+      if (answer.status === 404) return this.#ended();
+      if (!answer.ok) throw new Error("status");
+      this.#draw(await answer.json());
+      this.failures = 0;
+    } catch {
+      this.failures += 1;
+    }
+    slot(this.bar, "offline").hidden = this.failures < 2;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.poll(), this.#pause());
+  }
+
+  #pause() {
+    if (this.failures) return Math.min(LOST, 1000 * 2 ** this.failures);
+    if (document.hidden) return HIDDEN;
+    if (Date.now() < this.briskUntil) return BRISK;
+    return this.stage === "working" ? WORKING : QUIET;
+  }
+
+  #hurry() {
+    this.briskUntil = Date.now() + BRISK_FOR;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.poll(), BRISK);
+  }
+
+  #draw(status) {
+    const changed = status.stage !== this.stage;
+    this.stage = status.stage;
+    this.marks = { photos: status.photos_mark, portraits: status.portraits_mark };
+    document.body.dataset.stage = status.stage;
+    document.body.dataset.job = status.job?.phase ?? "none";
+    if (status.stage === "working") delete document.body.dataset.more;
+    drawBar(this.bar, status);
+    if (status.photos) drawPhotos(this.places.photos, status.photos, this.clone);
+    drawJob(this.places.job, status.job);
+    if (status.portraits) this.known = status.portraits;
+    if (status.portraits || changed) this.portraits.draw(this.known, status.stage === "working");
+    if (changed && status.stage !== "choosing") window.scrollTo({ top: 0, behavior: "smooth" });
+  }
+
+  /** The session is gone: by time, or by a click in another tab. */
+  #ended() {
+    for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+    for (const section of Object.values(this.places)) section.replaceChildren();
+    this.bar.remove();
+    const gone = document.getElementById("gone");
+    gone.addEventListener("cancel", (event) => event.preventDefault());
+    gone.showModal();
+  }
+
+  #clicked(event) {
+    const button = event.target.closest?.("[data-does]");
+    if (button) this.#does[button.dataset.does]?.(button);
+  }
+
+  #does = {
+    "show-link": () => this.#showLink(),
+    "copy-link": () => this.#copyLink(),
+    "ask-delete-all": () => document.getElementById("delete-all").showModal(),
+    "ask-delete-model": () => document.getElementById("delete-model").showModal(),
+    "delete-all": (button) => this.#delete(button, "/session/delete"),
+    "delete-model": (button) => this.#delete(button, "/session/delete-model"),
+    "close-dialog": (button) => button.closest("dialog").close(),
+    "remove-photo": (button) => this.#removePhoto(button.closest("[data-id]")),
+    "stop-job": (button) => this.#stopJob(button),
+    "make-more": () => this.#makeMore(),
+    "show-portrait": (button) => this.portraits.open(button.closest("[data-id]").dataset.id),
+    "next-portrait": () => this.portraits.step(1),
+    "previous-portrait": () => this.portraits.step(-1),
+  };
+
+  async #showLink() {
+    const dialog = document.getElementById("private-link");
+    const answer = await fetch("/session/link");
+    if (answer.status === 404) return this.#ended();
+    const { path } = await answer.json();
+    slot(dialog, "link").value = new URL(path, location.origin).href;
+    text(slot(dialog, "copied"), "");
+    // The secret stays on the page only while it is looked at.
+    dialog.addEventListener("close", () => { slot(dialog, "link").value = ""; }, { once: true });
+    dialog.showModal();
+  }
+
+  async #copyLink() {
+    const dialog = document.getElementById("private-link");
+    const field = slot(dialog, "link");
+    field.select();
+    // The clipboard API exists only over HTTPS; the old command works everywhere.
+    const copied = navigator.clipboard
+      ? await navigator.clipboard.writeText(field.value).then(() => true, () => false)
+      : document.execCommand("copy");
+    if (copied) text(slot(dialog, "copied"), slot(dialog, "copied").dataset.text);
+  }
+
+  async #delete(button, address) {
+    const dialog = button.closest("dialog");
+    const problem = slot(dialog, "problem");
+    button.disabled = true;
+    text(problem, "");
+    clearTimeout(this.timer); // a poll would find the session gone before we say goodbye
+    try {
+      const answer = await fetch(address, { method: "POST" });
+      if (answer.status === 404) return this.#ended();
+      if (answer.status === 200) return location.replace((await answer.json()).next);
+      if (answer.ok) dialog.close();
+      else text(problem, (await answer.json()).sentence);
+    } catch {
+      text(problem, slot(this.bar, "offline").textContent);
+    }
+    problem.hidden = problem.textContent === "";
+    button.disabled = false;
+    this.#hurry();
+  }
+
+  async #removePhoto(item) {
+    item.classList.add("leaving");
+    const answer = await fetch(`/photo/${item.dataset.id}`, { method: "DELETE" }).catch(() => null);
+    if (!answer?.ok) item.classList.remove("leaving");
+    const next = item.nextElementSibling ?? item.previousElementSibling;
+    await this.poll();
+    next?.querySelector("button")?.focus();
+  }
+
+  async #stopJob(button) {
+    button.disabled = true;
+    await fetch("/job/stop", { method: "POST" }).catch(() => null);
+    button.disabled = false;
+    await this.poll();
+  }
+
+  #makeMore() {
+    document.body.dataset.more = "";
+    this.places.photos.scrollIntoView({ behavior: "smooth" });
+  }
+}
+
+const [clone, places] = await Promise.all([
+  loadParts(),
+  whenPresent(["photos", "looks", "order", "job", "portraits"]),
+]);
+new Studio(clone, places).poll();

@@ -1,0 +1,40 @@
+// What /status says, put on the page: countdown, photos, job.
+
+import { follow, slot, text } from "./parts.js";
+
+export function drawBar(bar, status) {
+  text(slot(bar, "countdown"), status.time.sentence);
+  bar.querySelector('[data-does="ask-delete-model"]').hidden = !status.model_kept;
+}
+
+export function drawPhotos(section, photos, clone) {
+  text(slot(section, "meter"), photos.meter);
+  section.dataset.enough = photos.enough;
+  follow(slot(section, "photos"), photos.list, () => clone("photo").firstElementChild, drawPhoto);
+}
+
+function drawPhoto(item, photo) {
+  item.classList.toggle("accepted", photo.accepted);
+  text(slot(item, "sentence"), photo.accepted ? "" : photo.sentence);
+  text(slot(item, "label"), photo.label);
+  const image = slot(item, "image");
+  image.hidden = !photo.image;
+  if (photo.image && !image.hasAttribute("src")) {
+    image.alt = photo.label;
+    image.src = `/photo/${photo.id}`;
+  }
+  const remove = item.querySelector(".remove");
+  remove.setAttribute("aria-label", remove.dataset.label.replace("%", photo.label));
+}
+
+export function drawJob(section, job) {
+  if (!job) return;
+  section.dataset.phase = job.phase;
+  text(slot(section, "title"), job.title);
+  text(slot(section, "sentence"), job.sentence);
+  text(slot(section, "detail"), job.detail);
+  text(slot(section, "left"), job.left);
+  const progress = slot(section, "progress");
+  if (job.bar === null) progress.removeAttribute("value");
+  else progress.value = job.bar;
+}

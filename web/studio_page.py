@@ -1,0 +1,232 @@
+"""The studio: a Gradio page for the inputs, with places that `static/studio.js` brings to life.
+
+Gradio gives the frame, the theme and the real inputs: files, camera, looks, number, order. All
+that changes by itself (photos and their verdicts, progress, portraits, countdown) is drawn by our
+own script from `/status`, so that polling passes no queue and no image is fetched twice.
+
+Import this only after `gradio_guard.prepare()`. Handlers use `preprocess=False`: no component ever
+opens a path, and by the time a handler runs, the upload route has put the photos into the vault.
+"""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.themes import Base
+from starlette.requests import Request
+
+from errors import BadOrder, LikenessError
+from pipeline.job import Order
+from pipeline.styles import GROUPS, Style
+from web.edge import note
+from web.services import Services
+from web.visitor import cookie_name, session_of
+from web.words import say
+
+_SILENT: dict[str, Any] = {
+    "preprocess": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+_HEAD = """
+<link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/likeness.css">
+<link rel="stylesheet" href="/static/studio.css">
+<script type="module" src="/static/studio.js"></script>
+"""
+_WARNING_S = 12
+# Handlers only hand things over, in milliseconds; this bounds how many do so at once.
+_HANDLERS_AT_ONCE = 8
+_EVENTS_WAITING = 200
+_MB = 1_000_000
+
+
+def mount(app: FastAPI, services: Services, path: str) -> None:
+    """Mount the page. The firewall in front of it decides what of Gradio can be reached."""
+    demo = _page(services)
+    demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path=path,
+        theme=_theme(),
+        head=_HEAD,
+        i18n=_own_words(),
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        pwa=False,
+        footer_links=[],
+        show_error=False,
+        max_file_size=services.settings.max_photo_mb * _MB,
+    )
+    # Gradio checks paths only for apps that were launched, and mounting does not count. Without
+    # this line a request could name any file on the machine. tests/attacks/test_web.py watches it.
+    demo.has_launched = True
+
+
+def _page(services: Services) -> gr.Blocks:
+    settings = services.settings
+    with gr.Blocks(title=say("studio.title"), analytics_enabled=False) as demo:
+        gr.Column(elem_id="job", elem_classes="sheet")
+        gr.Column(elem_id="portraits", elem_classes="sheet")
+        with gr.Column(elem_id="photos", elem_classes="sheet"):
+            files = gr.File(
+                label=say("photos.drop"),
+                file_count="multiple",
+                file_types=["image"],
+                show_label=False,
+                interactive=True,
+                elem_id="files",
+            )
+            with gr.Accordion(say("photos.camera"), open=False, elem_id="camera-fold"):
+                camera = gr.Image(
+                    label=say("photos.camera_field"),
+                    sources=["webcam", "clipboard"],
+                    type="filepath",
+                    buttons=[],
+                    interactive=True,
+                    elem_id="camera",
+                )
+        with gr.Column(elem_id="looks", elem_classes="sheet"):
+            looks = [_looks(group, styles) for group, styles in _grouped(services.styles).items()]
+        with gr.Column(elem_id="order", elem_classes="sheet"):
+            count = gr.Slider(
+                minimum=1,
+                maximum=settings.max_portraits,
+                value=settings.portraits,
+                step=1,
+                label=say("order.count"),
+                buttons=[],
+                elem_id="count",
+            )
+            keep = gr.Checkbox(label=say("order.keep"), info=say("order.keep_info"), elem_id="keep")
+            create = gr.Button(say("order.create"), variant="primary", elem_id="create")
+
+        def order(request: gr.Request, *values: Any) -> None:
+            *chosen, portraits, keep_model = values
+            _order(services, request.request, chosen, portraits, keep_model)
+
+        for field in (files, camera):
+            # The photos are in the vault already: only empty the field for the next ones.
+            field.upload(_emptied, None, field, **_SILENT)
+        create.click(order, [*looks, count, keep], None, **_SILENT)
+    return demo
+
+
+def _emptied() -> None:
+    return None
+
+
+def _grouped(styles: Mapping[str, Style]) -> dict[str, list[Style]]:
+    """Styles by group, groups in their order in `GROUPS`."""
+    return {
+        group: members
+        for group in GROUPS
+        if (members := [style for style in styles.values() if style.group == group])
+    }
+
+
+def _looks(group: str, styles: Sequence[Style]) -> gr.CheckboxGroup:
+    """The looks of one group as cards: name on the first line, what it is on the second."""
+    keys = [style.key for style in styles]
+    return gr.CheckboxGroup(
+        choices=[(f"{style.name}\n{style.description}", style.key) for style in styles],
+        # Work is what most people come for, and Create works at once.
+        value=keys if group == GROUPS[0] else [],
+        label=say(f"looks.{group}"),
+        elem_classes="cards",
+    )
+
+
+def _order(
+    services: Services,
+    request: Request,
+    chosen: Sequence[Sequence[str] | None],
+    portraits: Any,
+    keep_model: Any,
+) -> None:
+    """Hand the order to the studio; whatever is wrong with it becomes a sentence on the page."""
+    try:
+        session = session_of(services, request.cookies.get(cookie_name(services.settings)))
+        keys = tuple(key for group in chosen for key in group or ())
+        services.studio.submit(session, _order_of(keys, portraits, keep_model))
+    except LikenessError as error:
+        gr.Warning(html.escape(error.sentence), duration=_WARNING_S, title="")
+    except Exception as error:  # the edge of an event: Gradio would print a traceback
+        sentence = say("errors.unexpected", reference=note(error))
+        gr.Warning(html.escape(sentence), duration=_WARNING_S, title="")
+
+
+def _order_of(keys: tuple[str, ...], portraits: object, keep_model: object) -> Order:
+    """The order from raw values of the page, which anybody can forge.
+
+    Raises:
+        BadOrder: no looks, or a number that is none.
+    """
+    if not keys:
+        raise BadOrder(say("order.no_looks"))
+    if not isinstance(portraits, int | float) or not float(portraits).is_integer():
+        raise BadOrder(say("order.no_number"))
+    if not all(isinstance(key, str) for key in keys):
+        raise BadOrder(say("order.no_looks"))
+    return Order(
+        styles=keys,
+        count=int(portraits),
+        seed=secrets.randbelow(2**31),
+        keep_adapter=keep_model is True,
+    )
+
+
+def _own_words() -> gr.I18n:
+    """Our words in place of some of Gradio's."""
+    return gr.I18n(
+        en={
+            "upload_text.drop_file": say("photos.drop"),
+            "common.or": say("photos.or"),
+            "upload_text.click_to_upload": say("photos.click"),
+        }
+    )
+
+
+def _theme() -> Base:
+    """Gradio's variables point to those of likeness.css, which knows light and dark."""
+    colours = {
+        "body_background_fill": "var(--paper)",
+        "body_text_color": "var(--ink)",
+        "body_text_color_subdued": "var(--muted)",
+        "background_fill_primary": "var(--card)",
+        "background_fill_secondary": "var(--paper)",
+        "block_background_fill": "var(--card)",
+        "block_border_color": "var(--line)",
+        "block_label_background_fill": "var(--card)",
+        "block_label_text_color": "var(--muted)",
+        "block_title_text_color": "var(--ink)",
+        "block_info_text_color": "var(--muted)",
+        "border_color_primary": "var(--line)",
+        "border_color_accent": "var(--accent)",
+        "input_background_fill": "var(--card)",
+        "input_border_color": "var(--line)",
+        "button_primary_background_fill": "var(--accent)",
+        "button_primary_background_fill_hover": "var(--accent-strong)",
+        "button_primary_text_color": "var(--on-accent)",
+        "button_secondary_background_fill": "var(--card)",
+        "button_secondary_text_color": "var(--ink)",
+        "checkbox_background_color": "var(--card)",
+        "checkbox_background_color_selected": "var(--accent)",
+        "checkbox_border_color": "var(--edge)",
+        "checkbox_label_background_fill": "var(--card)",
+        "checkbox_label_background_fill_selected": "var(--tint)",
+        "checkbox_label_text_color": "var(--ink)",
+        "checkbox_label_text_color_selected": "var(--ink)",
+        "color_accent_soft": "var(--tint)",
+        "slider_color": "var(--accent)",
+    }
+    theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return theme.set(**colours, **{f"{name}_dark": value for name, value in colours.items()})
