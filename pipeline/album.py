@@ -5,7 +5,8 @@ a photo that is turned away leaves only the record, so that the page can say why
 photos are nearly the same, and whether one shows somebody else, depends on the others: that is
 judged anew from the records each time, and never stored.
 
-Knows nothing of uploads and deadlines; `check.py` knows what a good photo is.
+Knows nothing of uploads and deadlines; `check.py` knows what a good photo is, `resemblance.py`
+what a good set is.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from errors import BadPhoto, DiskFull
-from pipeline.check import check_photo, near_duplicates, strangers
+from pipeline.check import check_photo
 from pipeline.face_record import FaceNumbers, FaceRecord
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
+from pipeline.resemblance import near_duplicates, strangers
 from privacy.sessions import Session
 from privacy.vault import Vault
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import tomllib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ import numpy as np
 import torch
 import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from errors import BaseUnavailable
@@ -37,6 +38,9 @@ FAMILIES = {"StableDiffusionPipeline": "pipeline.stable_diffusion:StableDiffusio
 
 CHECKSUMS = "SHA256SUMS"
 """If a base folder has this file (as `sha256sum` writes it), every file in it is checked."""
+
+RECIPE = "recipe.toml"
+"""If a base folder has this file, its keys replace the defaults of `train.Recipe`."""
 
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
@@ -59,6 +63,9 @@ class Base(ABC):
     sampling: ClassVar[Sampling]
     adapter_prefix: ClassVar[str]
     """What diffusers puts before the denoiser's layer names in an adapter file, e.g. "unet"."""
+
+    recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load`, never changed
+    """What `recipe.toml` of the folder says about training, over the defaults of `train.Recipe`."""
 
     def __init__(self, key: str, pipeline: Any, device: torch.device, *, quantised: bool) -> None:
         self.key = key
@@ -84,7 +91,9 @@ class Base(ABC):
         family = _family(folder)
         _check(folder)
         pipeline = _pipeline(folder)
-        return family(folder.name, pipeline, _device(), quantised=quantise)
+        base = family(folder.name, pipeline, _device(), quantised=quantise)
+        base.recipe = _recipe(folder)
+        return base
 
     def fingerprint(self) -> str:
         """SHA-256 over all weights as they are stored, 4-bit ones and their scales included."""
@@ -174,6 +183,17 @@ def _family(folder: Path) -> type[Base]:
     return family
 
 
+def _recipe(folder: Path) -> dict[str, Any]:
+    """How this base likes to be trained, if its folder says so."""
+    file = folder / RECIPE
+    if not file.is_file():
+        return {}
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        raise BaseUnavailable(_damaged(folder, RECIPE)) from None
+
+
 def _check(folder: Path) -> None:
     """Compare the folder with its own list of digests, if it has one."""
     listing = folder / CHECKSUMS
@@ -203,9 +223,11 @@ def _pipeline(folder: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
-            return diffusers.DiffusionPipeline.from_pretrained(
+            pipeline = diffusers.DiffusionPipeline.from_pretrained(
                 folder, torch_dtype=torch.float32, local_files_only=True, use_safetensors=True
             )
+        _check_complete(folder, pipeline)
+        return pipeline
     except (
         OSError,
         ValueError,
@@ -219,3 +241,19 @@ def _pipeline(folder: Path) -> Any:
         raise BaseUnavailable(
             f"The base model {folder.name!r} is incomplete or damaged. Install it again."
         ) from ValueError(reason)
+
+
+def _check_complete(folder: Path, pipeline: Any) -> None:
+    """Refuse weights that lack tensors: the libraries would fill these with random numbers.
+
+    Raises:
+        ValueError: a network has more parameters than its files have tensors.
+    """
+    for part, network in pipeline.components.items():
+        if isinstance(network, nn.Module):
+            stored = 0
+            for path in (folder / part).glob("*.safetensors"):
+                with safe_open(path, framework="pt") as file:
+                    stored += len(file.keys())
+            if stored < sum(1 for _ in network.parameters()):
+                raise ValueError(f"{part} lacks weights")

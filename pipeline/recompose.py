@@ -84,7 +84,7 @@ def recompose(
 
 
 def _words_of(light: str) -> str:
-    return caption(backdrop="", light=light, subject="").removeprefix("photo of ")
+    return caption(backdrop="", light=light).partition(", ")[2]
 
 
 def _shuffled(items: list[str], rng: np.random.Generator) -> Iterator[str]:

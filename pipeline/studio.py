@@ -141,6 +141,7 @@ class Studio:
                     return
                 self._running = self._waiting.popleft()
                 ticket = self._jobs[self._running]
+                ticket.progress = Progress("preparing", count=ticket.order.count)
             try:
                 self._end(ticket, self._run(ticket))
             finally:

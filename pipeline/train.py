@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
-from errors import Stopped
+from errors import BaseUnavailable, Stopped
 from pipeline import adapter
 from pipeline.base import Base, Conditions
 from pipeline.recompose import Example, Segmenter, recompose
@@ -61,7 +61,13 @@ class TrainStep:
 
 def recipe_for(base: Base, photos: int) -> Recipe:
     """The recipe for a number of photos: more photos, more to learn, within limits."""
-    return Recipe(steps=min(420, max(240, 180 + 15 * photos)), variants=max(8, 128 // photos))
+    scaled = Recipe(steps=min(420, max(240, 180 + 15 * photos)), variants=max(8, 128 // photos))
+    try:
+        return replace(scaled, **base.recipe)
+    except TypeError:
+        raise BaseUnavailable(
+            f"The base model {base.key!r} has a recipe.toml with a key that no recipe has."
+        ) from None
 
 
 def train(

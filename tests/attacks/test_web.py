@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import socket
 import subprocess
@@ -493,32 +492,26 @@ def test_sizes_are_limited_and_what_came_before_is_kept(
 def test_one_session_cannot_take_all_the_uploads(
     place: Place, ann: httpx.Client, bob: httpx.Client, selfie_jpegs: list[bytes]
 ) -> None:
-    go_on = threading.Event()
     statuses: list[int] = []
 
-    def endless() -> Iterator[bytes]:
+    def slow_body() -> Iterator[bytes]:
         yield b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
-        go_on.wait(10)
+        time.sleep(3)
         yield b"\r\n--edge--\r\n"
 
     def slow_upload() -> None:
         kind = {"content-type": "multipart/form-data; boundary=edge"}
         with httpx.Client(base_url=place.url, headers=dict(ann.headers) | kind) as tab:
             tab.cookies.set("likeness", ann.cookies["likeness"])
-            statuses.append(tab.post(f"{API}/upload", content=endless()).status_code)
+            statuses.append(tab.post(f"{API}/upload", content=slow_body()).status_code)
 
-    tabs = [threading.Thread(target=slow_upload) for _ in range(3)]
+    tabs = [threading.Thread(target=slow_upload) for _ in range(5)]
     for tab in tabs:
         tab.start()
-    try:
-        refused = (upload(ann, selfie_jpegs[0]).status_code == 429 for _ in range(20))
-        assert any(refused), "a fourth upload at the same time was accepted"
-        assert upload(bob, selfie_jpegs[0]).status_code == 200
-    finally:
-        go_on.set()
-        for tab in tabs:
-            tab.join()
-    assert statuses == [200] * 3
+    assert upload(bob, selfie_jpegs[0]).status_code == 200
+    for tab in tabs:
+        tab.join()
+    assert sorted(statuses) == [200, 200, 200, 429, 429]
     assert upload(ann, selfie_jpegs[0]).status_code == 200
 
 
@@ -569,7 +562,6 @@ def test_an_upload_writes_nothing_outside_the_vault(
     witness = subprocess.run(
         [sys.executable, "-c", WITNESS, str(scratch), str(photo)],
         cwd=configuration.ROOT,
-        env={**os.environ, "MPLCONFIGDIR": str(tmp_path / "matplotlib")},
         capture_output=True,
         text=True,
         timeout=120,

@@ -1,0 +1,217 @@
+"""The studio in a real Chromium, with a studio behind it that only pretends to learn.
+
+The same walk with a real job is tests/browser/test_main_job.py.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import PHONE, Watch, visit
+from tests.web.fakes import Place, served
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with served(tmp_path_factory.mktemp("scratch"), step_s=0.3, portraits=12) as place:
+        yield place
+
+
+def enter(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".countdown")).to_contain_text("Erased in", timeout=20_000)
+
+
+def add_photos(page: Page, photos: list[bytes], *, name: str = "me") -> None:
+    files = [
+        {"name": f"{name}-{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+        for number, photo in enumerate(photos, start=1)
+    ]
+    page.locator("#files input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+
+
+def stage(page: Page, name: str) -> Locator:
+    return page.locator(f"body[data-stage={name}]")
+
+
+def order_portraits(page: Page) -> None:
+    page.get_by_role("button", name="Create my portraits").click()
+    expect(stage(page, "working")).to_have_count(1, timeout=10_000)
+
+
+def finished(page: Page) -> Locator:
+    expect(stage(page, "done")).to_have_count(1, timeout=20_000)
+    return page.locator("button.portrait")
+
+
+def test_the_whole_walk(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes], tmp_path: Path
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a photo"])
+        expect(page.locator(".photo.accepted")).to_have_count(4, timeout=20_000)
+        expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
+        expect(page.locator(".meter")).to_contain_text("4 good photos")
+        page.get_by_label("Old Money").check()
+        page.get_by_label("Keep my model").check()
+        order_portraits(page)
+        expect(page.locator("#job h2")).to_have_text("Learning your face")
+        expect(page.get_by_role("progressbar")).to_be_visible()
+
+        # Reload in the middle: the page is where it was.
+        page.reload()
+        expect(stage(page, "working")).to_have_count(1, timeout=10_000)
+        expect(page.locator("button.portrait").first).to_be_visible(timeout=20_000)
+
+        portraits = finished(page)
+        expect(portraits).to_have_count(12)
+        expect(page.get_by_text("Less like you (2)")).to_be_visible()
+        expect(page.locator(".countdown")).to_have_text("Everything is erased in 24 hours")
+        order = place.studio.orders[-1]
+        assert set(order.styles) == {"corporate", "linkedin-classic", "old-money"}
+        assert order.keep_adapter is True
+
+        page.get_by_label("Size").select_option("400 px")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download all").click()
+        bundle = tmp_path / "portraits.zip"
+        download.value.save_as(bundle)
+        with zipfile.ZipFile(bundle) as opened:
+            assert opened.testzip() is None
+            assert len(opened.namelist()) == 12
+
+        page.get_by_role("button", name="Delete my model").click()
+        page.get_by_role("button", name="Yes, delete my model").click()
+        expect(page.locator("[data-does=ask-delete-model]")).to_be_hidden()
+
+        page.get_by_role("button", name="Delete everything").click()
+        page.get_by_role("button", name="Yes, delete everything").click()
+        expect(page).to_have_url(f"{place.url}/goodbye")
+        assert page.context.cookies() == []
+        watch.clean()
+        for address in ("/portrait/portrait-001", "/portraits.zip", "/photo/photo-01", "/status"):
+            assert page.request.get(address).status == 404
+
+
+def test_a_second_visitor_sees_nothing_of_the_first(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as ann, visit(chromium, place.url, watch) as bob:
+        enter(ann)
+        add_photos(ann, selfie_jpegs[:4], name="ann")
+        expect(ann.locator(".photo")).to_have_count(4, timeout=20_000)
+        enter(bob)
+        expect(bob.locator(".meter")).to_contain_text("At least 4 good photos are needed")
+        assert bob.locator(".photo").count() == 0
+        assert "ann-" not in bob.content()
+        watch.clean()
+        address = ann.locator(".photo img").first.get_attribute("src")
+        assert bob.request.get(address or "").status == 404
+
+
+def test_the_private_link_continues_on_a_phone(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as page, visit(
+        chromium, place.url, watch, viewport=PHONE, has_touch=True, is_mobile=True
+    ) as phone:  # fmt: skip
+        enter(page)
+        add_photos(page, selfie_jpegs[:1])
+        expect(page.locator(".photo.accepted")).to_have_count(1, timeout=20_000)
+        page.get_by_role("button", name="Private link").first.click()
+        field = page.get_by_label("Private link", exact=True)
+        expect(field).to_have_value(f"{place.url}/return#{page.context.cookies()[0]['value']}")
+        link = field.input_value()
+        page.keyboard.press("Escape")
+        expect(field).to_have_value("")
+
+        phone.goto(link)
+        assert "#" not in phone.url
+        phone.get_by_role("button", name="Open my session").click()
+        expect(phone.locator(".photo.accepted")).to_have_count(1, timeout=20_000)
+        # Nothing sticks out of a narrow screen.
+        width = "() => document.documentElement.scrollWidth"
+        assert phone.evaluate(width) <= PHONE["width"]
+        watch.clean()
+
+
+def test_a_photo_can_be_removed_with_the_keyboard(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        add_photos(page, selfie_jpegs[:2])
+        expect(page.locator(".photo")).to_have_count(2, timeout=20_000)
+        page.get_by_role("button", name="Remove me-1.jpg").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator(".photo")).to_have_count(1)
+        expect(page.get_by_role("button", name="Remove me-2.jpg")).to_be_focused()
+        watch.clean()
+
+
+def test_a_session_that_ended_elsewhere_says_so(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        ticket = page.context.cookies()[0]["value"]
+        session = place.services.sessions.open(ticket)
+        place.services.sessions.erase(session.id, "user")
+        page.reload()
+        expect(page.get_by_text("That session has ended")).to_be_visible()
+        watch.clean()
+
+
+def test_a_lost_connection_is_said_calmly_and_recovers(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        page.context.set_offline(True)
+        offline = page.get_by_text("The connection is lost")
+        page.locator("#order").click()  # something is pressed: the page asks at once
+        expect(offline).to_be_visible(timeout=15_000)
+        page.context.set_offline(False)
+        expect(offline).to_be_hidden(timeout=15_000)
+        assert watch.foreign == []
+
+
+def test_an_order_without_photos_is_a_sentence(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        page.get_by_role("button", name="Create my portraits").click()
+        expect(page.get_by_text("4 good photos are needed")).to_be_visible()
+        watch.clean()
+
+
+def test_the_large_view_follows_the_arrow_keys(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        ticket = page.context.cookies()[0]["value"]
+        place.studio.deliver(place.services.sessions.open(ticket), 3)
+        page.reload()
+        finished(page).first.click()
+        caption = page.locator("#viewer p")
+        expect(caption).to_have_text("Corporate · 1 / 3")
+        page.keyboard.press("ArrowRight")
+        expect(caption).to_have_text("Corporate · 2 / 3")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("ArrowLeft")
+        expect(caption).to_have_text("Corporate · 3 / 3")
+        page.keyboard.press("Escape")
+        expect(page.locator("#viewer")).to_be_hidden()
+        watch.clean()
