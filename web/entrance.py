@@ -20,8 +20,8 @@ from web.words import span
 _STUDIO = "/studio/"
 _TEN_MINUTES_S = 600.0
 # A whole company may come from one address (a proxy); a flood is hundreds a minute.
-_SESSIONS_PER_ADDRESS = 120
-_RETURNS_PER_ADDRESS = 120
+_SESSIONS_PER_ADDRESS = 300
+_RETURNS_PER_ADDRESS = 300
 
 
 class PrivateLink(BaseModel):

@@ -70,14 +70,19 @@ class Watcher:
 
     def _look(self) -> None:
         while not self._ending.wait(0.05):
-            for file in (f for folder in self.folders for f in folder.rglob("*")):
-                try:
-                    data = file.read_bytes()
-                except OSError:
-                    continue  # a folder, or gone meanwhile
-                self.files.add(file.name)
-                self.seen |= {str(t) for t in TELLTALES if t in data}
-                self.seen |= {CANARY} if CANARY in str(file) else set()
+            # os.walk, unlike Path.rglob, carries on when a folder goes while it looks.
+            for place, _, names in (step for folder in self.folders for step in os.walk(folder)):
+                for name in names:
+                    self._read(Path(place, name))
+
+    def _read(self, file: Path) -> None:
+        try:
+            data = file.read_bytes()
+        except OSError:
+            return  # gone meanwhile
+        self.files.add(file.name)
+        self.seen |= {str(t) for t in TELLTALES if t in data}
+        self.seen |= {CANARY} if CANARY in str(file) else set()
 
 
 # Runs the command line with every way out closed: an audit hook sees each connect and look-up of

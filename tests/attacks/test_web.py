@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from tests.web.fakes import (
     upload,
     visitor,
 )
+from web import entrance
 from web.gradio_guard import NOWHERE
 
 API = "/studio/gradio_api"
@@ -45,6 +47,21 @@ ORDER = [["corporate"], [], [], [], 200, False]
 
 READ = ("/status", "/photo/photo-01", "/portrait/portrait-001", "/portraits.zip", "/session/link")
 CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue/join")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A server with narrow limits, shown in a portal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entrance, "_SESSIONS_PER_ADDRESS", 5)
+        with served(
+            tmp_path_factory.mktemp("small"),
+            max_photo_mb=1,
+            max_photos=4,
+            min_photos=2,
+            portals="https://portal.example",
+        ) as place:
+            yield place
 
 
 def file_data(path: object, url: str | None = None) -> dict[str, object]:
@@ -104,18 +121,17 @@ def test_another_visitors_ids_are_unknown_ids(
 
 
 @pytest.mark.fact(16)
-def test_expired_but_not_yet_swept_is_gone(tmp_path: Path, selfie_jpegs: list[bytes]) -> None:
-    now = Hand()
-    with served(tmp_path, now=now) as place:
-        ann = visitor(place)
-        upload(ann, selfie_jpegs[0])
-        place.studio.deliver(session_of(place, ann), 1)
-        now.forward(24 * 3600 - 1)
-        assert ann.get("/portrait/portrait-001").status_code == 200
-        now.forward(1)
-        for answer in everything_for(ann):
-            assert (answer.status_code, answer.json()) == (404, NOTHING), answer.url
-        assert ann.get("/studio/").headers["location"] == "/?ended=1"
+def test_expired_but_not_yet_swept_is_gone(
+    place: Place, ann: httpx.Client, clock: Hand, selfie_jpegs: list[bytes]
+) -> None:
+    upload(ann, selfie_jpegs[0])
+    place.studio.deliver(session_of(place, ann), 1)
+    clock.forward(24 * 3600 - 1)
+    assert ann.get("/portrait/portrait-001").status_code == 200
+    clock.forward(1)
+    for answer in everything_for(ann):
+        assert (answer.status_code, answer.json()) == (404, NOTHING), answer.url
+    assert ann.get("/studio/").headers["location"] == "/?ended=1"
 
 
 # --- deletion ---------------------------------------------------------------------------------
@@ -275,9 +291,9 @@ def raw_get(place: Place, path: str, ticket: str) -> bytes:
         str(configuration.ROOT / "settings.py"),
     ],
 )
-def test_the_file_route_reads_no_file(ann_with_photos: httpx.Client, path: str) -> None:
+def test_the_file_route_reads_no_file(ann: httpx.Client, path: str) -> None:
     for address in (f"{API}/file={path}", f"{API}/file/{path}", f"{API}/proxy={path}"):
-        answer = ann_with_photos.get(address)
+        answer = ann.get(address)
         assert (answer.status_code, answer.json()) == (404, NOTHING), address
 
 
@@ -428,9 +444,8 @@ def test_every_answer_carries_the_security_headers(
     assert "unsafe-inline" not in ann.get("/").headers["content-security-policy"]
 
 
-def test_only_named_portals_may_frame_the_page(tmp_path: Path) -> None:
-    with served(tmp_path, portals="https://portal.example") as place:
-        policy = httpx.get(place.url).headers["content-security-policy"]
+def test_only_named_portals_may_frame_the_page(small: Place) -> None:
+    policy = httpx.get(small.url).headers["content-security-policy"]
     assert policy.endswith("frame-ancestors https://portal.example")
 
 
@@ -477,15 +492,13 @@ def test_ids_lead_nowhere(place: Place, ann: httpx.Client, name: str) -> None:
 @pytest.mark.fact(24)
 @pytest.mark.fact(29)
 def test_sizes_are_limited_and_what_came_before_is_kept(
-    tmp_path: Path, selfie_jpegs: list[bytes]
+    small: Place, selfie_jpegs: list[bytes]
 ) -> None:
-    with served(tmp_path, max_photo_mb=1, max_photos=4, min_photos=2) as place:
-        ann = visitor(place)
+    with closing(visitor(small)) as ann:
         answer = upload(ann, selfie_jpegs[0], *[bytes(1_000_000)] * 6)
         assert answer.status_code == 413
         assert answer.text.startswith("That is more than one upload may hold")
-        photos = ann.get("/status").json()["photos"]
-        assert photos["good"] == 1
+        assert ann.get("/status").json()["photos"]["good"] == 1
 
 
 @pytest.mark.fact(29)
@@ -516,13 +529,15 @@ def test_one_session_cannot_take_all_the_uploads(
 
 
 @pytest.mark.fact(29)
-def test_a_flood_of_sessions_is_stopped(tmp_path: Path) -> None:
-    with served(tmp_path) as place, httpx.Client(headers={"origin": place.url}) as flood:
-        statuses = []
-        for _ in range(125):
-            flood.cookies.clear()
-            statuses.append(flood.post(f"{place.url}/session", data={"consent": "yes"}).status_code)
-        assert statuses == [303] * 120 + [429] * 5
+def test_a_flood_of_sessions_is_stopped(small: Place) -> None:
+    """The last to use `small`: afterwards nobody gets in."""
+    statuses = [
+        httpx.post(f"{small.url}/session", data={"consent": "yes"}, headers={"origin": small.url})
+        for _ in range(8)
+    ]
+    assert {answer.status_code for answer in statuses[:4]} == {303}
+    assert {answer.status_code for answer in statuses[-3:]} == {429}
+    assert "wait a minute" in statuses[-1].json()["sentence"]
 
 
 # --- the disk ---------------------------------------------------------------------------------

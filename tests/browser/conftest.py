@@ -63,8 +63,9 @@ class Watch:
             self.failures.append(f"{status} {urlsplit(url).path}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """Per module, not per session: while Playwright is open, no test may use asyncio.run."""
     if not os.path.exists(CHROMIUM):
         reason = "needs Chromium: apt install chromium"
         if os.environ.get("CI"):

@@ -118,17 +118,19 @@ def test_other_modes_are_accepted(decoder: Decoder, mode: str) -> None:
 @pytest.mark.parametrize("mode", ["LA", "P", "RGBA"])
 def test_what_is_transparent_becomes_white(decoder: Decoder, mode: str) -> None:
     if mode == "P":
-        data = saved(Image.new("P", (9, 9), 7), "PNG", transparency=7)
+        image = quarters().quantize(4)
+        data = saved(image, "PNG", transparency=image.getpixel((1, 1)))
     else:
         data = saved(Image.new("RGBA", (9, 9), (80, 0, 0, 0)).convert(mode), "PNG")
-    assert (decoder.decode(data) == 255).all()
+    assert (decoder.decode(data)[:5, :5] == 255).all()
 
 
 def test_colours_are_converted_to_srgb(decoder: Decoder) -> None:
-    plain = Image.new("RGB", (32, 32), (200, 100, 50))
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()
-    with_profile = decoder.decode(saved(plain, "PNG", icc_profile=lab))
-    assert abs(with_profile[0, 0].astype(int) - (200, 100, 50)).max() > 20
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = srgb.replace(b"rXYZ", b"?XYZ", 1).replace(b"bXYZ", b"rXYZ", 1)
+    swapped = swapped.replace(b"?XYZ", b"bXYZ", 1)
+    data = saved(Image.new("RGB", (32, 32), RED), "PNG", icc_profile=swapped)
+    assert abs(decoder.decode(data)[0, 0].astype(int) - RED[::-1]).max() <= 3
 
 
 @pytest.mark.parametrize("profile", [b"not a profile", b"\0" * 200])
