@@ -28,6 +28,7 @@ from pipeline.job import Order, Progress
 from pipeline.select import rank
 from pipeline.workshop import Workshop, open_workshop
 from privacy.keys import MasterKey
+from privacy.log import configure as configure_log
 from privacy.scratch import hold
 from privacy.sessions import Session
 
@@ -37,6 +38,7 @@ SCRATCH_PREFIX = "run-"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     chosen = _parser().parse_args(arguments)
+    configure_log("error")
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopping.append(n))

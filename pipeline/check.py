@@ -31,12 +31,13 @@ MIN_SHARPNESS = 0.06
 """See `sharpness`. 110 press portraits measured 0.10 and more, 56 made-up selfies 0.16 and more,
 faces dreamt up by the embedded base 0.06 to 0.10 (it is that soft). The same portraits blurred by
 a Gaussian of sigma 2 px, on a face 74 px wide: 0.07 and less, 97 % below the threshold; by camera
-shake of 7 to 9 px, 75 to 98 % below, depending on its direction."""
+shake of 7 to 9 px, 75 to 98 % below, depending on its direction. Shake of 14 px and more looks
+sharper again and may pass, unless the detector no longer finds a face."""
 
 DARK, BRIGHT = 40.0, 235.0
 """See `brightness`. The same portraits, of people of every colour, measured 94 to 214."""
 
-_NIGHT = 20
+_NIGHT = 40
 """Median luma of a picture in which no face was found, below which that is no wonder."""
 
 FACE_SIDE = 160
@@ -119,7 +120,7 @@ def sharpness(aligned: NDArray[np.uint8]) -> float:
     In four directions, the spread of the second difference over 1 px is divided by that over 6 px:
     blur takes fine detail and leaves coarse, while exposure and contrast change both alike. Camera
     shake blurs one direction only, so the least sharp one counts, the more the further it lags
-    behind the sharpest. (The usual variance of the Laplacian missed two thirds of shaken photos.)
+    behind the sharpest. (The usual variance of the Laplacian missed most shaken photos.)
     """
     luma = _luma(aligned).astype(np.float32)
     ratios = []

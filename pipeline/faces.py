@@ -79,7 +79,9 @@ class Faces:
     """The three models. One object serves every thread.
 
     OpenCV's nets are not re-entrant, so each is used under a lock of its own: two uploads then
-    overlap, one being searched while the other is embedded.
+    overlap, one being searched while the other is embedded. OpenCV's number of threads is left
+    alone: one or two made no difference to nets this small (55 ms of processor time to search a
+    2048 px picture, 65 ms to embed a face, 28 ms for a matte).
     """
 
     def __init__(self, folder: Path) -> None:

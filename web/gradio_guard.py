@@ -1,9 +1,11 @@
 """Makes the process safe for Gradio: call `prepare` first, import second, build in `building`.
 
-Gradio reads these variables when its modules are loaded, so this is the one place in the project
-that writes the environment:
+Gradio reads environment variables when its modules are loaded, so this is the one place in the
+project that writes the environment. What is different afterwards:
 
 - no telemetry, no version check, no Hugging Face lookups: nothing leaves this network;
+- it writes no type stubs beside its own source files, which it otherwise compares, and rewrites
+  where they differ, at every import: more than half of the time that the import takes;
 - its temporary folder lies *below the character device* `/dev/null`. No user, not even root, can
   create anything there, so a code path of Gradio that wants to store a visitor's file in the clear
   fails loudly (`NotADirectoryError`) instead of quietly. Paths below it are used as names of files
@@ -15,8 +17,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
 NOWHERE = "/dev/null/likeness"
 
@@ -34,7 +39,7 @@ _ENVIRONMENT = {
 
 
 def prepare() -> None:
-    """Set the variables. Idempotent.
+    """Set the variables, and see to it that no stubs are written. Idempotent.
 
     Raises:
         RuntimeError: Gradio was imported before, with a temporary folder that it can write to.
@@ -42,6 +47,34 @@ def prepare() -> None:
     if "gradio" in sys.modules and os.environ.get("GRADIO_TEMP_DIR") != NOWHERE:
         raise RuntimeError("gradio was imported before gradio_guard.prepare()")
     os.environ.update(_ENVIRONMENT)
+    if "gradio" not in sys.modules:
+        sys.meta_path.insert(0, _WithoutStubs())
+
+
+class _WithoutStubs(MetaPathFinder):
+    """Replaces Gradio's writer of stubs while its module is being imported, then steps aside.
+
+    It runs for each component class as that class is defined, so afterwards would be too late.
+    """
+
+    _MODULE = "gradio.component_meta"
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._MODULE:
+            return None
+        sys.meta_path.remove(self)
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            run = spec.loader.exec_module
+
+            def exec_module(module: ModuleType) -> None:
+                run(module)
+                vars(module)["create_or_modify_pyi"] = lambda *_: None
+
+            vars(spec.loader)["exec_module"] = exec_module
+        return spec
 
 
 @contextmanager

@@ -41,13 +41,17 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
 
     @routes.get(f"{API}/file={{path:path}}")
     def virtual_file(path: str, services: Parts, session: Visitor) -> Response:
+        """An upload under the name it was given. One that was turned away has no pixels: 204."""
         photo_id = files.photo_id(session.id, unquote(path))
-        return photo(photo_id, services, session)
+        try:
+            return _png(services.album.image(session, photo_id))
+        except KeyError:
+            return Response(status_code=204)
 
     @routes.get("/photo/{photo_id}")
     def photo(photo_id: Name, services: Parts, session: Visitor) -> Response:
         try:
-            return Response(services.album.image(session, photo_id), media_type="image/png")
+            return _png(services.album.image(session, photo_id))
         except KeyError:
             raise UnknownSession from None
 
@@ -59,3 +63,7 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
         return Response(status_code=204)
 
     return routes
+
+
+def _png(data: bytes) -> Response:
+    return Response(data, media_type="image/png")

@@ -158,10 +158,10 @@ def _order(
         keys = tuple(key for group in chosen for key in group or ())
         services.studio.submit(session, _order_of(keys, portraits, keep_model))
     except LikenessError as error:
-        gr.Warning(html.escape(error.sentence), duration=_WARNING_S, title="")
+        gr.Warning(html.escape(error.sentence), duration=_WARNING_S, title=say("order.not_yet"))
     except Exception as error:  # the edge of an event: Gradio would print a traceback
         sentence = say("errors.unexpected", reference=note(error))
-        gr.Warning(html.escape(sentence), duration=_WARNING_S, title="")
+        gr.Warning(html.escape(sentence), duration=_WARNING_S, title=say("order.not_yet"))
 
 
 def _order_of(keys: tuple[str, ...], portraits: object, keep_model: object) -> Order:

@@ -112,9 +112,7 @@ def pictures(bundle: Path) -> list[np.ndarray]:
     return [np.asarray(image.convert("RGB")) for image in images]
 
 
-def share_of_same_person(
-    portraits: list[np.ndarray], selfies: list[bytes], faces: Faces
-) -> float:
+def share_of_same_person(portraits: list[np.ndarray], selfies: list[bytes], faces: Faces) -> float:
     """How many portraits a face recogniser takes for the person in the selfies."""
     photos = [np.asarray(Image.open(io.BytesIO(data))) for data in selfies]
     mean = np.mean([faces.embed(photo, faces.detect(photo)[0]) for photo in photos], axis=0)

@@ -159,6 +159,31 @@ def test_a_photo_can_be_removed_with_the_keyboard(
         watch.clean()
 
 
+COPY_A_PICTURE = """async () => {
+  const canvas = new OffscreenCanvas(64, 64);
+  canvas.getContext("2d").fillRect(0, 0, 64, 64);
+  const blob = await canvas.convertToBlob({ type: "image/png" });
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+}"""
+
+
+def test_camera_and_clipboard_bring_photos_too(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    rights = ["camera", "clipboard-read", "clipboard-write"]
+    with visit(chromium, place.url, watch, permissions=rights) as page:
+        enter(page)
+        page.get_by_role("button", name="Use the camera").click()
+        page.get_by_text("Click to Access Webcam").click()
+        page.get_by_label("capture photo").click()
+        expect(page.locator(".photo")).to_have_count(1, timeout=20_000)
+        expect(page.locator(".photo")).to_contain_text("no face")
+        page.evaluate(COPY_A_PICTURE)
+        page.get_by_label("Paste from clipboard").click()
+        expect(page.locator(".photo")).to_have_count(2, timeout=20_000)
+        watch.clean()
+
+
 def test_a_session_that_ended_elsewhere_says_so(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:

