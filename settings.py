@@ -40,7 +40,10 @@ class Settings(BaseSettings):
         24, gt=0, le=48, description="Hours from delivery until everything is erased."
     )
     undelivered_hours: float = Field(
-        48, gt=0, le=168, description="Hours from the first photo until an undelivered job is erased."
+        48,
+        gt=0,
+        le=168,
+        description="Hours from the first photo until an undelivered job is erased.",
     )
     min_photos: int = Field(4, ge=2, le=20, description="Good photos needed to start.")
     max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")

@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(why.sentence, file=sys.stderr)
         return 1
     except OSError as why:
-        print(f"{chosen.out} cannot be written: {why.strerror or 'unknown reason'}.", file=sys.stderr)
+        print(
+            f"{chosen.out} cannot be written: {why.strerror or 'unknown reason'}.", file=sys.stderr
+        )
         return 1
     _say(result, chosen.out)
     if chosen.json:

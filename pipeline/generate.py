@@ -7,7 +7,7 @@ resampling and sharpened mildly: that adds pixels, not detail, and nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def generate(
     stop: Callable[[], bool],
     batch: int = 12,
     sampling: Sampling | None = None,
-) -> Iterator[tuple[Shot, NDArray[np.uint8]]]:
+) -> Generator[tuple[Shot, NDArray[np.uint8]], None, None]:
     """Make the shots in order; each is yielded as soon as its batch is ready.
 
     adapter: bytes from `train`, or None for people who do not exist.

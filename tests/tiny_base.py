@@ -38,7 +38,9 @@ def build_tiny_base(folder: Path, *, seed: int = 0) -> None:
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(folder)
-    (folder / "recipe.toml").write_text("steps = 12\nvariants = 2\nbatch = 2\nrank = 4\nalpha = 4\n")
+    (folder / "recipe.toml").write_text(
+        "steps = 12\nvariants = 2\nbatch = 2\nrank = 4\nalpha = 4\n"
+    )
 
 
 def _autoencoder() -> AutoencoderTiny:

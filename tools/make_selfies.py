@@ -75,10 +75,10 @@ def _selfie(
     person = cv2.warpAffine(
         portrait, turn, (SIDE_PX, SIDE_PX), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     ).astype(np.float32)
-    # Replicated borders carry the shoulders on to the edge of the picture; cut off, they would float.
-    alpha = cv2.warpAffine(
-        matte, turn, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE
-    )[..., None]
+    # Replicated borders carry the shoulders on to the picture's edge; cut off, they would float.
+    alpha = cv2.warpAffine(matte, turn, (SIDE_PX, SIDE_PX), borderMode=cv2.BORDER_REPLICATE)[
+        ..., None
+    ]
     alpha = alpha / 255.0
     wall = BACKDROPS[room](rng, SIDE_PX) * 255
     across = np.linspace(-1, 1, SIDE_PX)[None, :, None] * rng.uniform(-0.25, 0.25)

@@ -166,7 +166,7 @@ def delivered(workshop: Workshop, selfie_jpegs: list[bytes]) -> Iterator[tuple[S
     style = next(iter(services.styles))
     order = Order((style,), count=2, keep_adapter=True)
     job.run(session, order, services, report=lambda _: None, stop=lambda: False)
-    yield session, ticket.text()
+    return session, ticket.text()
 
 
 def traces(scratch: Path, session: Session) -> list[str]:
@@ -202,7 +202,7 @@ def test_everything_opens_at_23_59_and_nothing_exists_at_24_01(
         services.sessions.open(ticket)
     workshop.sweeper.sweep()
     assert traces(scratch, session) == []
-    assert [p for p in (scratch / "vault").rglob("*")] == []
+    assert list((scratch / "vault").rglob("*")) == []
 
 
 @pytest.mark.fact(17)
@@ -232,5 +232,7 @@ def test_the_adapter_is_ciphertext_in_the_vault(
     session, _ = delivered
     plain = workshop.services.vault.open(session, "adapter", "adapter")
     assert b"lora" in plain[:20_000]
-    stored = [f.read_bytes() for f in (workshop.settings.scratch / "vault").rglob("*") if f.is_file()]
+    stored = [
+        f.read_bytes() for f in (workshop.settings.scratch / "vault").rglob("*") if f.is_file()
+    ]
     assert all(plain[:64] not in data and b"lora" not in data[:20_000] for data in stored)

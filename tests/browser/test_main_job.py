@@ -101,7 +101,7 @@ def test_selfies_in_portraits_out_nothing_left(
 
         page.context.add_cookies([cookie])  # the old cookie, kept by somebody, opens nothing
         assert [page.request.get(address).status for address in addresses] == [404] * 4
-    assert [p for p in (scratch / "vault").rglob("*")] == []
+    assert list((scratch / "vault").rglob("*")) == []
 
 
 def pictures(bundle: Path) -> list[np.ndarray]:
