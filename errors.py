@@ -43,7 +43,7 @@ class BadOrder(LikenessError):
 
 
 class UnknownSession(LikenessError):
-    """One answer for unknown, foreign, expired and erased sessions, so that none can be told apart."""
+    """One answer for unknown, foreign, expired and erased sessions: none can be told apart."""
 
     def __init__(self, sentence: str = "This session does not exist, or has been erased.") -> None:
         super().__init__(sentence)

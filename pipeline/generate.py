@@ -20,7 +20,7 @@ from pipeline import adapter as adapters
 from pipeline.base import Base, Conditions, Sampling
 from pipeline.styles import ANYONE, PERSON, Style
 
-SHARPENING = 0.6
+SHARPENING = 0.4
 """Weight of the unsharp mask."""
 
 
