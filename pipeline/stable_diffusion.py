@@ -24,7 +24,7 @@ MIN_SNR_GAMMA = 5.0
 
 
 class StableDiffusion(Base):
-    sampling: ClassVar[Sampling] = Sampling(steps=14, guidance=2.0)
+    sampling: ClassVar[Sampling] = Sampling(steps=12, guidance=2.0)
     adapter_prefix: ClassVar[str] = "unet"
 
     def _take(self, pipeline: Any) -> nn.Module:

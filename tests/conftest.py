@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import settings as configuration
@@ -32,6 +33,15 @@ class Hand:
 
     def forward(self, seconds: float) -> None:
         self.now += seconds
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Tiny models on a busy machine: threads that wait for each other cost more than they do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -71,9 +81,6 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_settings(tmp_path: Path, tiny_base: Path) -> configuration.Settings:
     return configuration.load(scratch=tmp_path / "scratch", base=str(tiny_base), port=0)
-
-
-OpenWorkshop = Callable[[], Workshop]
 
 
 @pytest.fixture

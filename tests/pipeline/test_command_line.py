@@ -31,6 +31,7 @@ class Run:
             "LIKENESS_SCRATCH": str(self.scratch),
             "LIKENESS_BASE": str(base),
             "TMPDIR": str(self.temp),
+            "OMP_NUM_THREADS": "1",
         }
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
