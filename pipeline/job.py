@@ -21,7 +21,7 @@ from PIL import Image
 from errors import BadOrder, BaseUnavailable, Stopped
 from pipeline.faces import SAME_PERSON
 from pipeline.select import PortraitRecord, baseline, person_vector, record_for
-from pipeline.styles import Style, choose
+from pipeline.styles import Style, choose, crop
 
 if TYPE_CHECKING:
     from pipeline.album import Album, TrainingPhoto
@@ -226,7 +226,8 @@ def _portraits(
     shots = plan(styles, order.count, order.seed)
     # Closed at once, also by an error in between: an open generator keeps its adapter attached.
     with closing(generate(base, adapter, shots, stop=stop)) as making:
-        for shot, image in making:
+        for shot, square in making:
+            image = crop(square, shot.style.crop)
             number = f"portrait-{len(records) + 1:03d}"
             record = record_for(number, shot, services.faces.likeness(image, person))
             services.vault.put(session, "portrait", record.id, _png(image))

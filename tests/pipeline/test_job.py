@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import pytest
+from PIL import Image
 
 from errors import BadOrder, Stopped, UnknownSession
 from pipeline import job
@@ -48,6 +52,15 @@ def test_a_whole_job(workshop: Workshop, session: Session) -> None:
     assert training[-1].step == training[-1].steps == report.adapter["steps"]
     assert all(p.loss is not None and p.seconds_left is not None for p in training)
     assert [p.made for p in seen if p.phase == "generating"] == list(range(8))
+
+
+def test_a_style_is_cropped_as_it_says(workshop: Workshop, session: Session) -> None:
+    key, style = next(iter(workshop.services.styles.items()))
+    workshop.services.styles[key] = replace(style, crop="4:5")
+    run(workshop, session, Order((key,), count=1))
+    png = workshop.services.vault.open(session, "portrait", "portrait-001")
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.width * 5 == image.height * 4
 
 
 def test_a_kept_adapter_makes_more_portraits_without_training(
