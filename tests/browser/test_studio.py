@@ -159,6 +159,10 @@ def test_a_photo_can_be_removed_with_the_keyboard(
         watch.clean()
 
 
+CAMERA_SHOWS = """() => {
+  const video = document.querySelector("#camera video");
+  return video && video.videoWidth > 0 && video.readyState >= 2;
+}"""
 COPY_A_PICTURE = """async () => {
   const canvas = new OffscreenCanvas(64, 64);
   canvas.getContext("2d").fillRect(0, 0, 64, 64);
@@ -175,6 +179,7 @@ def test_camera_and_clipboard_bring_photos_too(
         enter(page)
         page.get_by_role("button", name="Use the camera").click()
         page.get_by_text("Click to Access Webcam").click()
+        page.wait_for_function(CAMERA_SHOWS)  # before its first frame there is nothing to capture
         page.get_by_label("capture photo").click()
         expect(page.locator(".photo")).to_have_count(1, timeout=20_000)
         expect(page.locator(".photo")).to_contain_text("no face")
