@@ -156,7 +156,6 @@ class Studio:
             with self._changed:
                 ticket.progress = progress
 
-        made = ticket.progress
         try:
             result = job.run(
                 ticket.session,
@@ -182,9 +181,8 @@ class Studio:
             )
         self._seconds_per_portrait = result.seconds_per_portrait
         log.info("job_done", job=ticket.number, seconds=result.seconds, made=result.headshots)
-        return replace(
-            made,
-            phase="done",
+        return Progress(
+            "done",
             made=result.headshots,
             count=ticket.order.count,
             seconds_left=0.0,

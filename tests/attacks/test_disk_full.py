@@ -11,20 +11,20 @@ from pathlib import Path
 import pytest
 
 import settings as configuration
-from tests.attacks.test_vault_disk_full import _fill, small_volume  # noqa: F401  a fixture
+from tests.attacks.conftest import fill
 from tests.web.fakes import served, upload, visitor
 
 
 @pytest.mark.fact(28)
 def test_an_upload_to_a_full_volume_is_a_sentence_and_loses_nothing(
-    small_volume: Path,  # noqa: F811
+    small_volume: Path,
     selfie_jpegs: list[bytes],
 ) -> None:
     with served(small_volume / "scratch") as place, closing(visitor(place)) as ann:
         assert upload(ann, selfie_jpegs[0]).status_code == 200
         [first] = ann.get("/status").json()["photos"]["list"]
         before = ann.get(f"/photo/{first['id']}").content
-        _fill(small_volume)
+        fill(small_volume)
 
         refused = upload(ann, selfie_jpegs[1])
         assert refused.status_code == 507
@@ -38,7 +38,7 @@ def test_an_upload_to_a_full_volume_is_a_sentence_and_loses_nothing(
 
 @pytest.mark.fact(28)
 def test_a_run_on_a_full_volume_is_a_sentence(
-    small_volume: Path,  # noqa: F811
+    small_volume: Path,
     tmp_path_factory: pytest.TempPathFactory,
     selfie_jpegs: list[bytes],
     tiny_base: Path,

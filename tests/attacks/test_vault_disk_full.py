@@ -6,34 +6,13 @@ tests/privacy/test_vault.py plays the same answers of the system at each call, o
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from errors import DiskFull
+from tests.attacks.conftest import fill
 from tests.privacy.store import HOUR, Store
-
-
-@pytest.fixture
-def small_volume(tmp_path: Path) -> Iterator[Path]:
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", str(tmp_path)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small tmpfs needs root and the right to mount")
-    yield tmp_path
-    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
-
-
-def _fill(folder: Path) -> None:
-    """Take the last byte of the volume."""
-    with (folder / "ballast").open("wb", buffering=0) as file:
-        for size in (65_536, 4096, 1):
-            try:
-                while True:
-                    file.write(b"\0" * size)
-            except OSError:
-                continue
 
 
 @pytest.mark.fact(28)
@@ -54,7 +33,7 @@ def test_a_full_volume_refuses_clearly_and_still_erases(small_volume: Path) -> N
     store = Store(small_volume)
     session, _ = store.sessions.create()
     store.vault.put(session, "photo", "photo-01", b"earlier" * 10_000)
-    _fill(small_volume)
+    fill(small_volume)
     for refused in (
         lambda: store.vault.put(session, "photo", "photo-02", b"x"),
         lambda: store.vault.put(session, "photo", "photo-01", b"x"),
@@ -73,7 +52,7 @@ def test_a_full_volume_is_still_swept(small_volume: Path) -> None:
     for _ in range(3):
         session, _ = store.sessions.create()
         store.vault.put(session, "photo", "photo-01", b"face" * 5000)
-    _fill(small_volume)
+    fill(small_volume)
     store.time += 48 * HOUR
     assert store.sweeper.sweep() == 3
     assert (store.files(), store.rows()) == ([], 0)

@@ -27,7 +27,7 @@ from errors import BadOrder, UnknownSession
 from pipeline.album import Album
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
-from pipeline.job import Order, Progress
+from pipeline.job import Order, Progress, load_sheet
 from pipeline.select import PortraitRecord, rank
 from pipeline.styles import Style
 from privacy.clock import Clock
@@ -91,7 +91,7 @@ class FakeStudio:
         return True
 
     def portraits(self, session: Session) -> list[PortraitRecord]:
-        return rank(self._sheet(session))
+        return rank(load_sheet(self._vault, session))
 
     def deliver(self, session: Session, count: int, style: str = "corporate") -> None:
         """What a finished job leaves behind, at once."""
@@ -126,16 +126,8 @@ class FakeStudio:
         self._sessions.delivered(session)
         show[session.id] = Progress("done", made=order.count, count=order.count)
 
-    def _sheet(self, session: Session) -> list[PortraitRecord]:
-        if not self._vault.list(session, "sheet"):
-            return []
-        return [
-            PortraitRecord(**row)
-            for row in json.loads(self._vault.open(session, "sheet", "portraits"))
-        ]
-
     def _add(self, session: Session, style: str) -> None:
-        records = self._sheet(session)
+        records = load_sheet(self._vault, session)
         number = len(records) + 1
         likeness = 0.9 - 0.05 * (number % 7)
         record = PortraitRecord(
