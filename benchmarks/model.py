@@ -25,7 +25,7 @@ from pipeline.generate import generate, plan
 from pipeline.recompose import Example, recompose
 from pipeline.styles import load_styles
 from pipeline.train import Recipe, train
-from tools.make_selfies import selfies
+from tools.train_base.judges import training_photos
 
 STEPS = 30
 WARM_UP = 5
@@ -127,9 +127,4 @@ def _faces() -> Faces:
 def _photos() -> list[TrainingPhoto]:
     portrait = sorted((configuration.ROOT / "tests" / "samples").glob("*.jpg"))[0]
     with Image.open(portrait) as image:
-        pictures = selfies(np.asarray(image.convert("RGB")), _faces(), count=8)
-    photos = []
-    for picture in pictures:
-        face = _faces().detect(picture)[0]
-        photos.append(TrainingPhoto(picture, face.landmarks, _faces().embed(picture, face)))
-    return photos
+        return training_photos(_faces(), np.asarray(image.convert("RGB")))

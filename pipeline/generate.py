@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pipeline import adapter as adapters
 from pipeline.base import Base, Conditions, Sampling
-from pipeline.styles import ANYONE, PERSON, Style
+from pipeline.styles import ANYONE, PERSON, Style, finish
 
 SHARPENING = 0.4
 """Weight of the unsharp mask."""
@@ -82,7 +82,7 @@ def generate(
                 stop,
             )
             for shot, small in zip(together, base.decode(latents), strict=True):
-                yield shot, enlarge(small, base.output_px)
+                yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
 
 
 class _Words:

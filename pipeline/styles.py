@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +35,10 @@ GROUPS = ("work", "editorial", "social", "monochrome")
 CROPS = {"square": (1, 1), "4:5": (4, 5), "3:4": (3, 4)}
 """Name -> width : height."""
 
+FINISHES = ("colour", "monochrome")
+
 _REQUIRED = ("name", "description", "group", "prompt")
-_OPTIONAL = ("negative", "crop", "seed")
+_OPTIONAL = ("negative", "crop", "seed", "finish")
 _PLACEHOLDER = "{subject}"
 
 
@@ -47,6 +50,7 @@ class Style:
     negative: what guidance leads away from; empty for none.
     crop: a key of `CROPS`.
     seed: if given, this style's portraits do not depend on the order's seed.
+    finish: "monochrome" takes what colour a base left in a picture that was to have none.
     """
 
     key: str
@@ -57,6 +61,7 @@ class Style:
     negative: str = ""
     crop: str = "square"
     seed: int | None = None
+    finish: str = "colour"
 
     def words(self, subject: str) -> str:
         """The prompt for a subject, e.g. `PERSON`."""
@@ -99,6 +104,14 @@ def crop(image: NDArray[np.uint8], ratio: str) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image[:, left : left + keep])
 
 
+def finish(image: NDArray[np.uint8], how: str) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] after a member of `FINISHES`: as it is, or its luma (BT.601)."""
+    if how == "colour":
+        return image
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
+
+
 def _load(path: Path) -> Style:
     try:
         table = tomllib.loads(path.read_text("utf-8"))
@@ -129,3 +142,5 @@ def _check(file: str, key: str, value: Any) -> None:
         raise BadSettings(f"{file}: 'group' must be one of {', '.join(GROUPS)}, not {value!r}.")
     if key == "crop" and value not in CROPS:
         raise BadSettings(f"{file}: 'crop' must be one of {', '.join(CROPS)}, not {value!r}.")
+    if key == "finish" and value not in FINISHES:
+        raise BadSettings(f"{file}: 'finish' must be one of {', '.join(FINISHES)}, not {value!r}.")

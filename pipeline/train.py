@@ -144,7 +144,7 @@ def _optimise(
     report: Callable[[TrainStep], None],
     stop: Callable[[], bool],
 ) -> None:
-    optimizer = AdamW8bit([weights], lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = _optimizer(weights, recipe)
     started = time.monotonic()
     for step in range(1, recipe.steps + 1):
         if stop():
@@ -160,11 +160,23 @@ def _optimise(
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
 
 
+def _optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW; with 8-bit states on a GPU, where memory is scarce.
+
+    On a CPU the 8-bit states save a few megabytes and cost 110 ms a step against 7 ms (measured
+    with the embedded base's adapter, 1.5 M weights).
+    """
+    settings = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    if weights.device.type == "cpu":
+        return torch.optim.AdamW([weights], fused=True, **settings)
+    return AdamW8bit([weights], **settings)
+
+
 def _flattened(parameters: list[torch.nn.Parameter]) -> torch.nn.Parameter:
     """One vector of which the parameters, and their gradients, become slices.
 
-    An optimizer then has one tensor instead of hundreds of tiny ones: with 8-bit AdamW on a CPU
-    a step costs half.  Gradients must be zeroed in place, not dropped.
+    An optimizer then has one tensor instead of hundreds of tiny ones, each with a call of its
+    own.  Gradients must be zeroed in place, not dropped.
     """
     flat = torch.nn.Parameter(torch.cat([p.detach().reshape(-1) for p in parameters]))
     flat.grad = torch.zeros_like(flat)

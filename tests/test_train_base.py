@@ -10,12 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.backdrops import BACKDROPS
+import settings as configuration
+from pipeline.backdrops import compose
+from pipeline.styles import Style, load_styles
 from tools.train_base import autoencoder, data, denoiser, people, sharpen
 from tools.train_base.checkpoint import load, save_atomic
-from tools.train_base.evaluate import WallClassifier, frechet
+from tools.train_base.evaluate import frechet
 from tools.train_base.faces import Face
 from tools.train_base.restyle import Person, restyle
+from tools.train_base.walls import WallClassifier
 from tools.train_base.words import (
     adopt,
     build_text_encoder,
@@ -279,15 +282,26 @@ def test_half_written_checkpoint_leaves_the_old_one(tmp_path: Path) -> None:
     assert load(tmp_path / "none.pt") is None
 
 
-def test_walls_are_told_apart_by_colour() -> None:
-    classifier = WallClassifier(per_backdrop=20)
+def test_walls_of_the_looks_are_told_apart() -> None:
+    looks = list(load_styles(configuration.ROOT / "styles").values())
+    classifier = WallClassifier(looks, per_wall=20)
     rng = np.random.default_rng(1)
-    right = [
-        classifier((BACKDROPS[words](rng, 160) * 255).astype(np.uint8)) == words
-        for words in BACKDROPS
-        for _ in range(5)
-    ]
+    person = np.zeros((160, 160, 3), np.uint8) + np.array([190, 140, 120], np.uint8)
+    matte = np.zeros((160, 160), np.uint8)
+    matte[30:, 45:115] = 255
+    right = []
+    for look in looks:
+        backdrop, grade = classifier.wall_of(look)
+        for _ in range(5):
+            wall = compose(rng, person, matte, backdrop=backdrop, grade=grade)
+            right.append(classifier(wall) == (backdrop, grade))
     assert np.mean(right) > 0.95
+
+
+def test_a_look_without_a_wall_cannot_be_judged() -> None:
+    look = Style("x", "X", "-", "work", "photo of {subject}, smiling")
+    with pytest.raises(ValueError, match="no backdrop"):
+        WallClassifier([look])
 
 
 def test_frechet_distance_is_zero_for_equal_sets_and_grows() -> None:

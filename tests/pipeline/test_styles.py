@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 import settings as configuration
 from errors import BadOrder, BadSettings
-from pipeline.styles import ANYONE, CROPS, PERSON, Style, choose, crop, load_styles
+from pipeline.styles import ANYONE, CROPS, PERSON, Style, choose, crop, finish, load_styles
 
 GOOD = {
     "name": '"Plain"',
@@ -78,6 +78,7 @@ def test_a_good_file_becomes_a_style(tmp_path: Path) -> None:
         ({"negative": "3"}, "'negative' must be a text"),
         ({"group": '"party"'}, "'group' must be one of work, editorial, social, monochrome"),
         ({"crop": '"16:9"'}, "'crop' must be one of square, 4:5, 3:4"),
+        ({"finish": '"grey"'}, "'finish' must be one of colour, monochrome"),
         ({"seed": "-1"}, "'seed' must be a whole number"),
         ({"seed": "true"}, "'seed' must be a whole number"),
         ({"seed": '"7"'}, "'seed' must be a whole number"),
@@ -126,3 +127,16 @@ def test_a_crop_keeps_the_height_and_the_middle(ratio: str, width: int) -> None:
     assert ratio in CROPS
     assert cut.shape == (800, width, 3)
     assert cut[:, width // 2].all()
+
+
+def test_looks_without_colour_come_out_without_colour(shipped: dict[str, Style]) -> None:
+    for style in shipped.values():
+        assert (style.finish == "monochrome") == ("black and white" in style.prompt), style.key
+    picture = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    grey = finish(picture, "monochrome")
+    assert grey.shape == picture.shape and grey.dtype == np.uint8
+    assert np.ptp(grey, axis=2).max() == 0
+    assert np.array_equal(finish(picture, "colour"), picture)
+    # BT.601: green is brighter than red, red than blue.
+    pure = finish(np.eye(3, dtype=np.uint8)[None] * 255, "monochrome")[0, :, 0]
+    assert pure.tolist() == [76, 150, 29]

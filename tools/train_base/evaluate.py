@@ -1,37 +1,38 @@
-"""Stage 7: what the base model can do, in numbers and in sheets to look at.
+"""Stage 6: what a base can do, in numbers and in sheets to look at.
 
-    python -m tools.train_base.evaluate --work /work/train-base \
-        [--parts autoencoder,styles,samples,people] [--people 6] [--samples 500]
+    python -m tools.train_base.evaluate --work /work/train-base --base models/studio-mini \
+        [--parts autoencoder,samples,people] [--people 20] [--samples 500]
 
-Everything is measured on the held-out people, with OpenCV's own SFace, as the product does.
-Writes `<work>/evaluation/report.json` (parts are merged into what is there) and PNG sheets.
+Judged is the exported folder, as the product loads it, on people held out of training, with the
+product's own training, generation and likeness.  Writes `<work>/evaluation/<base>/report.json`
+(parts are merged into what is there) and PNG sheets.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from pipeline.align import TEMPLATE_SIZE
-from pipeline.backdrops import BACKDROPS, caption
-from tools.train_base.autoencoder import load_autoencoder
+import settings as configuration
+from pipeline.backdrops import BACKDROPS
+from pipeline.base import Base
+from pipeline.faces import SAME_PERSON, Faces
+from pipeline.generate import Shot, generate
+from pipeline.styles import Style, load_styles
 from tools.train_base.checkpoint import step_rng
 from tools.train_base.data import Portraits
-from tools.train_base.denoiser import averaged
-from tools.train_base.export import best_autoencoder
-from tools.train_base.faces import SAME_PERSON, Faces
-from tools.train_base.likeness import inner_crops, reconstruction_likeness
+from tools.train_base.judges import Likeness, embedding, personalise, portrait_of
+from tools.train_base.likeness import inner_crops
 from tools.train_base.people import probe_woman, read_held_out, skin_third, split
-from tools.train_base.personalise import SUBJECT, Recipe, adapt, eight_photos
-from tools.train_base.restyle import person_at
-from tools.train_base.sampling import Sampler, sheet
+from tools.train_base.sampling import sheet
+from tools.train_base.walls import WallClassifier
+
+Picture = NDArray[np.uint8]
 
 
 def quantiles(values: NDArray[np.floating]) -> dict[str, float]:
@@ -54,174 +55,169 @@ def frechet(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
     return float(gap @ gap + np.trace(a) + np.trace(b) - 2 * cross)
 
 
-def wall_features(picture: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What can be seen of the wall: mean and spread of both upper side strips, [12]."""
-    size = picture.shape[0]
-    strip, rows = int(size * 0.13), int(size * 0.55)
-    wall = np.concatenate([picture[:rows, :strip], picture[:rows, -strip:]], axis=1) / 255.0
-    upper, lower = wall[: rows // 2], wall[rows // 2 :]
-    parts = [part.reshape(-1, 3) for part in (upper, lower)]
-    return np.concatenate([f(p, axis=0) for p in parts for f in (np.mean, np.std)])
-
-
-class WallClassifier:
-    """Which backdrop a picture shows, by colour: nearest Gaussian over `wall_features`."""
-
-    def __init__(self, per_backdrop: int = 60) -> None:
-        self._words = list(BACKDROPS)
-        groups = []
-        for number, words in enumerate(self._words):
-            rng = step_rng(99, number)
-            walls = [BACKDROPS[words](rng, TEMPLATE_SIZE) * 255 for _ in range(per_backdrop)]
-            groups.append(np.stack([wall_features(wall) for wall in walls]))
-        self._means = np.stack([g.mean(0) for g in groups])
-        # One shared spread: a denoiser's wall varies in its own ways, not in the painter's.
-        self._spread = np.sqrt(np.mean([g.var(0) for g in groups], axis=0)) + 0.03
-
-    def __call__(self, picture: NDArray[np.uint8]) -> str:
-        distance = (((wall_features(picture) - self._means) / self._spread) ** 2).sum(1)
-        return self._words[int(distance.argmin())]
-
-
 class Evaluation:
-    """One base model before its judges."""
+    """One base before its judges."""
 
-    def __init__(self, work: Path, weights: Path) -> None:
-        self.folder = work / "evaluation"
+    def __init__(self, work: Path, base: Path, portraits: Path) -> None:
+        self.folder = work / "evaluation" / base.name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._weights = weights
-        self._faces = Faces(weights)
+        self._portraits = portraits
+        self._base = Base.load(base)
+        # Everything below runs unattended at low priority; one thread waits for no other.
+        self._faces = Faces(configuration.load().models / "faces")
+        self._styles = load_styles(configuration.load().styles)
         self._table = Portraits.load(work / "data" / "portraits.npz")
         self._training, self._judges = split(self._table, read_held_out())
-        self._autoencoder = load_autoencoder(best_autoencoder(work))
-        self._state = torch.load(work / "denoiser" / "last.pt", weights_only=True)
 
-    def _save(self, name: str, picture: NDArray[np.uint8]) -> None:
-        cv2.imwrite(str(self.folder / name), picture[:, :, ::-1])
-
-    def _sampler(self, trainer=None) -> Sampler:
-        base = trainer or averaged(self._state)
-        return Sampler(base.unet, base.text, base.tokenizer, self._autoencoder, base.scale)
-
-    def autoencoder(self) -> dict:
+    def autoencoder(self) -> dict[str, object]:
         """Likeness of reconstruction to original, over all judges and by skin third."""
         table = self._table.take(self._judges)
-        scores, shown = reconstruction_likeness(self._autoencoder, table, self._weights)
-        self._save("reconstruction.png", shown)
-        third = skin_third(table)
-        names = ("darkest", "middle", "lightest")
-        report = {"all": quantiles(scores)}
-        report.update({f"{n} third": quantiles(scores[third == i]) for i, n in enumerate(names)})
-        return report
+        crops = inner_crops(table)
+        made = [self._base.decode(self._base.encode_images(crop[None]))[0] for crop in crops]
+        pairs = [
+            (embedding(self._faces, crop), embedding(self._faces, other))
+            for crop, other in zip(crops, made, strict=True)
+        ]
+        scores = np.array([0.0 if a is None or b is None else float(a @ b) for a, b in pairs])
+        columns = np.concatenate([crops[:12], np.stack(made[:12])])
+        self._save("reconstruction", sheet(columns, 12))
+        return {"all": quantiles(scores), **self._by_skin(scores, skin_third(table))}
 
-    def styles(self, per_backdrop: int = 4) -> dict:
-        """Share of samples whose wall the classifier calls by its own words."""
-        classifier = WallClassifier()
-        words = [w for w in BACKDROPS for _ in range(per_backdrop)]
-        pictures = self._sampler()([caption(backdrop=w) for w in words], seed=21)
-        right = np.array([classifier(p) == w for p, w in zip(pictures, words, strict=True)])
-        self._save("styles.png", sheet(pictures, per_backdrop * 4))
-        by_words = {w: float(right[np.array(words) == w].mean()) for w in BACKDROPS}
-        return {"right": round(float(right.mean()), 3), "by_words": by_words}
-
-    def samples(self, count: int) -> dict:
-        """Unpersonalised samples: copies of training faces, and distance to held-out faces."""
+    def samples(self, count: int) -> dict[str, float]:
+        """People who do not exist: copies of training faces, and distance to held-out faces."""
         rng = step_rng(5, 0)
-        prompts = [caption(backdrop=str(rng.choice(list(BACKDROPS)))) for _ in range(count)]
-        pictures = self._sampler()(prompts, seed=31)
-        self._save("samples.png", sheet(pictures[:64], 16))
-        vectors = [self._faces.embedding(p) for p in pictures]
-        found = np.stack([v for v in vectors if v is not None])
-        nearest = (found @ self._table.embedding[self._training].T).max(axis=1)
+        shots = []
+        for index in range(count):
+            words = f"photo of {{subject}}, {rng.choice(list(BACKDROPS)[:12])}"
+            shots.append(Shot(index, Style("any", "Any", "-", "work", words), seed=31_000 + index))
+        pictures = [self._small(p) for _, p in generate(self._base, None, shots, stop=_never)]
+        self._save("samples", sheet(np.stack(pictures[:64]), 16))
+        vectors = [embedding(self._faces, picture) for picture in pictures]
+        found = np.stack([vector for vector in vectors if vector is not None])
+        training = self._table.embedding[self._training].T
         judges = self._table.embedding[self._judges]
-        real = (judges @ self._table.embedding[self._training].T).max(axis=1)
+        nearest = (found @ training).max(axis=1)
+        self._save_copies(found, pictures, vectors)
         return {
             "count": count,
             "faces_found": round(len(found) / count, 3),
-            "nearest_training_face": quantiles(nearest),
+            "nearest_training_face": quantiles(nearest)["median"],
             "share_nearest_above_0.6": round(float((nearest > 0.6).mean()), 4),
-            "nearest_training_face_of_judges": quantiles(real),
+            "nearest_training_face_of_judges": quantiles((judges @ training).max(axis=1))["median"],
             "frechet_sface_to_judges": round(frechet(found, judges), 4),
         }
 
-    def people(self, count: int, recipe: Recipe, per_person: int = 24) -> dict:
-        """Adapters for held-out people: likeness of their portraits, before and after."""
-        woman = probe_woman(self._table)
-        order = self._spread_out(count)
-        report: dict[str, dict] = {}
-        rows, after_all, before_all = [], [], []
-        for row in order:
-            person = person_at(self._table, int(row), woman)
-            photos = eight_photos(step_rng(17, int(row)), person)
-            base = averaged(self._state)
-            backdrops = [list(BACKDROPS)[i % len(BACKDROPS)] for i in range(per_person)]
-            prompts = [caption(subject=SUBJECT, backdrop=b) for b in backdrops]
-            before = self._likeness(row, self._sampler(base)(prompts[:8], seed=41))
-            start = time.monotonic()
-            adapt(base, self._autoencoder, photos, recipe)
-            trained = time.monotonic() - start
-            base.unet.eval()
-            start = time.monotonic()
-            made = self._sampler(base)(prompts, seed=41)
-            after = self._likeness(row, made)
-            report[str(self._table.name[row])] = {
-                "before": round(float(np.median(before)), 3),
-                "after": quantiles(after),
-                "share_same_person": round(float((after > SAME_PERSON).mean()), 3),
-                "train_s": round(trained),
-                "sample_s": round(time.monotonic() - start),
+    def people(self, count: int, rounds: int = 2) -> dict[str, object]:
+        """Adapters for held-out people: likeness and walls of their portraits."""
+        styles = list(self._styles.values())
+        classify = WallClassifier(styles)
+        thirds = skin_third(self._table.take(self._judges))
+        third_of = dict(zip(self._judges.tolist(), thirds.tolist(), strict=True))
+        seconds = dict(read_held_out())
+        people: dict[str, dict[str, object]] = {}
+        rows: list[Picture] = []
+        after, before, skin, right = [], [], [], []
+        for row in self._spread_out(count):
+            name = str(self._table.name[row])
+            other = seconds.get(name, "-")
+            result = personalise(
+                self._base,
+                self._faces,
+                portrait_of(name, self._portraits),
+                styles,
+                count=rounds * len(styles),
+                second=None if other == "-" else portrait_of(other, self._portraits),
+            )
+            walls = [classify(p) == classify.wall_of(s) for s, p in result.portraits]
+            people[name] = {
+                **result.numbers(),
+                "walls_right": round(float(np.mean(walls)), 3),
+                "skin_third": third_of[int(row)],
             }
-            print(self._table.name[row], report[str(self._table.name[row])], flush=True)
-            rows.append(np.stack([inner_crops(self._table.take(np.array([row])))[0], *made[:11]]))
-            after_all.append(after)
-            before_all.append(before)
-            self._save("people.png", sheet(np.concatenate(rows), 12))
-        after, before = np.concatenate(after_all), np.concatenate(before_all)
+            print(name, json.dumps(people[name]), flush=True)
+            shown = [result.photos[0], *(p for _, p in result.portraits[: len(styles)])]
+            rows += [self._small(picture) for picture in shown]
+            self._save("people", sheet(np.stack(rows), len(styles) + 1))
+            after.append(result.after)
+            before.append(result.before)
+            skin += [third_of[int(row)]] * len(result.after)
+            right += walls
+        made, chance = np.concatenate(after), np.concatenate(before)
         return {
-            "people": report,
-            "before_median": round(float(np.median(before)), 3),
-            "after_median": round(float(np.median(after)), 3),
-            "share_same_person": round(float((after > SAME_PERSON).mean()), 3),
+            "people": people,
+            "before": Likeness.of(chance).as_dict(),
+            "after": Likeness.of(made).as_dict(),
+            "walls_right": round(float(np.mean(right)), 3),
+            **self._by_skin(made, np.array(skin)),
         }
 
-    def _likeness(self, row: int, pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-        wanted = self._table.embedding[row]
-        vectors = [self._faces.embedding(p) for p in pictures]
-        return np.array([0.0 if v is None else float(v @ wanted) for v in vectors])
+    def _by_skin(self, scores: NDArray[np.floating], third: NDArray[np.integer]) -> dict:
+        names = ("darkest third", "middle third", "lightest third")
+        return {
+            name: {**quantiles(part), "share": round(float((part > SAME_PERSON).mean()), 3)}
+            for i, name in enumerate(names)
+            if len(part := scores[third == i])
+        }
+
+    def _save(self, name: str, picture: Picture) -> None:
+        cv2.imwrite(str(self.folder / f"{name}.png"), picture[:, :, ::-1])
+
+    def _save_copies(
+        self, found: NDArray[np.floating], pictures: list[Picture], vectors: list
+    ) -> None:
+        """The samples nearest to a training face, each above that face: to look at."""
+        shown = [p for p, v in zip(pictures, vectors, strict=True) if v is not None]
+        likeness = found @ self._table.embedding[self._training].T
+        worst = np.argsort(-likeness.max(axis=1))[:10]
+        nearest = self._table.take(self._training[likeness[worst].argmax(axis=1)])
+        pairs = [*(shown[i] for i in worst), *inner_crops(nearest)]
+        self._save("nearest", sheet(np.stack(pairs), len(worst)))
+
+    def _small(self, picture: Picture) -> Picture:
+        side = self._base.resolution
+        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
 
     def _spread_out(self, count: int) -> NDArray[np.intp]:
-        """Judges in an order that takes women and men and all skin tones in turn."""
+        """Judges, women and men and all skin tones in turn; those with a second photo first."""
         woman = probe_woman(self._table)[self._judges] > 0.5
         by_skin = np.argsort(self._table.ita[self._judges])
-        women = [i for i in by_skin if woman[i]]
-        men = [i for i in by_skin if not woman[i]]
+        groups = ([i for i in by_skin if woman[i]], [i for i in by_skin if not woman[i]])
         half = (count + 1) // 2
         picked = [
-            group[int(place)]
-            for group in (women, men)
-            for place in np.linspace(0, len(group) - 1, half)
+            int(group[int(place)])
+            for pair in zip(*(_places(group, half) for group in groups), strict=True)
+            for group, place in zip(groups, pair, strict=True)
         ]
         return self._judges[picked][:count]
+
+
+def _places(group: list, count: int) -> list[int]:
+    """`count` places spread over a group, in an order whose every beginning is spread out too."""
+    places = np.linspace(0, len(group) - 1, min(count, len(group))).astype(int)
+    step = next(s for s in (7, 5, 3, 1) if np.gcd(s, len(places)) == 1)
+    return [int(places[i * step % len(places)]) for i in range(len(places))]
+
+
+def _never() -> bool:
+    return False
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--parts", default="autoencoder,styles,samples,people")
-    parser.add_argument("--people", type=int, default=6)
+    parser.add_argument("--base", type=Path, default=configuration.load().base_folder)
+    parser.add_argument("--portraits", type=Path, default=configuration.ROOT.parent / "shared")
+    parser.add_argument("--parts", default="autoencoder,samples,people")
+    parser.add_argument("--people", type=int, default=20)
     parser.add_argument("--samples", type=int, default=500)
-    parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(1)
-    evaluation = Evaluation(args.work, args.work / "weights")
+    evaluation = Evaluation(args.work, args.base, args.portraits)
     path = evaluation.folder / "report.json"
     report = json.loads(path.read_text()) if path.exists() else {}
     parts = {
         "autoencoder": evaluation.autoencoder,
-        "styles": evaluation.styles,
         "samples": lambda: evaluation.samples(args.samples),
-        "people": lambda: evaluation.people(args.people, Recipe()),
+        "people": lambda: evaluation.people(args.people),
     }
     for name in args.parts.split(","):
         report[name] = parts[name]()

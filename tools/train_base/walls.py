@@ -1,0 +1,84 @@
+"""Which wall does a portrait show?  A small classifier by colour, to judge obedience to words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.align import TEMPLATE_SIZE
+from pipeline.backdrops import BACKDROPS, GRADES, LIGHTS, compose
+from pipeline.styles import Style
+from tools.train_base.checkpoint import step_rng
+
+Picture = NDArray[np.uint8]
+GREY = ("black and white",)
+
+
+def wall_features(picture: Picture) -> NDArray[np.float64]:
+    """What can be seen of the wall: mean and spread of both upper side strips, [12]."""
+    size = picture.shape[0]
+    strip, rows = int(size * 0.16), int(size * 0.55)
+    wall = np.concatenate([picture[:rows, :strip], picture[:rows, -strip:]], axis=1) / 255.0
+    upper, lower = wall[: rows // 2], wall[rows // 2 :]
+    parts = [part.reshape(-1, 3) for part in (upper, lower)]
+    return np.concatenate([f(p, axis=0) for p in parts for f in (np.mean, np.std)])
+
+
+def is_grey(picture: Picture) -> bool:
+    """Whether the middle, where the face is, has no colour.  Skin has at least 0.1."""
+    size = picture.shape[0]
+    face = picture[size // 4 : -size // 4, size // 3 : -size // 3] / 255.0
+    return float(np.median(face.max(axis=2) - face.min(axis=2))) < 0.05
+
+
+class WallClassifier:
+    """Which backdrop and grade a picture shows: the likeliest Gaussian over `wall_features`.
+
+    Fitted on painted walls, never on a model's pictures.  Looks that ask for the same backdrop
+    and grade (light aside) share a class; pictures without colour are compared among themselves.
+    """
+
+    def __init__(self, styles: Sequence[Style], per_wall: int = 60) -> None:
+        self._walls = sorted({_wall(style.prompt) for style in styles})
+        groups = []
+        for number, (backdrop, grade) in enumerate(self._walls):
+            rng = step_rng(99, number)
+            groups.append(
+                np.stack([wall_features(_paint(rng, backdrop, grade)) for _ in range(per_wall)])
+            )
+        self._means = np.stack([group.mean(0) for group in groups])
+        # A denoiser's wall varies in its own ways, not only in the painter's.
+        self._spread = np.stack([group.std(0) for group in groups]) + 0.04
+        self._grey = np.array([grade in GREY for _, grade in self._walls])
+
+    def __call__(self, picture: Picture) -> tuple[str, str]:
+        """(backdrop, grade) whose painted walls are likeliest."""
+        away = (wall_features(picture) - self._means) / self._spread
+        cost = (away**2).sum(1) + 2 * np.log(self._spread).sum(1)
+        cost[self._grey != is_grey(picture)] = np.inf
+        return self._walls[int(cost.argmin())]
+
+    def wall_of(self, style: Style) -> tuple[str, str]:
+        """(backdrop, grade) that a style's words ask for."""
+        return _wall(style.prompt)
+
+
+def _wall(prompt: str) -> tuple[str, str]:
+    """(backdrop, grade) named in a prompt.
+
+    Raises:
+        ValueError: the prompt names no backdrop.
+    """
+    parts = [part.strip() for part in prompt.split(",")]
+    backdrops = [part for part in parts if part in BACKDROPS]
+    if not backdrops:
+        raise ValueError(f"no backdrop in {prompt!r}")
+    return backdrops[0], next((part for part in parts if part and part in GRADES), "")
+
+
+def _paint(rng: np.random.Generator, backdrop: str, grade: str) -> Picture:
+    nobody = np.zeros((TEMPLATE_SIZE, TEMPLATE_SIZE, 3), np.uint8)
+    light = str(rng.choice(LIGHTS[:3]))
+    return compose(rng, nobody, nobody[..., 0], backdrop=backdrop, grade=grade, light=light)
