@@ -134,7 +134,8 @@ def test_looks_without_colour_come_out_without_colour(shipped: dict[str, Style])
         assert (style.finish == "monochrome") == ("black and white" in style.prompt), style.key
     picture = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     grey = finish(picture, "monochrome")
-    assert grey.shape == picture.shape and grey.dtype == np.uint8
+    assert grey.shape == picture.shape
+    assert grey.dtype == np.uint8
     assert np.ptp(grey, axis=2).max() == 0
     assert np.array_equal(finish(picture, "colour"), picture)
     # BT.601: green is brighter than red, red than blue.
