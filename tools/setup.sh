@@ -44,6 +44,10 @@ fi
 
 .venv/bin/python -m tools.fetch_faces --to models/faces
 
-if [ "$kind" = dev ] && ! command -v chromium >/dev/null; then
-    as_root_install chromium || echo "No Chromium here: the browser tests will say so and skip."
+if [ "$kind" = dev ]; then
+    .venv/bin/python -m tools.fetch_dev
+    command -v chromium >/dev/null || as_root_install chromium ||
+        echo "No Chromium here: the browser tests will say so and skip."
+    command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || as_root_install nginx-light ||
+        echo "No nginx here: the test of the container's proxy will say so and skip."
 fi

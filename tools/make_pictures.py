@@ -1,14 +1,17 @@
-"""The README's picture: selfies of somebody who does not exist, and portraits made from them.
+"""The README's picture and the previews of the looks, from one run of the command line.
 
-    python -m tools.make_picture [--portrait tests/samples/nobody-a.jpg] [--to docs/picture.jpg]
+    python -m tools.make_pictures [--portrait tests/samples/nobody-a.jpg] [--base studio-mini]
 
-Runs the real command line with the built-in base, so the picture shows what the product does.
+Somebody who does not exist, so nobody is shown; the real command line, so the pictures show what
+the product does.  Writes docs/picture.jpg (selfies above, portraits below) and, into the base's
+own folder, previews/LOOK.webp: every base shows what it makes itself.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +25,7 @@ from tools import make_selfies
 ROOT = configuration.ROOT
 COLUMNS, TILE_PX, GAP_PX = 8, 180, 6
 ROWS = 3
+PREVIEW_PX = 320
 
 
 def sheet(selfies: list[Path], portraits: list[Path]) -> Image.Image:
@@ -47,18 +51,39 @@ def best_per_style(out: Path, count: int) -> list[Path]:
     return ordered[:count]
 
 
+def previews(out: Path, folder: Path) -> None:
+    """The best portrait of each look as `folder`/LOOK.webp."""
+    folder.mkdir(exist_ok=True)
+    for old in folder.glob("*.webp"):
+        old.unlink()
+    for file in best_per_style(out, len(list(out.glob("*.png")))):
+        target = folder / f"{file.stem.split('-', 1)[1]}.webp"
+        if not target.exists():
+            with Image.open(file) as image:
+                image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
+                image.convert("RGB").save(target, quality=82)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--portrait", type=Path, default=ROOT / "tests/samples/nobody-a.jpg")
     parser.add_argument("--to", type=Path, default=ROOT / "docs/picture.jpg")
+    parser.add_argument("--base", default="studio-mini")
     parser.add_argument("--count", type=int, default=100)
     chosen = parser.parse_args()
+    base = configuration.load(base=chosen.base).base_folder
     with tempfile.TemporaryDirectory() as folder:
         photos, out, report = (Path(folder, name) for name in ("photos", "out", "report.json"))
         selfies = make_selfies.write(chosen.portrait, photos, count=COLUMNS)
         command = [sys.executable, "-m", "pipeline", photos, "--out", out, "--json", report]
-        subprocess.run([*map(str, command), "--count", str(chosen.count)], check=True, cwd=ROOT)
+        subprocess.run(
+            [*map(str, command), "--count", str(chosen.count)],
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "LIKENESS_BASE": str(base)},
+        )
         sheet(selfies, best_per_style(out, ROWS * COLUMNS)).save(chosen.to, quality=88)
+        previews(out, base / "previews")
         print(json.dumps(json.loads(report.read_text()), indent=2))
     return 0
 
