@@ -28,7 +28,6 @@ from errors import BadSettings, DiskFull
 
 Parameters = Sequence[object] | dict[str, object]
 
-_VERSION = 1
 _PRAGMAS = {
     "journal_mode": "delete",
     "secure_delete": 1,
@@ -36,7 +35,7 @@ _PRAGMAS = {
     "foreign_keys": 1,
     "temp_store": 2,  # MEMORY
 }
-_SCHEMA = (
+_FIRST = (
     """CREATE TABLE sessions (
         id TEXT PRIMARY KEY,
         state TEXT NOT NULL CHECK (state IN ('live', 'erasing')),
@@ -60,6 +59,23 @@ _SCHEMA = (
     )""",
     "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), latest REAL NOT NULL)",
 )
+_RECEIPTS = (
+    "ALTER TABLE sessions ADD COLUMN receipt TEXT",  # SHA-256(r), hex
+    "ALTER TABLE sessions ADD COLUMN log_id TEXT",  # from the first photo on
+    "ALTER TABLE sessions ADD COLUMN held TEXT",  # JSON: files by kind when the erasure began
+    # Never a number twice, so that an event is never taken for one that was logged before.
+    "CREATE TABLE unlogged (number INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)",
+)
+_SHARES = (
+    """CREATE TABLE shares (
+        id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        verifier BLOB NOT NULL,
+        wrapped_key BLOB NOT NULL
+    )""",
+)
+_STEPS = (_FIRST, _RECEIPTS, _SHARES)
+"""What turns version n of the file into n + 1."""
 
 
 class Database:
@@ -124,16 +140,16 @@ class Database:
 
     def _migrate(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in (0, _VERSION):
+        if version not in range(len(_STEPS) + 1):
             raise BadSettings(
                 f"LIKENESS_SCRATCH: the database {path} was made by another version of this app; "
                 "give this one a folder of its own."
             )
-        if version == 0:
+        for number, step in enumerate(_STEPS[version:], start=version + 1):
             with self.transaction():
-                for statement in _SCHEMA:
+                for statement in step:
                     self.change(statement)
-                self.change(f"PRAGMA user_version = {_VERSION}")
+                self.change(f"PRAGMA user_version = {number}")
 
 
 def _create_private(path: Path) -> None:

@@ -37,6 +37,8 @@ class Sweeper:
         erased = 0
         for start in range(0, len(overdue), _BATCH):
             erased += self._sessions.erase_all(overdue[start : start + _BATCH])
+        self._sessions.receipts.flush()  # what could not be written earlier
+        self._sessions.receipts.renew_checkpoint()
         self._sessions.scrub()
         found = self._vault.reconcile()
         if erased or found.files or found.rows or found.strangers:

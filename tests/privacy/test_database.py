@@ -45,6 +45,15 @@ def test_a_linked_database_is_refused(tmp_path: Path) -> None:
         Database(tmp_path / "likeness.db")
 
 
+def test_a_database_from_before_shares_gets_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "likeness.db"
+    before = Database(path)
+    before.change("DROP TABLE shares")
+    before.change("PRAGMA user_version = 2")
+    before.close()
+    assert Database(path).rows("SELECT * FROM shares") == []
+
+
 def test_another_versions_database_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "likeness.db") as connection:
         connection.execute("PRAGMA user_version = 99")

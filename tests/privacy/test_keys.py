@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
+import json
 import pickle
+import pprint
+import reprlib
 import traceback
 from pathlib import Path
 
@@ -12,7 +16,7 @@ import pytest
 import structlog
 
 from errors import UnknownSession
-from privacy.keys import DataKey, MasterKey, Session, Ticket, unwrap, wrap
+from privacy.keys import DataKey, MasterKey, Session, ShareTicket, Ticket, unwrap, wrap
 from tests.privacy.store import HOUR, Store
 
 
@@ -90,7 +94,13 @@ def test_the_fingerprint_names_a_key_without_telling_it() -> None:
     assert bytes(32).hex() not in key.fingerprint
 
 
-SECRETS = [MasterKey.ram(), DataKey.random(), Ticket.random(), Session("x" * 22, DataKey.random())]
+SECRETS = [
+    MasterKey.ram(),
+    DataKey.random(),
+    Ticket.random(),
+    ShareTicket.random(),
+    Session("x" * 22, DataKey.random()),
+]
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: type(secret).__name__)
@@ -99,14 +109,19 @@ def test_secrets_show_nothing(secret: object) -> None:
     for part in (secret, getattr(secret, "data_key", None)):
         if isinstance(part, MasterKey | DataKey):
             hidden.append(part.reveal())
-    if isinstance(secret, Ticket):
+    if isinstance(secret, Ticket | ShareTicket):
         hidden.append(secret.secret)
     assert hidden
-    for shown in (repr(secret), str(secret), f"{secret}", repr([secret])):
+    spoken = [repr(secret), str(secret), f"{secret}", f"{secret!a}", "%s %r" % (secret, secret)]  # noqa: UP031
+    spoken += [repr([secret]), str({"key": secret}), pprint.pformat(secret), f"{secret:}"]
+    spoken += [reprlib.repr(secret), json.dumps(secret, default=str)]
+    for shown in spoken:
         for value in hidden:
             assert value.hex() not in shown
             assert repr(value)[2:-1] not in shown
+            assert base64.urlsafe_b64encode(value)[:43].decode() not in shown
         assert getattr(secret, "session_id", "?") not in shown
+        assert getattr(secret, "share_id", "?") not in shown
 
 
 @pytest.mark.parametrize("secret", SECRETS, ids=lambda secret: type(secret).__name__)

@@ -112,6 +112,13 @@ def test_tink_reads_ours_and_we_read_tinks(tink_key: Tink, size: int) -> None:
 
 
 @pytest.mark.fact(5)
+def test_tink_and_we_agree_on_a_hundred_megabytes(tink_key: Tink) -> None:
+    plaintext = os.urandom(1_000_003) * 100
+    assert tink_key.decrypt(stream.encrypt(KEY, plaintext, AAD), AAD) == plaintext
+    assert stream.decrypt(KEY, tink_key.encrypt(plaintext, AAD), AAD) == plaintext
+
+
+@pytest.mark.fact(5)
 @settings(deadline=None, max_examples=25)
 @given(size=st.integers(0, 4_000_000), aad=st.binary(max_size=40))
 def test_tink_and_we_agree_on_odd_sizes(tink_key: Tink, size: int, aad: bytes) -> None:

@@ -107,8 +107,12 @@ class Evaluation:
             "frechet_sface_to_judges": round(frechet(found, judges), 4),
         }
 
-    def people(self, count: int, rounds: int = 2) -> dict[str, object]:
-        """Adapters for held-out people: likeness and walls of their portraits."""
+    def people(self, count: int, rounds: int = 2, whole: int = 6) -> dict[str, object]:
+        """Adapters for held-out people: likeness and walls of their portraits.
+
+        rounds: portraits per look.  The first `whole` people get 100 portraits and a sheet of
+        their own, to look for broken ones.
+        """
         styles = list(self._styles.values())
         classify = WallClassifier(styles)
         thirds = skin_third(self._table.take(self._judges))
@@ -117,7 +121,7 @@ class Evaluation:
         people: dict[str, dict[str, object]] = {}
         rows: list[Picture] = []
         after, before, skin, right = [], [], [], []
-        for row in self._spread_out(count):
+        for place, row in enumerate(self._spread_out(count)):
             name = str(self._table.name[row])
             other = seconds.get(name, "-")
             result = personalise(
@@ -125,7 +129,7 @@ class Evaluation:
                 self._faces,
                 portrait_of(name, self._portraits),
                 styles,
-                count=rounds * len(styles),
+                count=100 if place < whole else rounds * len(styles),
                 second=None if other == "-" else portrait_of(other, self._portraits),
             )
             walls = [classify(p) == classify.wall_of(s) for s, p in result.portraits]
@@ -138,10 +142,14 @@ class Evaluation:
             shown = [result.photos[0], *(p for _, p in result.portraits[: len(styles)])]
             rows += [self._small(picture) for picture in shown]
             self._save("people", sheet(np.stack(rows), len(styles) + 1))
-            after.append(result.after)
+            if place < whole:
+                hundred = [self._small(picture) for _, picture in result.portraits]
+                self._save(f"person-{place + 1}", sheet(np.stack(hundred), len(styles)))
+            # Everybody counts alike in the totals.
+            after.append(result.after[: rounds * len(styles)])
             before.append(result.before)
-            skin += [third_of[int(row)]] * len(result.after)
-            right += walls
+            skin += [third_of[int(row)]] * len(after[-1])
+            right += walls[: len(after[-1])]
         made, chance = np.concatenate(after), np.concatenate(before)
         return {
             "people": people,
