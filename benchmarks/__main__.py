@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import likeness, main_job, model
+from benchmarks import likeness, main_job, model, vault
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
@@ -15,6 +15,12 @@ BENCHMARKS = {
     "train_steps": model.train_steps,
     "generate_images": model.generate_images,
     "likeness_embedded": likeness.likeness_embedded,
+    "vault_cipher": vault.vault_cipher,
+    "vault_write": vault.vault_write,
+    "vault_read": vault.vault_read,
+    "ingest_20": vault.ingest_20,
+    "delete_all": vault.delete_all,
+    "sweep": vault.sweep,
 }
 LATEST = Path(__file__).parent / "latest.json"
 

@@ -49,8 +49,10 @@ class Hold:
         self.release()
 
 
-def hold(scratch: Path) -> Hold:
+def hold(scratch: Path, setting: str = "LIKENESS_SCRATCH") -> Hold:
     """Create the scratch folder if missing and lock it, so that no second server sweeps its files.
+
+    The log of receipts holds its folder in the same way; `setting` is who names the folder.
 
     The lock is the kernel's (flock on `.lock`): it ends with the process, however that ends. A
     child made by a bare fork would share it; the project starts its children with exec.
@@ -59,24 +61,24 @@ def hold(scratch: Path) -> Hold:
         BadSettings: another process holds it, or it cannot be used.
     """
     scratch = scratch.resolve()
-    make_folder(scratch)
+    make_folder(scratch, setting)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(scratch / ".lock", flags, 0o600)
     except OSError as problem:
-        raise BadSettings(f"LIKENESS_SCRATCH: {scratch} {_reason(problem)}.") from None
+        raise BadSettings(f"{setting}: {scratch} {_reason(problem)}.") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         raise BadSettings(
-            f"LIKENESS_SCRATCH: another server is using {scratch}; "
+            f"{setting}: another server is using {scratch}; "
             "stop that one, or give this one a folder of its own."
         ) from None
     return Hold(descriptor)
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, setting: str = "LIKENESS_SCRATCH") -> None:
     """Create a folder that only we can enter, whatever the umask.
 
     One that exists is used as it is: somebody may point us at a folder of theirs by mistake, and
@@ -93,7 +95,7 @@ def make_folder(path: Path) -> None:
         with open_folder(path):
             pass
     except OSError as problem:
-        raise BadSettings(f"LIKENESS_SCRATCH: {path} {_reason(problem)}.") from None
+        raise BadSettings(f"{setting}: {path} {_reason(problem)}.") from None
 
 
 def make_subfolder(parent: Path, name: str) -> None:

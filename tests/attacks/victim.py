@@ -32,6 +32,18 @@ def write(store: Store, session: Session) -> None:
     store.vault.put(session, "adapter", "adapter", LATER)
 
 
+def add(store: Store, session: Session) -> None:
+    store.vault.put(session, "portrait", "portrait-001", LATER)
+
+
+def create(store: Store, session: Session) -> None:
+    store.sessions.create()
+
+
+def delivered(store: Store, session: Session) -> None:
+    store.sessions.delivered(session)
+
+
 def erase(store: Store, session: Session) -> None:
     store.sessions.erase(session.id, "user")
 
