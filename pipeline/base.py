@@ -1,9 +1,10 @@
 """The frozen base model: what personalisation and generation need of any family.
 
-A family (Stable Diffusion now) is one module with a subclass of `Base` that encodes prompts and
-images, computes the training loss, samples, decodes, and names the layers that an adapter may
-touch.  Everything else is here: loading a diffusers folder and checking it, 4-bit storage, the
-device, the digest that proves that a job left the base as it was.
+A family is one module with a subclass of `Base` that encodes prompts and images, computes the
+training loss, samples, decodes, and names the layers that an adapter may touch.  Everything else
+is here: loading a diffusers folder and checking it, 4-bit storage, the device, the digest that
+proves that a job left the base as it was.  What only bases of billions of weights need is in
+`pipeline/large.py`.
 
 Nothing changes the base's weights: they never require gradients, and adapters sit beside them
 (`pipeline/adapter.py`) and are never merged.
@@ -18,7 +19,8 @@ import os
 import tomllib
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,16 +34,24 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from errors import BaseUnavailable
+from pipeline import manifest as manifests
 from pipeline import quantise as nf4
+from pipeline.manifest import Manifest
 
-FAMILIES = {"StableDiffusionPipeline": "pipeline.stable_diffusion:StableDiffusion"}
+FAMILIES = {
+    "StableDiffusionPipeline": "pipeline.stable_diffusion:StableDiffusion",
+    "StableDiffusionXLPipeline": "pipeline.sdxl:StableDiffusionXL",
+    "ZImagePipeline": "pipeline.z_image:ZImage",
+    "Flux2KleinPipeline": "pipeline.flux2_klein:Flux2Klein",
+}
 """Pipeline class in a folder's model_index.json -> module:class that runs it."""
 
 CHECKSUMS = "SHA256SUMS"
 """If a base folder has this file (as `sha256sum` writes it), every file in it is checked."""
 
 RECIPE = "recipe.toml"
-"""If a base folder has this file, its keys replace the defaults of `train.Recipe`."""
+"""If a base folder has this file, its keys replace the defaults of `train.Recipe` and whatever
+the manifest says about them."""
 
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
@@ -61,40 +71,83 @@ class Sampling:
 class Base(ABC):
     """A frozen text-to-image model on its device."""
 
-    sampling: ClassVar[Sampling]
+    sampling: Sampling
+    """How portraits are made: the family's, unless the folder's manifest says otherwise."""
+
+    compute_dtype: torch.dtype = torch.bfloat16
+
+    batch: int = 12
+    """Portraits that are made at once."""
+
     adapter_prefix: ClassVar[str]
-    """What diffusers puts before the denoiser's layer names in an adapter file, e.g. "unet"."""
+    """The denoiser's part of the diffusers pipeline, e.g. "unet".  Adapter files put it before
+    the names of the layers."""
 
     recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load`, never changed
-    """What `recipe.toml` of the folder says about training, over the defaults of `train.Recipe`."""
+    """What the folder says about training, over the defaults of `train.Recipe`."""
 
-    def __init__(self, key: str, pipeline: Any, device: torch.device, *, quantised: bool) -> None:
-        self.key = key
+    def __init__(
+        self, folder: Path, pipeline: Any, device: torch.device, *, quantised: bool
+    ) -> None:
+        self.folder = folder
+        self.key = folder.name
         self.device = device
-        self.compute_dtype = torch.bfloat16
         self.quantised = quantised
         self.denoiser: nn.Module = self._take(pipeline)
         for network in self.networks():
             network.requires_grad_(False).eval()
-        if quantised:
-            nf4.quantise(self.denoiser, device, self.compute_dtype)
-        # 4-bit weights are stored as uint8, which a floating type does not change.
-        self.denoiser.to(device=device, dtype=self.compute_dtype, memory_format=torch.channels_last)
+        self._store()
 
     @classmethod
-    def load(cls, folder: Path, *, quantise: bool = True) -> Base:
+    def load(
+        cls, folder: Path, *, quantise: bool = True, acknowledged: Collection[str] = ()
+    ) -> Base:
         """Load a standard diffusers folder from disk, without any network.
 
+        acknowledged: keys of bases whose licences the operator says to meet.
+
         Raises:
-            BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family.
+            BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family,
+                or its licence is not acknowledged.
         """
         family = _family(folder)
+        manifests.require_licence(folder, acknowledged)
+        manifest = manifests.read(folder)
         _check(folder)
         torch.set_num_threads(_threads())
-        pipeline = _pipeline(folder)
-        base = family(folder.name, pipeline, _device(), quantised=quantise)
-        base.recipe = _recipe(folder)
+        device = _device()
+        pipeline = read_pipeline(folder, family.reading(device, quantise=quantise))
+        base = family(folder, pipeline, device, quantised=quantise)
+        base.recipe = _recipe(folder, manifest)
+        if manifest is not None and manifest.sampling:
+            steps, guidance = manifest.sampling["steps"], manifest.sampling["guidance"]
+            base.sampling = Sampling(int(steps), float(guidance))
         return base
+
+    @classmethod
+    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
+        """Arguments of `from_pretrained` for this family: small bases are read whole."""
+        return {"torch_dtype": torch.float32}
+
+    def _store(self) -> None:
+        """Bring the denoiser into the form and to the place where it stays."""
+        if self.quantised:
+            nf4.quantise(self.denoiser, self.device, self.compute_dtype)
+        # 4-bit weights are stored as uint8, which a floating type does not change.
+        self.denoiser.to(
+            device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last
+        )
+
+    @contextmanager
+    def painting(self) -> Iterator[None]:
+        """For the time of the block, `denoiser` is what portraits are made with.
+
+        That is the one that adapters are trained beside, unless a family has a distilled one too.
+        """
+        yield
+
+    def prepare_prompts(self, prompts: Collection[str]) -> None:  # noqa: B027  few need it
+        """Told before several calls of `encode_prompts`: a family may encode these at once."""
 
     def fingerprint(self) -> str:
         """SHA-256 over all weights as they are stored, 4-bit ones and their scales included."""
@@ -194,11 +247,11 @@ def _family(folder: Path) -> type[Base]:
     return family
 
 
-def _recipe(folder: Path) -> dict[str, Any]:
+def _recipe(folder: Path, manifest: Manifest | None) -> dict[str, Any]:
     """How this base likes to be trained, if its folder says so."""
     file = folder / RECIPE
     if not file.is_file():
-        return {}
+        return {} if manifest is None else manifest.recipe
     try:
         return tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):
@@ -225,8 +278,14 @@ def _damaged(folder: Path, name: str) -> str:
     return f"The base model {folder.name!r} is damaged or was altered: {name}. Install it again."
 
 
-def _pipeline(folder: Path) -> Any:
-    """The diffusers pipeline in float32, read from safetensors only: no pickle, no remote code."""
+def read_pipeline(folder: Path, options: dict[str, Any]) -> Any:
+    """The diffusers pipeline, read from safetensors only: no pickle, no remote code.
+
+    options: more arguments of `from_pretrained`; a part that is None there is not read.
+
+    Raises:
+        BaseUnavailable: files are missing, cut or foreign.
+    """
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
@@ -235,10 +294,16 @@ def _pipeline(folder: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             pipeline = diffusers.DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=torch.float32, local_files_only=True, use_safetensors=True
+                folder, local_files_only=True, use_safetensors=True, **options
             )
-        _check_complete(folder, pipeline)
+        for part, network in pipeline.components.items():
+            if isinstance(network, nn.Module):
+                require_whole(folder / part, network)
         return pipeline
+    except torch.OutOfMemoryError:
+        raise BaseUnavailable(
+            f"There is not enough memory on this machine's GPU for the base model {folder.name!r}."
+        ) from None
     except (
         OSError,
         ValueError,
@@ -253,17 +318,15 @@ def _pipeline(folder: Path) -> Any:
         ) from problem
 
 
-def _check_complete(folder: Path, pipeline: Any) -> None:
+def require_whole(folder: Path, network: nn.Module) -> None:
     """Refuse weights that lack tensors: the libraries would fill these with random numbers.
 
     Raises:
-        ValueError: a network has more parameters than its files have tensors.
+        ValueError: the network has more parameters than its files have tensors.
     """
-    for part, network in pipeline.components.items():
-        if isinstance(network, nn.Module):
-            stored = 0
-            for path in (folder / part).glob("*.safetensors"):
-                with safe_open(path, framework="pt") as file:
-                    stored += len(file.keys())
-            if stored < sum(1 for _ in network.parameters()):
-                raise ValueError(f"{part} lacks weights")
+    stored = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored += len(file.keys())
+    if stored < sum(1 for _ in network.parameters()):
+        raise ValueError(f"{folder.name} lacks weights")

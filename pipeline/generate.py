@@ -56,13 +56,13 @@ def generate(
     shots: list[Shot],
     *,
     stop: Callable[[], bool],
-    batch: int = 12,
+    batch: int | None = None,
     sampling: Sampling | None = None,
 ) -> Generator[tuple[Shot, NDArray[np.uint8]], None, None]:
     """Make the shots in order; each is yielded as soon as its batch is ready.
 
     adapter: bytes from `train`, or None for people who do not exist.
-    sampling: None takes the family's own.
+    batch, sampling: None takes the base's own.
     Yields the shot and uint8 [P, P, 3] RGB, P = `base.output_px`.
 
     Raises:
@@ -70,10 +70,13 @@ def generate(
         TamperedError: the adapter is damaged or belongs to another base.
     """
     subject = ANYONE if adapter is None else PERSON
-    with nullcontext() if adapter is None else adapters.loaded(base, adapter):
+    size = batch or base.batch
+    with base.painting(), nullcontext() if adapter is None else adapters.loaded(base, adapter):
         words = _Words(base)
-        for start in range(0, len(shots), batch):
-            together = shots[start : start + batch]
+        styles = {shot.style.key: shot.style for shot in shots}.values()
+        base.prepare_prompts([text for s in styles for text in (s.words(subject), s.negative)])
+        for start in range(0, len(shots), size):
+            together = shots[start : start + size]
             latents = base.sample(
                 words.of([shot.style.words(subject) for shot in together]),
                 words.of([shot.style.negative for shot in together]),

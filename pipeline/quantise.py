@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Collection
 
 import torch
+from diffusers import BitsAndBytesConfig
 from torch import nn
 
 # On a machine without the optional package `kernels`, bitsandbytes warns at import.
@@ -21,9 +23,41 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 from bitsandbytes.nn import Linear4bit, Params4bit  # noqa: E402
 
 
-def quantise(network: nn.Module, device: torch.device, compute_dtype: torch.dtype) -> None:
-    """Replace every `nn.Linear` of the network by an NF4 one, in place, and move it to `device`."""
-    linears = [name for name, module in network.named_modules() if type(module) is nn.Linear]
+def while_reading(
+    device: torch.device, compute_dtype: torch.dtype, precise: Collection[str]
+) -> BitsAndBytesConfig | None:
+    """How diffusers quantises a large network file by file while it reads it.
+
+    None where diffusers cannot, which is anywhere but on a CUDA device: `quantise` then does the
+    same to the network that was read.
+    """
+    if device.type != "cuda":
+        return None
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype,
+        llm_int8_skip_modules=list(precise),  # despite its name, for 4 bits too
+    )
+
+
+def quantise(
+    network: nn.Module,
+    device: torch.device,
+    compute_dtype: torch.dtype,
+    *,
+    precise: Collection[str] = (),
+) -> None:
+    """Replace every `nn.Linear` of the network by an NF4 one, in place, and move it to `device`.
+
+    precise: names of submodules whose layers stay as they are.
+    """
+    linears = [
+        name
+        for name, module in network.named_modules()
+        if type(module) is nn.Linear and not any(f".{p}." in f".{name}." for p in precise)
+    ]
     for name in linears:
         linear = network.get_submodule(name)
         assert isinstance(linear, nn.Linear)

@@ -24,12 +24,17 @@ MIN_SNR_GAMMA = 5.0
 
 
 class StableDiffusion(Base):
-    sampling: ClassVar[Sampling] = Sampling(steps=12, guidance=2.0)
+    sampling = Sampling(steps=12, guidance=2.0)
     adapter_prefix: ClassVar[str] = "unet"
 
+    @classmethod
+    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
+        # Stable Diffusion 1.5 comes with a filter of pictures, which knows nothing of portraits.
+        without = {"safety_checker": None, "feature_extractor": None}
+        return super().reading(device, quantise=quantise) | without
+
     def _take(self, pipeline: Any) -> nn.Module:
-        self.tokenizer = pipeline.tokenizer
-        self.text_encoder = pipeline.text_encoder.to(self.device)
+        self._take_words(pipeline)
         self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
         self.unet = pipeline.unet
         if self.device.type == "cpu":
@@ -41,6 +46,10 @@ class StableDiffusion(Base):
         self.noise.alphas_cumprod = self.noise.alphas_cumprod.to(self.device)
         self._resolution = self.unet.config.sample_size * pipeline.vae_scale_factor
         return self.unet
+
+    def _take_words(self, pipeline: Any) -> None:
+        self.tokenizer = pipeline.tokenizer
+        self.text_encoder = pipeline.text_encoder.to(self.device)
 
     @property
     def resolution(self) -> int:

@@ -2,7 +2,8 @@
 
 Pictures and prompts are encoded once, into memory; then only the adapter's few weights are
 trained.  Nothing is written anywhere, and the base is afterwards what it was, also when the job
-is stopped or fails.  Knows nothing of vaults, pages or queues.
+is stopped or fails.  Knows nothing of vaults, pages or queues: whoever wants to go on after a crash
+keeps the checkpoints that it hands out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable, Stopped
-from pipeline import adapter
+from pipeline import adapter, checkpoint
 from pipeline.base import Base, Conditions
 from pipeline.recompose import Example, Segmenter, recompose
 
@@ -47,6 +48,10 @@ class Recipe:
     text_dropout: float = 0.05
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
+
+
+CHECKPOINT_EVERY = 40
+"""Steps."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +84,27 @@ def train(
     seed: int,
     report: Callable[[TrainStep], None],
     stop: Callable[[], bool],
+    keep: Callable[[bytes], None] | None = None,
+    every: int = CHECKPOINT_EVERY,
+    resume: bytes | None = None,
 ) -> bytes:
     """Train an adapter; returns it as safetensors.  The same seed gives the same adapter.
 
     report: called after every step.
     stop: asked at least once a step.
+    keep: given a checkpoint after every `every` steps but the last.
+    resume: a checkpoint to go on from.  The adapter is then the one that the uninterrupted
+        training gives: to the bit on a CPU, while a GPU repeats its sums in no fixed order.  One of
+        another training (other photos, recipe, seed or base) is left alone, and all starts anew.
 
     Raises:
         Stopped: `stop` said so.
+        TamperedError: `resume` is no checkpoint.
     """
+    identity = checkpoint.identity(base, photos, recipe, seed)
+    saved = checkpoint.parse(resume) if resume is not None else None
+    if saved is not None and saved.identity != identity:
+        saved = None
     rng = np.random.default_rng(seed)
     examples = recompose(
         photos, faces, base.resolution, variants=recipe.variants, knows=base.knows, rng=rng
@@ -97,7 +114,19 @@ def train(
     with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=seed) as parameters:
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
         with disable_input_dtype_casting(base.denoiser):
-            _optimise(base, data, _flattened(parameters), recipe, generator, report, stop)
+            weights = _flattened(parameters)
+            optimizer = _optimizer(weights, recipe)
+            done = 0
+            if saved is not None:
+                saved.restore(weights, optimizer, generator)
+                done = saved.step
+
+            def show(step: TrainStep) -> None:
+                if keep is not None and step.step % every == 0 and step.step < recipe.steps:
+                    keep(checkpoint.dump(step.step, identity, weights, optimizer, generator))
+                report(step)
+
+            _optimise(base, data, weights, optimizer, recipe, generator, show, stop, done=done)
         return adapter.dump(base)
 
 
@@ -129,8 +158,8 @@ class _Data:
         rows, silent = rows.to(self.latents.device), silent.to(self.latents.device)
         conditions = {}
         for key, values in self.conditions.items():
-            chosen = values[rows]
-            chosen[silent] = self.no_words[key]
+            chosen = values[rows.to(values.device)]
+            chosen[silent.to(values.device)] = self.no_words[key]
             conditions[key] = chosen
         return self.latents[rows], conditions
 
@@ -139,14 +168,16 @@ def _optimise(
     base: Base,
     data: _Data,
     weights: torch.nn.Parameter,
+    optimizer: torch.optim.Optimizer,
     recipe: Recipe,
     generator: torch.Generator,
     report: Callable[[TrainStep], None],
     stop: Callable[[], bool],
+    *,
+    done: int,
 ) -> None:
-    optimizer = _optimizer(weights, recipe)
     started = time.monotonic()
-    for step in range(1, recipe.steps + 1):
+    for step in range(done + 1, recipe.steps + 1):
         if stop():
             raise Stopped
         for group in optimizer.param_groups:
@@ -156,7 +187,7 @@ def _optimise(
         torch.nn.utils.clip_grad_norm_(weights, recipe.max_gradient_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
-        per_step = (time.monotonic() - started) / step
+        per_step = (time.monotonic() - started) / (step - done)
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
 
 

@@ -1,26 +1,48 @@
-"""A base with random weights: the shapes and files of `models/studio-mini`, a hundredth its size.
+"""Bases with random weights: the classes and files of real ones, a hundredth their size or less.
 
-It paints noise, but it loads, quantises, trains, saves and samples through the product's own code
-in seconds, which is what tests of that code need.
+They paint noise, but they load, quantise, train, save and sample through the product's own code in
+seconds, which is what tests of that code need.  `build_tiny_base` has the shapes of
+`models/studio-mini`; each of the others is one of another family, of 64-pixel pictures too.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
+    AutoencoderKL,
+    AutoencoderKLFlux2,
     AutoencoderTiny,
     DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    Flux2KleinPipeline,
+    Flux2Transformer2DModel,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    ZImagePipeline,
+    ZImageTransformer2DModel,
 )
-from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import (
+    AutoTokenizer,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    Qwen2Tokenizer,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+    Qwen3Model,
+)
 
 import settings as configuration
 
 MINI = configuration.ROOT / "models" / "studio-mini"
 WIDTH = 32
+SIDE = 64
 LATENT_CHANNELS = 4
 
 
@@ -54,18 +76,21 @@ def _autoencoder() -> AutoencoderTiny:
 
 
 def _text_encoder(words: int, length: int) -> CLIPTextModel:
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=words,
-            hidden_size=WIDTH,
-            intermediate_size=2 * WIDTH,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=length,
-            pad_token_id=0,
-            bos_token_id=1,
-            eos_token_id=2,
-        )
+    return CLIPTextModel(_clip(words, length))
+
+
+def _clip(words: int, length: int, layers: int = 1) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=words,
+        hidden_size=WIDTH,
+        intermediate_size=2 * WIDTH,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        max_position_embeddings=length,
+        projection_dim=WIDTH,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
     )
 
 
@@ -82,3 +107,149 @@ def _denoiser() -> UNet2DConditionModel:
         attention_head_dim=16,
         norm_num_groups=8,
     )
+
+
+def build_tiny_sdxl(folder: Path, *, seed: int = 0) -> None:
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(MINI / "tokenizer", local_files_only=True)
+    clip = _clip(len(tokenizer), tokenizer.model_max_length, layers=2)
+    StableDiffusionXLPipeline(
+        vae=AutoencoderKL(sample_size=SIDE, scaling_factor=0.13, **_variational(4, (8, 8, 16, 16))),
+        text_encoder=CLIPTextModel(clip),
+        text_encoder_2=CLIPTextModelWithProjection(clip),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=UNet2DConditionModel(
+            sample_size=8,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            block_out_channels=(WIDTH, 2 * WIDTH),
+            layers_per_block=1,
+            cross_attention_dim=2 * WIDTH,
+            attention_head_dim=(2, 4),
+            norm_num_groups=8,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + WIDTH,
+        ),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+        ),
+    ).save_pretrained(folder)
+
+
+def build_tiny_z_image(folder: Path, *, seed: int = 0) -> None:
+    torch.manual_seed(seed)
+    tokenizer = _byte_tokenizer()
+    ZImagePipeline(
+        vae=AutoencoderKL(
+            sample_size=SIDE,
+            scaling_factor=0.36,
+            shift_factor=0.12,
+            **_variational(8, (8, 8, 16, 16)),
+        ),
+        text_encoder=Qwen3Model(_qwen(len(tokenizer), layers=2)),
+        tokenizer=tokenizer,
+        transformer=_filled(
+            ZImageTransformer2DModel(
+                in_channels=8,
+                dim=48,  # feed-forward layers are 8 / 3 as wide; odd widths are slow in 4 bits
+                n_layers=2,
+                n_refiner_layers=1,
+                n_heads=2,
+                n_kv_heads=2,
+                cap_feat_dim=WIDTH,
+                axes_dims=[8, 8, 8],
+                axes_lens=[512, 32, 32],
+            )
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ).save_pretrained(folder)
+
+
+def build_tiny_flux2_klein(folder: Path, *, seed: int = 0) -> None:
+    """With a distilled transformer, which predicts something else."""
+    torch.manual_seed(seed)
+    tokenizer = _byte_tokenizer()
+    vae = AutoencoderKLFlux2(sample_size=SIDE, **_variational(4, (8, 8, 16, 16)))
+    vae.bn.running_mean.normal_()
+    vae.bn.running_var.uniform_(0.5, 2)
+    scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
+    Flux2KleinPipeline(
+        vae=vae,
+        text_encoder=Qwen3ForCausalLM(_qwen(len(tokenizer), layers=28)),
+        tokenizer=tokenizer,
+        transformer=_klein_transformer(),
+        scheduler=scheduler,
+    ).save_pretrained(folder)
+    _klein_transformer().save_pretrained(folder / "distilled" / "transformer")
+    scheduler.save_pretrained(folder / "distilled" / "scheduler")
+
+
+def _klein_transformer() -> Flux2Transformer2DModel:
+    return Flux2Transformer2DModel(
+        in_channels=16,
+        num_layers=1,
+        num_single_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=3 * WIDTH,
+        timestep_guidance_channels=WIDTH,
+        axes_dims_rope=(4, 4, 4, 4),
+        guidance_embeds=False,
+    )
+
+
+def _filled(transformer: ZImageTransformer2DModel) -> ZImageTransformer2DModel:
+    """Its padding tokens are made as zeros, of which nobody would notice a wrong use."""
+    for token in (transformer.x_pad_token, transformer.cap_pad_token):
+        torch.nn.init.normal_(token)
+    return transformer
+
+
+def _variational(channels: int, widths: tuple[int, ...]) -> dict[str, Any]:
+    return {
+        "latent_channels": channels,
+        "block_out_channels": widths,
+        "down_block_types": ("DownEncoderBlock2D",) * len(widths),
+        "up_block_types": ("UpDecoderBlock2D",) * len(widths),
+        "layers_per_block": 1,
+        "norm_num_groups": 4,
+    }
+
+
+def _qwen(words: int, layers: int) -> Qwen3Config:
+    return Qwen3Config(
+        vocab_size=words,
+        hidden_size=WIDTH,
+        intermediate_size=WIDTH,
+        num_hidden_layers=layers,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=16,
+        max_position_embeddings=512,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+
+
+def _byte_tokenizer() -> Qwen2Tokenizer:
+    """Qwen's tokenizer with a token for every byte, and no merges."""
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+    letters = sorted(ByteLevel.alphabet())
+    tokenizer = Qwen2Tokenizer(
+        vocab={token: number for number, token in enumerate(special + letters)},
+        merges=[],
+        unk_token=None,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
+    tokenizer.chat_template = (
+        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
+        "<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+    )
+    return tokenizer

@@ -1,0 +1,78 @@
+"""What a base is and under which licence: `manifest.toml` in its folder, put there when fetched.
+
+Knows nothing of torch, so that a server can refuse a base at its start.  A folder without a
+manifest, such as the embedded base or one that an operator made, is taken as it is.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from errors import BaseUnavailable
+
+NAME = "manifest.toml"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the product itself needs to know of a manifest; `tools/fetch_base` reads the rest.
+
+    acknowledge: the licence does not plainly allow use in a company, so the operator has to say
+        that theirs is allowed.
+    sampling: `steps` and `guidance` instead of the family's; empty for the family's.
+    recipe: keys of `train.Recipe` over its defaults.
+    """
+
+    key: str
+    title: str
+    licence: str
+    licence_url: str
+    acknowledge: bool
+    sampling: dict[str, float] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+def read(folder: Path) -> Manifest | None:
+    """The manifest of a base folder, None if it has none.
+
+    Raises:
+        BaseUnavailable: it has one that cannot be read.
+    """
+    file = folder / NAME
+    if not file.is_file():
+        return None
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+        sampling = content.get("sampling", {})
+        return Manifest(
+            key=content["key"],
+            title=content["title"],
+            licence=content["licence"],
+            licence_url=content["licence_url"],
+            acknowledge=content["acknowledge"] is not False,
+            sampling=sampling and {key: float(sampling[key]) for key in ("steps", "guidance")},
+            recipe=content.get("recipe", {}),
+        )
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        raise BaseUnavailable(
+            f"The base model {folder.name!r} is damaged or was altered: {NAME}. Install it again."
+        ) from None
+
+
+def require_licence(folder: Path, acknowledged: Collection[str]) -> None:
+    """Refuse a base whose licence the operator has to acknowledge by the base's name, and has not.
+
+    Raises:
+        BaseUnavailable: not acknowledged, or the manifest cannot be read.
+    """
+    manifest = read(folder)
+    if manifest is not None and manifest.acknowledge and manifest.key not in acknowledged:
+        raise BaseUnavailable(
+            f"{manifest.title} is under the licence {manifest.licence}, which does not plainly "
+            f"allow use in a company ({manifest.licence_url}). If yours is allowed, set "
+            f"LIKENESS_ACKNOWLEDGE={manifest.key}."
+        )
