@@ -6,8 +6,6 @@ that nobody can reach a server that still keeps what it should have forgotten.
 
 from __future__ import annotations
 
-import os
-import resource
 import socket
 import sys
 
@@ -15,6 +13,7 @@ import uvicorn
 
 import settings as configuration
 from errors import BadSettings, LikenessError
+from privacy.harden import harden
 from privacy.log import configure as configure_log
 
 
@@ -23,6 +22,7 @@ def main() -> int:
     try:
         settings = configuration.load()
         configure_log(settings.log_level)
+        harden()
         serve(settings)
     except LikenessError as why:
         print(why.sentence, file=sys.stderr)
@@ -37,7 +37,6 @@ def serve(settings: configuration.Settings) -> None:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
         BaseUnavailable: the base or the face models are missing.
     """
-    harden()
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
     from pipeline.studio import Studio
     from pipeline.workshop import open_workshop
@@ -74,12 +73,6 @@ def serve(settings: configuration.Settings) -> None:
         finally:
             workshop.sweeper.stop()
             studio.close()
-
-
-def harden() -> None:
-    """No core dumps (they would hold keys and faces), files readable by their owner only."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.umask(0o077)
 
 
 def listen(host: str, port: int) -> socket.socket:

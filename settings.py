@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from errors import BadSettings
 
 ROOT = Path(__file__).resolve().parent
+VERSION = "0.1.0"
 
 
 class Settings(BaseSettings):
@@ -33,8 +34,18 @@ class Settings(BaseSettings):
         description="`ram` (new at each start: a restart makes everything unreadable) or the path "
         "of a 32-byte key file that only its owner can read, kept away from the vault.",
     )
+    log: Path = Field(
+        ROOT / "receipts",
+        description="Folder of the signed log of erasures and its key; not inside the scratch "
+        "folder. Keep it: it holds nothing personal.",
+    )
     base: str = Field("studio-mini", description="The base model: a folder under `models`.")
     models: Path = Field(ROOT / "models", description="Folder of base models and face models.")
+    acknowledge: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Base models, separated by spaces, whose licences do not plainly allow use in "
+        "a company, and whose terms you say to meet.",
+    )
     styles: Path = Field(ROOT / "styles", description="Folder of style files (`*.toml`).")
     retention_hours: float = Field(
         24, gt=0, le=48, description="Hours from delivery until everything is erased."
@@ -64,11 +75,17 @@ class Settings(BaseSettings):
     portals: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that may show the page in a frame, separated by spaces."
     )
+    marking: str = Field(
+        "offer",
+        pattern="^(always|offer)$",
+        description="Downloads carry a machine-readable mark that AI made them: `always`, or "
+        "`offer`, where the visitor can untick it.",
+    )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
     )
 
-    @field_validator("portals", mode="before")
+    @field_validator("portals", "acknowledge", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -82,7 +99,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
         return value
 
-    @field_validator("scratch", "models", "styles")
+    @field_validator("scratch", "log", "models", "styles")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
@@ -93,6 +110,8 @@ class Settings(BaseSettings):
             raise ValueError("MIN_PHOTOS is larger than MAX_PHOTOS")
         if self.portraits > self.max_portraits:
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
+        if self.log.resolve().is_relative_to(self.scratch.resolve()):
+            raise ValueError("LOG lies inside SCRATCH; a copy of the vault would hold its key")
         return self
 
     @property

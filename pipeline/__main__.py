@@ -24,9 +24,11 @@ from tqdm import tqdm
 import settings as configuration
 from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
 from pipeline import deliver, job
+from pipeline.finish import Finish
 from pipeline.job import Order, Progress
 from pipeline.select import rank
 from pipeline.workshop import Workshop, open_workshop
+from privacy.harden import harden
 from privacy.keys import MasterKey
 from privacy.log import configure as configure_log
 from privacy.scratch import hold
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     chosen = _parser().parse_args(arguments)
     configure_log("error")
+    harden()
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopping.append(n))
@@ -87,7 +90,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             for place, record in enumerate(records, start=1):
                 target = chosen.out / deliver.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(services.vault.open(session, "portrait", record.id))
+                target.write_bytes(deliver.one(services.vault, session, record, Finish()))
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)

@@ -26,7 +26,7 @@ from pipeline.check import check_photo
 from pipeline.face_record import FaceNumbers, FaceRecord
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
-from pipeline.resemblance import near_duplicates, strangers
+from pipeline.resemblance import Lack, lacking, near_duplicates, strangers
 from privacy.sessions import Session
 from privacy.vault import Vault
 
@@ -120,6 +120,22 @@ class Album:
             UnknownSession: the session was erased.
         """
         return _judged(self._stored(session))
+
+    def lacking(self, session: Session) -> list[Lack]:
+        """What more variety the accepted photos could use, see `resemblance.lacking`.
+
+        Raises:
+            UnknownSession: the session was erased.
+        """
+        stored = self._stored(session)
+        verdicts = _judged(stored)
+        return lacking(
+            [
+                r.face
+                for r, verdict in zip(stored, verdicts, strict=True)
+                if verdict.accepted and r.face
+            ]
+        )
 
     def remove(self, session: Session, photo_id: str) -> None:
         """Delete a photo and all that is known of it; harmless if there is none.

@@ -1,6 +1,6 @@
-"""What leaves the vault for the person: one portrait in a size, or all of them as a ZIP.
+"""What leaves the vault for the person: one portrait, or many as a ZIP.
 
-Images are decrypted and scaled in RAM, one at a time. Nothing here writes to a disk.
+Images are decrypted and finished (`finish`) in RAM, one at a time. Nothing here writes to a disk.
 """
 
 from __future__ import annotations
@@ -10,72 +10,56 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
-from errors import BadOrder
+from pipeline.finish import Finish, finish
 from pipeline.select import PortraitRecord
 
 if TYPE_CHECKING:
     from privacy.sessions import Session
     from privacy.vault import Vault
 
-SIZES: dict[str, int | None] = {"original": None, "800": 800, "400": 400}
 # ZIP cannot tell times before 1980 and needs one; a fixed one tells nothing about the person.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def render(png: bytes, size: str) -> bytes:
-    """A stored portrait as PNG whose long side is `size` pixels ("original" leaves it alone).
+    """A stored portrait as PNG in a size, for looking at it; it carries the mark.
 
     Raises:
         BadOrder: an unknown size.
     """
-    if size not in SIZES:
-        raise BadOrder(f"Sizes are {', '.join(SIZES)}.")
-    pixels = SIZES[size]
-    if pixels is None:
-        return png
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-        if max(image.size) == pixels:
-            return png
-        scale = pixels / max(image.size)
-        target = (round(image.width * scale), round(image.height * scale))
-        buffer = io.BytesIO()
-        image.resize(target, Image.Resampling.LANCZOS).save(buffer, "PNG", compress_level=3)
-    return buffer.getvalue()
+    return finish(png, Finish(size))
 
 
-def file_name(place: int, record: PortraitRecord) -> str:
+def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> bytes:
+    """One portrait as the file that the person asked for.
+
+    Raises:
+        KeyError: it is not in the vault. UnknownSession: the session was erased.
+    """
+    return finish(vault.open(session, "portrait", record.id), how, record.face)
+
+
+def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:
     """The name in a ZIP or an output folder: place by likeness, then the style."""
     folder = "doubtful/" if record.doubtful else ""
-    return f"{folder}{place:03d}-{record.style}.png"
+    return f"{folder}{place:03d}-{record.style}.{'jpg' if format == 'jpeg' else format}"
 
 
 def archive(
-    vault: Vault, session: Session, records: Sequence[PortraitRecord], size: str = "original"
+    vault: Vault, session: Session, records: Sequence[PortraitRecord], how: Finish
 ) -> Iterator[bytes]:
     """A ZIP of the portraits in the given order, a chunk per portrait as it is made.
 
-    Stored, not deflated: PNG is compressed already.
+    Stored, not deflated: pictures are compressed already.
 
     Raises:
-        BadOrder: an unknown size (before the first chunk).
         UnknownSession, KeyError: the session was erased while it was read.
     """
-    if size not in SIZES:
-        raise BadOrder(f"Sizes are {', '.join(SIZES)}.")
-    return _chunks(vault, session, records, size)
-
-
-def _chunks(
-    vault: Vault, session: Session, records: Sequence[PortraitRecord], size: str
-) -> Iterator[bytes]:
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
         for place, record in enumerate(records, start=1):
-            png = vault.open(session, "portrait", record.id)
-            entry = zipfile.ZipInfo(file_name(place, record), _ZIP_TIME)
-            bundle.writestr(entry, render(png, size))
+            entry = zipfile.ZipInfo(file_name(place, record, how.format), _ZIP_TIME)
+            bundle.writestr(entry, one(vault, session, record, how))
             yield outbox.take()
     yield outbox.take()
 

@@ -122,9 +122,20 @@ class Faces:
 
         -1.0 where no face is found. Compare with `SAME_PERSON`.
         """
-        return max(
-            (float(self.embed(image, face) @ person) for face in self.detect(image)), default=-1.0
-        )
+        found = self.closest(image, person)
+        return found[0] if found else -1.0
+
+    def closest(
+        self, image: NDArray[np.uint8], person: NDArray[np.float32]
+    ) -> tuple[float, Face, NDArray[np.float32]] | None:
+        """The face of the picture that is most like a unit vector [128]; None without a face.
+
+        Returns:
+            Cosine, -1 to 1; the face; its embedding, float32 [128].
+        """
+        embedded = [(face, self.embed(image, face)) for face in self.detect(image)]
+        scored = [(float(vector @ person), face, vector) for face, vector in embedded]
+        return max(scored, key=lambda found: found[0], default=None)
 
     def matte(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Where the person is: uint8 [H, W], 255 = person, 0 = background.

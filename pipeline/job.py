@@ -11,22 +11,23 @@ import io
 import json
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from errors import BadOrder, BaseUnavailable, Stopped
+from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError
 from pipeline.faces import SAME_PERSON
-from pipeline.select import PortraitRecord, baseline, person_vector, record_for
+from pipeline.select import PortraitRecord, baseline, person_vector, record_for, signature
 from pipeline.styles import Style, choose, crop
 
 if TYPE_CHECKING:
     from pipeline.album import Album, TrainingPhoto
     from pipeline.base import Base
     from pipeline.faces import Faces
+    from pipeline.generate import Shot
     from pipeline.train import TrainStep
     from privacy.sessions import Session, Sessions
     from privacy.vault import Vault
@@ -131,6 +132,8 @@ def run(
 
     The adapter lives in the vault from the end of training to the end of the batch, longer only
     with `order.keep_adapter`; a kept one from an earlier order is used again instead of training.
+    Until training ends, its latest checkpoint lives there too: when a job was stopped or the
+    machine failed, the next one goes on from it.
 
     Raises:
         BadOrder: the order cannot start.
@@ -171,7 +174,7 @@ def _adapter(
     stop: Callable[[], bool],
 ) -> bytes:
     """The adapter of this person as safetensors bytes: kept from before, or trained now."""
-    from pipeline.train import recipe_for, train
+    from pipeline.train import CHECKPOINT_EVERY, recipe_for, train
 
     recipe = recipe_for(base, len(photos))
     started = time.monotonic()
@@ -179,8 +182,11 @@ def _adapter(
         adapter = services.vault.open(session, "adapter", "adapter")
     else:
         later = order.count * result.seconds_per_portrait
+        sentence = ""
 
         def show(now: TrainStep) -> None:
+            nonlocal sentence
+            sentence = sentence or _learning(done=now.step - 1)
             report(
                 Progress(
                     "training",
@@ -189,17 +195,51 @@ def _adapter(
                     loss=now.loss,
                     count=order.count,
                     seconds_left=now.seconds_left + later,
-                    sentence="Learning what makes you look like you.",
+                    sentence=sentence,
                 )
             )
 
-        adapter = train(
-            base, list(photos), services.faces, recipe, seed=order.seed, report=show, stop=stop
-        )
+        def keep(checkpoint: bytes) -> None:
+            with suppress(DiskFull):  # training goes on; it could only not be continued
+                services.vault.put(session, "checkpoint", "checkpoint", checkpoint)
+
+        def learn(checkpoint: bytes | None) -> bytes:
+            return train(
+                base,
+                list(photos),
+                services.faces,
+                recipe,
+                seed=order.seed,
+                report=show,
+                stop=stop,
+                keep=keep,
+                every=CHECKPOINT_EVERY,
+                resume=checkpoint,
+            )
+
+        try:
+            adapter = learn(_checkpoint(services.vault, session))
+        except TamperedError:  # of the checkpoint: the photos were opened and verified before
+            services.vault.delete(session, "checkpoint")
+            adapter = learn(None)
         services.vault.put(session, "adapter", "adapter", adapter)
+        services.vault.delete(session, "checkpoint")
     result.seconds["train"] = round(time.monotonic() - started, 2)
     result.adapter = {"rank": recipe.rank, "steps": recipe.steps, "bytes": len(adapter)}
     return adapter
+
+
+def _learning(*, done: int) -> str:
+    """What to say while training that had `done` steps behind it when it began."""
+    words = "Learning what makes you look like you."
+    return f"{words} Continued from step {done}." if done else words
+
+
+def _checkpoint(vault: Vault, session: Session) -> bytes | None:
+    """Where an earlier training of this session was interrupted, if it was."""
+    if not vault.list(session, "checkpoint"):
+        return None
+    return vault.open(session, "checkpoint", "checkpoint")
 
 
 def _portraits(
@@ -229,7 +269,7 @@ def _portraits(
         for shot, square in making:
             image = crop(square, shot.style.crop)
             number = f"portrait-{len(records) + 1:03d}"
-            record = record_for(number, shot, services.faces.likeness(image, person))
+            record = judged(number, shot, image, services.faces, person)
             services.vault.put(session, "portrait", record.id, _png(image))
             records.append(record)
             _save_sheet(services.vault, session, records)
@@ -249,12 +289,25 @@ def _portraits(
     }
 
 
+def judged(
+    number: str, shot: Shot, image: np.ndarray, faces: Faces, person: np.ndarray
+) -> PortraitRecord:
+    """The record of a portrait, uint8 RGB [H, W, 3]: likeness, where the face is, signature."""
+    found = faces.closest(image, person)
+    if found is None:
+        return record_for(number, shot, -1.0)
+    likeness, face, embedding = found
+    height, width = image.shape[:2]
+    box = tuple(np.asarray(face.box) / (width, height, width, height))
+    return record_for(number, shot, likeness, box, signature(image, embedding))
+
+
 def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
     """What is known of each portrait made so far, in the order they were made."""
     if not vault.list(session, "sheet"):
         return []
     rows: list[dict[str, Any]] = json.loads(vault.open(session, "sheet", "portraits"))
-    return [PortraitRecord(**row) for row in rows]
+    return [PortraitRecord.from_row(row) for row in rows]
 
 
 def _save_sheet(vault: Vault, session: Session, records: Sequence[PortraitRecord]) -> None:

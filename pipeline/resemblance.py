@@ -6,6 +6,7 @@ Pure functions of fingerprints and embeddings; the thresholds stand beside their
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -31,6 +32,17 @@ SAME_GROUP = SAME_PERSON - 0.03
 Against the mean of 3 to 8 photos, 1.4 % of strangers among 2,700 press portraits came above 0.30
 and 0.2 % above 0.363. The person's other photos were simulated, as embeddings that agree by 0.4
 to 0.9 pair by pair: at 0.4, the hardest, fewer than 1 of 100 fell below 0.33."""
+
+Lack = Literal["angle", "light"]
+
+FEWEST_TO_JUDGE = 3
+
+LITTLE_TURN = 0.1
+"""Range of turns, in eye distances, below which all photos are from the same angle: about ten
+degrees, as the nose stands half an eye distance before the eyes."""
+
+LITTLE_LIGHT = 12.0
+"""Range in grey levels below which the light is the same in all photos."""
 
 _FINGERPRINT_RADII = 6
 """Side of the fingerprint's square, in mean distances of the landmarks from their centre."""
@@ -88,3 +100,32 @@ def strangers(embeddings: Sequence[NDArray[np.float32]]) -> list[bool]:
     lengths = np.maximum(np.linalg.norm(others, axis=1), 1e-12)
     cosines = (vectors * others).sum(axis=1) / lengths
     return [index != centre and bool(cos < SAME_GROUP) for index, cos in enumerate(cosines)]
+
+
+def lacking(faces: Sequence[FaceNumbers]) -> list[Lack]:
+    """What more variety these photos of one person could use; nothing is said of fewer than three.
+
+    A hint, never a reason to turn photos away: some people have only one kind.
+    """
+    if len(faces) < FEWEST_TO_JUDGE:
+        return []
+    found: list[Lack] = []
+    if np.ptp([_turn(face) for face in faces]) < LITTLE_TURN:
+        found.append("angle")
+    sides = [_light_from_side(face) for face in faces]
+    if np.ptp(sides) < LITTLE_LIGHT and np.ptp([face.brightness for face in faces]) < LITTLE_LIGHT:
+        found.append("light")
+    return found
+
+
+def _turn(face: FaceNumbers) -> float:
+    """How far the nose stands from between the eyes, in eye distances: 0 straight ahead."""
+    right_eye, left_eye, nose = face.landmarks[:3]
+    between = left_eye - right_eye
+    return float((nose - (right_eye + left_eye) / 2) @ between / max(between @ between, 1e-6))
+
+
+def _light_from_side(face: FaceNumbers) -> float:
+    """Left minus right of the middle of the fingerprint, in grey levels."""
+    middle = face.fingerprint[4:12, 4:12].astype(np.float64)
+    return float(middle[:, :4].mean() - middle[:, 4:].mean())

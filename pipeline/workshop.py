@@ -7,7 +7,7 @@ and loads nothing heavy: the base is loaded by the first job, and stays for the 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,17 @@ from pipeline.album import Album
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
 from pipeline.job import Limits, Services
+from pipeline.manifest import require_licence
 from pipeline.styles import load_styles
 from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import MasterKey
+from privacy.receipt_log import ReceiptLog
 from privacy.scratch import hold
 from privacy.sessions import Sessions
 from privacy.sweeper import Sweeper
 from privacy.vault import Vault
-from settings import Settings
+from settings import VERSION, Settings
 
 if TYPE_CHECKING:
     from pipeline.base import Base
@@ -58,18 +60,19 @@ def open_workshop(
     """The connected parts, and their orderly end.
 
     Args:
-        scratch: instead of `settings.scratch`, for a run of its own.
+        scratch: instead of `settings.scratch`, for a run of its own, which leaves no receipts.
         master_key: instead of the one that the settings name.
         now: the clock's source, seconds since the epoch; tests pass their own.
 
     Raises:
-        BadSettings: the scratch folder is in use, the key file is badly kept, a style is broken.
+        BadSettings: the scratch folder is in use, the key file is badly kept, a style is broken,
+            the log of receipts cannot be continued (what was overdue is erased by then).
         BaseUnavailable: there is no such base, or the face models are missing.
     """
-    require_base(settings.base_folder)
+    require_base(settings.base_folder, settings.acknowledge)
     styles = load_styles(settings.styles)
     faces = Faces(settings.models / "faces")
-    scratch = scratch or settings.scratch
+    own_run, scratch = scratch is not None, scratch or settings.scratch
     with ExitStack() as closing:
         closing.enter_context(hold(scratch))
         key = master_key or load_master_key(settings)
@@ -87,6 +90,10 @@ def open_workshop(
         )
         sweeper = Sweeper(sessions, vault)
         sweeper.sweep()
+        if not own_run:
+            receipt_log = ReceiptLog(settings.log, VERSION)
+            closing.callback(receipt_log.close)
+            sessions.receipts.attach(receipt_log)
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,
@@ -100,7 +107,7 @@ def open_workshop(
             faces=faces,
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
-            load_base=_loaded_once(settings.base_folder),
+            load_base=_loaded_once(settings.base_folder, settings.acknowledge),
         )
         yield Workshop(settings, services, sweeper, clock)
 
@@ -116,12 +123,13 @@ def load_master_key(settings: Settings) -> MasterKey:
     return MasterKey.from_file(Path(settings.master_key), settings.scratch)
 
 
-def require_base(folder: Path) -> None:
+def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
     """Fail at start rather than in a visitor's first job.
 
     Raises:
-        BaseUnavailable: the folder has no base in it.
+        BaseUnavailable: the folder has no base in it, or one whose licence is not acknowledged.
     """
+    require_licence(folder, acknowledged)
     if not (folder / "model_index.json").is_file():
         raise BaseUnavailable(
             f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
@@ -129,7 +137,7 @@ def require_base(folder: Path) -> None:
         )
 
 
-def _loaded_once(folder: Path) -> Callable[[], Base]:
+def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Base]:
     """A function that loads the base at its first call and gives the same one ever after."""
     lock = threading.Lock()
     loaded: list[Base] = []
@@ -139,7 +147,7 @@ def _loaded_once(folder: Path) -> Callable[[], Base]:
 
         with lock:
             if not loaded:
-                loaded.append(Base.load(folder))
+                loaded.append(Base.load(folder, acknowledged=acknowledged))
             return loaded[0]
 
     return load

@@ -2,6 +2,8 @@
 
     KEK = HKDF-SHA256(M || S, salt = session id, info = "likeness/kek/v1")
     stored: AES-256-GCM(KEK, data key), and SHA-256(HKDF(S, info = "likeness/verifier/v1"))
+    for a share the same once more, with a secret and an id of its own, under "likeness/share/…"
+    in the log of receipts: SHA-256(r) of r = HKDF(S, info = "likeness/receipt/v1")
 
 Disk and M without S open nothing, nor do disk and S without M. A lost ticket is lost data.
 
@@ -126,13 +128,7 @@ class Ticket:
         Raises:
             UnknownSession: it is not a ticket.
         """
-        match = _TICKET.fullmatch(text or "")
-        if match is None:
-            raise UnknownSession
-        session_id, secret = match[1], _decode(match[2])
-        if _encode(_decode(session_id)) != session_id or _encode(secret) != match[2]:
-            raise UnknownSession  # unused trailing bits set: a second spelling of the same bytes
-        return cls(session_id, secret)
+        return cls(*_id_and_secret(text))
 
     def text(self) -> str:
         """`<session id>.<base64url of S>`: the value of the cookie and of the private link."""
@@ -141,6 +137,45 @@ class Ticket:
     def verifier(self) -> bytes:
         """What the server keeps to recognise S; it leads neither to S nor to the KEK."""
         return hashlib.sha256(_derive(self.secret, info=b"likeness/verifier/v1")).digest()
+
+    def receipt(self) -> bytes:
+        """r: what tells the visitor's own lines in the log of receipts. It opens nothing."""
+        return _derive(self.secret, info=b"likeness/receipt/v1")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ticket does not leave this process")
+
+
+@dataclass(frozen=True, slots=True)
+class ShareTicket:
+    """What a guest holds: the id of a share and a secret. It is no `Ticket` and opens no session.
+
+    Both have the same form; what is derived from them differs, so neither works as the other.
+    """
+
+    share_id: str = field(repr=False)
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def random(cls) -> ShareTicket:
+        return cls(_encode(os.urandom(ID_BYTES)), os.urandom(KEY_BYTES))
+
+    @classmethod
+    def parse(cls, text: str | None) -> ShareTicket:
+        """Read the text form strictly: one spelling per ticket.
+
+        Raises:
+            UnknownSession: it is not a ticket.
+        """
+        return cls(*_id_and_secret(text))
+
+    def text(self) -> str:
+        """`<share id>.<base64url of the secret>`."""
+        return f"{self.share_id}.{_encode(self.secret)}"
+
+    def verifier(self) -> bytes:
+        """What the server keeps to recognise the secret."""
+        return hashlib.sha256(_derive(self.secret, info=b"likeness/share/verifier/v1")).digest()
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a ticket does not leave this process")
@@ -162,18 +197,18 @@ def is_session_id(name: str) -> bool:
     return _SESSION_ID.fullmatch(name) is not None
 
 
-def wrap(data_key: DataKey, master_key: MasterKey, ticket: Ticket) -> bytes:
-    """The data key sealed under M and S, bound to its session: nonce | ciphertext | tag."""
+def wrap(data_key: DataKey, master_key: MasterKey, ticket: Ticket | ShareTicket) -> bytes:
+    """The data key sealed under M and S, bound to the ticket's id: nonce | ciphertext | tag."""
     nonce = os.urandom(_NONCE_BYTES)
     cipher = _key_encryption_cipher(master_key, ticket)
     return nonce + cipher.encrypt(nonce, data_key.reveal(), _wrap_aad(ticket))
 
 
-def unwrap(wrapped: bytes, master_key: MasterKey, ticket: Ticket) -> DataKey:
+def unwrap(wrapped: bytes, master_key: MasterKey, ticket: Ticket | ShareTicket) -> DataKey:
     """Open what `wrap` made.
 
     Raises:
-        UnknownSession: another M, S or session, or the bytes were changed.
+        UnknownSession: another M, S, id or kind of ticket, or the bytes were changed.
     """
     nonce, sealed = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
     cipher = _key_encryption_cipher(master_key, ticket)
@@ -183,13 +218,32 @@ def unwrap(wrapped: bytes, master_key: MasterKey, ticket: Ticket) -> DataKey:
         raise UnknownSession from None
 
 
-def _key_encryption_cipher(master_key: MasterKey, ticket: Ticket) -> AESGCM:
-    salt = ticket.session_id.encode()
-    return AESGCM(_derive(master_key.reveal() + ticket.secret, salt, b"likeness/kek/v1"))
+def _key_encryption_cipher(master_key: MasterKey, ticket: Ticket | ShareTicket) -> AESGCM:
+    use, salt = _use_and_id(ticket)
+    info = f"{use}/kek/v1".encode()
+    return AESGCM(_derive(master_key.reveal() + ticket.secret, salt.encode(), info))
 
 
-def _wrap_aad(ticket: Ticket) -> bytes:
-    return associated_data("likeness/wrap/v1", ticket.session_id)
+def _wrap_aad(ticket: Ticket | ShareTicket) -> bytes:
+    use, bound_to = _use_and_id(ticket)
+    return associated_data(f"{use}/wrap/v1", bound_to)
+
+
+def _use_and_id(ticket: Ticket | ShareTicket) -> tuple[str, str]:
+    """What keeps the two kinds of tickets apart in all that is derived from them."""
+    if isinstance(ticket, ShareTicket):
+        return "likeness/share", ticket.share_id
+    return "likeness", ticket.session_id
+
+
+def _id_and_secret(text: str | None) -> tuple[str, bytes]:
+    match = _TICKET.fullmatch(text or "")
+    if match is None:
+        raise UnknownSession
+    secret = _decode(match[2])
+    if _encode(_decode(match[1])) != match[1] or _encode(secret) != match[2]:
+        raise UnknownSession  # unused trailing bits set: a second spelling of the same bytes
+    return match[1], secret
 
 
 def _derive(material: bytes, salt: bytes | None = None, info: bytes = b"") -> bytes:

@@ -10,6 +10,7 @@ RAM: `on_erase` is there to stop the job.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 from collections.abc import Callable, Sequence
@@ -23,6 +24,8 @@ from errors import DiskFull, UnknownSession
 from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import DataKey, MasterKey, Session, Ticket, unwrap, wrap
+from privacy.receipts import Receipts
+from privacy.shares import Shares
 from privacy.vault import Vault
 
 __all__ = ["Deadline", "Doomed", "Reason", "Session", "Sessions"]
@@ -31,6 +34,10 @@ Reason = Literal["user", "expired", "undelivered", "aborted"]
 Doomed = tuple[str, Reason]  # a session id and why it goes
 
 _ALIVE = "id = ? AND state = 'live' AND master = ? AND erase_at > ?"
+_HELD = (
+    "SELECT json_group_object(kind, number) FROM (SELECT kind, count(*) AS number"
+    " FROM files WHERE session_id = sessions.id GROUP BY kind)"
+)
 
 log = structlog.get_logger()
 
@@ -62,6 +69,8 @@ class Sessions:
             undelivered_s: life without a delivery, from the first photo (before it: from creation).
         """
         self.on_erase: list[Callable[[str], None]] = []
+        self.receipts = Receipts(database, clock.now)
+        self.shares = Shares(database, vault, master_key, self.alive)
         self._database, self._vault, self._clock = database, vault, clock
         self._master_key, self._master = master_key, master_key.fingerprint
         self._retention_s, self._undelivered_s = retention_s, undelivered_s
@@ -80,13 +89,15 @@ class Sessions:
             now = self._clock.record()
             self._vault.add_session(ticket.session_id)
             self._database.change(
-                "INSERT INTO sessions (id, state, verifier, wrapped_key, master, created, erase_at)"
-                " VALUES (?, 'live', ?, ?, ?, ?, ?)",
+                "INSERT INTO sessions"
+                " (id, state, verifier, wrapped_key, master, receipt, created, erase_at)"
+                " VALUES (?, 'live', ?, ?, ?, ?, ?, ?)",
                 (
                     ticket.session_id,
                     ticket.verifier(),
                     wrapped,
                     self._master,
+                    hashlib.sha256(ticket.receipt()).hexdigest(),
                     now,
                     now + self._undelivered_s,
                 ),
@@ -133,6 +144,9 @@ class Sessions:
                 " WHERE id = ? AND first_photo IS NULL AND delivered IS NULL",
                 (now, now + self._undelivered_s, session.id),
             )
+            latest = now + self._undelivered_s + self._retention_s
+            self.receipts.opened(session.id, latest)
+        self.receipts.flush()
 
     def delivered(self, session: Session) -> Deadline:
         """Fix the deadline at the retention time from now; only the first call does.
@@ -196,6 +210,7 @@ class Sessions:
             for session_id in begun:
                 for stop in self.on_erase:
                     steps.callback(stop, session_id)
+        self.receipts.flush()
         return len(finished)
 
     def scrub(self) -> None:
@@ -241,9 +256,11 @@ class Sessions:
             for session_id, reason in doomed:
                 self._database.change(
                     "UPDATE sessions SET state = 'erasing', reason = ?,"
-                    " verifier = NULL, wrapped_key = NULL WHERE id = ? AND state = 'live'",
+                    f" verifier = NULL, wrapped_key = NULL, held = ({_HELD})"
+                    " WHERE id = ? AND state = 'live'",
                     (reason, session_id),
                 )
+                self.shares.shred(session_id)
                 if self._database.rows("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
                     begun.append(session_id)
         return begun
@@ -257,6 +274,8 @@ class Sessions:
         gone = self._vault.remove_sessions(begun)
         with self._database.transaction():
             self._unscrubbed = True
+            for session_id in gone:
+                self.receipts.erased(session_id)
             return [
                 session_id
                 for session_id in gone

@@ -80,7 +80,9 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_settings(tmp_path: Path, tiny_base: Path) -> configuration.Settings:
-    return configuration.load(scratch=tmp_path / "scratch", base=str(tiny_base), port=0)
+    return configuration.load(
+        scratch=tmp_path / "scratch", log=tmp_path / "receipts", base=str(tiny_base), port=0
+    )
 
 
 @pytest.fixture

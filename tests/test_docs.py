@@ -35,6 +35,24 @@ def test_every_link_in_the_documents_leads_somewhere() -> None:
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
+def test_the_retention_schedule_has_the_numbers_of_the_settings() -> None:
+    fields = configuration.Settings.model_fields
+    schedule = " ".join((ROOT / "RETENTION.md").read_text().split())
+    delivered, undelivered = (
+        fields[name].default for name in ("retention_hours", "undelivered_hours")
+    )
+    most, longest = (
+        next(m.le for m in fields[name].metadata if hasattr(m, "le"))
+        for name in ("retention_hours", "undelivered_hours")
+    )
+    for sentence in (
+        f"{delivered} hours after delivery; {undelivered} hours after the first photo",
+        f"is erased {delivered + undelivered} hours after that photo",
+        f"longer than {most} hours after delivery or {longest} hours without one",
+    ):
+        assert sentence in schedule
+
+
 def test_ci_runs_what_everybody_runs() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
@@ -50,7 +68,11 @@ def test_nothing_private_or_heavy_is_tracked() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert not [name for name in tracked if name.startswith((".venv", "scratch", "models/faces"))]
+    assert not [
+        name
+        for name in tracked
+        if name.startswith((".venv", "scratch", "receipts", "models/faces"))
+    ]
     sizes = {name: Path(ROOT, name).stat().st_size for name in tracked if Path(ROOT, name).exists()}
     heavy = [n for n, size in sizes.items() if size > 2_000_000 and "models/studio-mini" not in n]
     assert heavy == []

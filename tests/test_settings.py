@@ -54,6 +54,15 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
         configuration.load(min_photos=20, max_photos=10)
 
 
+@pytest.mark.parametrize("inside", ["scratch", "scratch/receipts", "scratch/../scratch/a", "link"])
+def test_the_log_of_receipts_is_kept_away_from_the_vault(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "scratch")
+    with pytest.raises(BadSettings, match="LOG lies inside SCRATCH"):
+        configuration.load(scratch=tmp_path / "scratch", log=tmp_path / inside)
+    assert configuration.load(scratch=tmp_path / "scratch", log=tmp_path / "receipts")
+
+
 def test_settings_cannot_change_after_start() -> None:
     settings = configuration.load()
     with pytest.raises(Exception, match="frozen"):

@@ -39,7 +39,8 @@ FACTS = {
     23: "no name leads out of a session's folder",
     24: "pixel bombs, many frames, giant chunks: refused in bounded memory and time",
     25: "EPS, TIFF, SVG renamed to .jpg are refused",
-    26: "GPS, XMP, ICC, comments, extra frames, appended bytes are in nothing stored or delivered",
+    26: "GPS, XMP, ICC, comments, extra frames, appended bytes are in nothing stored or delivered; "
+    "a download carries the mark that AI made it, and nothing else",
     27: "5,000 mutated images: only refusals, and the server lives",
     28: "disk full during an upload: a sentence, no plaintext, nothing lost",
     29: "rate and size limits hold",

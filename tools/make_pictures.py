@@ -1,10 +1,11 @@
-"""The README's picture and the previews of the looks, from one run of the command line.
+"""The README's picture, the welcome page's and the previews of the looks, from one run.
 
     python -m tools.make_pictures [--portrait tests/samples/nobody-a.jpg] [--base studio-mini]
 
 Somebody who does not exist, so nobody is shown; the real command line, so the pictures show what
-the product does.  Writes docs/picture.jpg (selfies above, portraits below) and, into the base's
-own folder, previews/LOOK.webp: every base shows what it makes itself.
+the product does.  Writes docs/picture.jpg (selfies above, portraits below), for the embedded base
+web/static/welcome.webp (a selfie, then looks), and into the base's own folder previews/LOOK.webp:
+every base shows what it makes itself.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ ROOT = configuration.ROOT
 COLUMNS, TILE_PX, GAP_PX = 8, 180, 6
 ROWS = 3
 PREVIEW_PX = 320
+WELCOME_LOOKS = ("linkedin-classic", "boardroom", "black-white", "garden-party")
 
 
 def sheet(selfies: list[Path], portraits: list[Path]) -> Image.Image:
@@ -49,6 +51,16 @@ def best_per_style(out: Path, count: int) -> list[Path]:
     rounds = max(map(len, by_style.values()))
     ordered = [f[i] for i in range(rounds) for f in by_style.values() if i < len(f)]
     return ordered[:count]
+
+
+def strip(selfie: Path, portraits: list[Path]) -> Image.Image:
+    """One selfie and, after a gap, portraits in a row."""
+    picture = Image.new("RGBA", ((TILE_PX + GAP_PX) * (1 + len(portraits)) + GAP_PX, TILE_PX))
+    for column, file in enumerate([selfie, *portraits]):
+        with Image.open(file) as image:
+            tile = image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
+        picture.paste(tile, (column * (TILE_PX + GAP_PX) + (GAP_PX if column else 0), 0))
+    return picture
 
 
 def previews(out: Path, folder: Path) -> None:
@@ -84,6 +96,10 @@ def main() -> int:
         )
         sheet(selfies, best_per_style(out, ROWS * COLUMNS)).save(chosen.to, quality=88)
         previews(out, base / "previews")
+        if chosen.base == "studio-mini":
+            few = best_per_style(out, len(WELCOME_LOOKS) * 20)
+            shown = [next(f for f in few if f.stem.endswith(look)) for look in WELCOME_LOOKS]
+            strip(selfies[0], shown).save(ROOT / "web/static/welcome.webp", quality=82)
         print(json.dumps(json.loads(report.read_text()), indent=2))
     return 0
 

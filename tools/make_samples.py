@@ -1,6 +1,9 @@
-"""The people of tests/samples: faces that the built-in base dreamt up, so that nobody is shown.
+"""People who do not exist, dreamt up by the built-in base, so that nobody is shown.
 
-    python -m tools.make_samples [--to tests/samples]
+    python -m tools.make_samples [--to tests/samples] [--selfies web/samples]
+
+Two portraits for the tests, and eight "selfies" of the first for visitors who want to try the
+studio without giving a face.
 
 The seeds were chosen by eye among 72: both eyes open, nothing melted. Run again with other
 weights, they show other people; then look, and choose anew.
@@ -18,6 +21,7 @@ import settings as configuration
 from pipeline.base import Base, Sampling
 from pipeline.generate import Shot, generate
 from pipeline.styles import Style
+from tools import make_selfies
 
 BACKDROPS = ("grey studio backdrop", "beige studio backdrop")
 CHOSEN = {"nobody-a": 1009, "nobody-b": 1047}  # file name -> seed
@@ -28,7 +32,8 @@ SIDE_PX = 640
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--to", type=Path, default=configuration.ROOT / "tests/samples")
-    folder = parser.parse_args().to
+    parser.add_argument("--selfies", type=Path, default=configuration.ROOT / "web/samples")
+    chosen = parser.parse_args()
     base = Base.load(configuration.load().base_folder)
     shots = [
         Shot(i, Style("sample", "Sample", "-", "work", _prompt(seed)), seed)
@@ -37,7 +42,12 @@ def main() -> int:
     made = generate(base, None, shots, stop=lambda: False, sampling=SAMPLING)
     for name, (_, image) in zip(CHOSEN, made, strict=True):
         small = Image.fromarray(image).resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
-        small.save(folder / f"{name}.jpg", quality=90)
+        small.save(chosen.to / f"{name}.jpg", quality=90)
+    first = chosen.to / f"{next(iter(CHOSEN))}.jpg"
+    for file in make_selfies.write(first, chosen.selfies):
+        with Image.open(file) as image:
+            small = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+        small.save(file, quality=85)
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import segno
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from pydantic import BaseModel, Field
@@ -11,10 +12,10 @@ from pydantic import BaseModel, Field
 from errors import UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
-from web import pages
+from web import looks, pages
 from web.limits import Allowance
 from web.services import Services
-from web.visitor import HOUR_S, Parts, TicketText, Visitor, admit
+from web.visitor import HOUR_S, Parts, TicketText, Visitor, address_of, admit
 from web.words import span
 
 _STUDIO = "/studio/"
@@ -52,16 +53,22 @@ def router() -> APIRouter:
             return RedirectResponse(_STUDIO, 303)
         if consent != "yes":
             return _welcome(settings, status=400, unticked=True)
-        starts.spend(_address(request))
+        starts.spend(address_of(request))
         _, new_ticket = services.sessions.create()
         response = RedirectResponse(_STUDIO, 303)
         admit(response, settings, new_ticket)
         return response
 
     @routes.get("/session/link")
-    def private_link(session: Visitor, ticket: TicketText) -> Response:
+    def private_link(
+        request: Request, services: Parts, session: Visitor, ticket: TicketText
+    ) -> Response:
         """The way back from another device. Behind a `#`, so that no server ever logs it."""
-        return JSONResponse({"path": f"/return#{ticket}"})
+        path = f"/return#{ticket}"
+        scheme = "https" if services.settings.https else "http"
+        code = segno.make(f"{scheme}://{request.headers.get('host', '')}{path}", error="l")
+        picture = code.svg_data_uri(scale=4, border=2, light="#fff")
+        return JSONResponse({"path": path, "picture": picture})
 
     @routes.get("/return")
     def come_back() -> Response:
@@ -69,16 +76,18 @@ def router() -> APIRouter:
 
     @routes.post("/session/return")
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
-        returns.spend(_address(request))
+        returns.spend(address_of(request))
         services.sessions.open(link.ticket)
         response = JSONResponse({"next": _STUDIO})
         admit(response, services.settings, Ticket.parse(link.ticket))
         return response
 
     @routes.get("/studio-parts")
-    def studio_parts() -> Response:
+    def studio_parts(services: Parts) -> Response:
         """The templates that `static/studio.js` fills with data."""
-        return pages.page("parts.html")
+        return pages.page(
+            "parts.html", settings=services.settings, previews=looks.previews(services)
+        )
 
     @routes.get("/favicon.ico")
     def favicon() -> Response:
@@ -119,7 +128,3 @@ def _opens(services: Services, ticket: str | None) -> bool:
     except UnknownSession:
         return False
     return True
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

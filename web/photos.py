@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Request, Response
+from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from errors import LikenessError, UnknownSession
+from errors import BadOrder, LikenessError, UnknownSession
 from web.edge import status_of
 from web.firewall import API
 from web.services import Services
 from web.upload import Uploads
 from web.virtual import VirtualFiles
 from web.visitor import Parts, Visitor
+from web.words import say
 
-Name = Annotated[str, Path(pattern=r"^[a-z]+-[0-9]{1,6}$")]
+Name = Annotated[str, InPath(pattern=r"^[a-z]+-[0-9]{1,6}$")]
+_SAMPLES = Path(__file__).parent / "samples"  # made by tools/make_samples.py
 
 
 def router(services: Services, files: VirtualFiles) -> APIRouter:
@@ -47,6 +51,16 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
             return _png(services.album.image(session, photo_id))
         except KeyError:
             return Response(status_code=204)
+
+    @routes.post("/photos/samples")
+    def samples(services: Parts, session: Visitor) -> Response:
+        """Photos of a person who does not exist, so that nobody has to give a face to try this."""
+        if services.album.records(session):
+            raise BadOrder(say("photos.samples_mixed"))
+        services.sessions.touch_first_photo(session)
+        for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1):
+            services.album.add(session, file.read_bytes(), say("photos.sample", n=number))
+        return Response(status_code=204)
 
     @routes.get("/photo/{photo_id}")
     def photo(photo_id: Name, services: Parts, session: Visitor) -> Response:

@@ -15,8 +15,10 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.job import Progress
+from pipeline.select import fold
 from privacy.sessions import Session
 from privacy.vault import Entry
+from web import sharing, wishes
 from web.services import Services
 from web.visitor import Parts, Visitor
 from web.words import count, say, span
@@ -60,8 +62,10 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
     answer: dict[str, Any] = {
         "stage": _stage(entries, working),
         "job": _job(job) if job else None,
-        "model_kept": any(entry.kind == "adapter" for entry in entries) and not working,
+        "model_kept": any(entry.kind in ("adapter", "checkpoint") for entry in entries)
+        and not working,
         "time": _time(services, session),
+        "hearts": _hearts(services, session, entries),
         "photos_mark": photos_mark,
         "portraits_mark": portraits_mark,
     }
@@ -69,7 +73,18 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
         answer["photos"] = _photos(services, session)
     if portraits_mark != seen[1]:
         answer["portraits"] = _portraits(services, session)
+        answer["wish"] = wishes.wished(services.vault, session, services.settings)
     return answer
+
+
+def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[str, Any]:
+    """What was tapped, by the visitor and by colleagues: small, so it needs no mark."""
+    kinds = {entry.kind for entry in entries}
+    return {
+        "list": wishes.hearts(services.vault, session) if "hearts" in kinds else [],
+        "votes": sharing.counts(services.vault, session) if "votes" in kinds else {},
+        "shared": "share" in kinds,
+    }
 
 
 def _stage(entries: list[Entry], working: bool) -> str:
@@ -109,6 +124,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
         "good": good,
         "enough": good >= services.settings.min_photos,
         "meter": _meter(good, services.settings.min_photos),
+        "hint": " ".join(say(f"photos.lacking.{lack}") for lack in services.album.lacking(session)),
     }
 
 
@@ -160,12 +176,15 @@ def _bar(job: Progress) -> float | None:
 
 
 def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
-    styles = services.styles
+    """Best first. `like` is the portrait of which this one is a near-duplicate, None for most."""
+    styles, records = services.styles, services.studio.portraits(session)
+    like = {record.id: group[0].id for group in fold(records) for record in group[1:]}
     return [
         {
             "id": record.id,
             "style": styles[record.style].name if record.style in styles else record.style,
             "doubtful": record.doubtful,
+            "like": like.get(record.id),
         }
-        for record in services.studio.portraits(session)
+        for record in records
     ]

@@ -8,7 +8,18 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from settings import Settings
-from web import entrance, gradio_guard, leaving, photos, portraits, progress
+from web import (
+    entrance,
+    gradio_guard,
+    leaving,
+    looks,
+    photos,
+    portraits,
+    progress,
+    receipts,
+    shared,
+    transparency,
+)
 from web.edge import Edge, handle_errors
 from web.firewall import STUDIO, Firewall
 from web.services import Services
@@ -32,7 +43,11 @@ def build(settings: Settings, services: Services) -> FastAPI:
         photos.router(services, files),
         progress.router(),
         portraits.router(),
+        shared.router(),
+        looks.router(),
         leaving.router(),
+        receipts.router(),
+        transparency.router(),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from pipeline.job import Order
 from pipeline.workshop import Workshop
 from privacy.sessions import Session
 from tests.conftest import Hand
+from tests.pipeline.test_finish import parts
 
 HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"
@@ -103,10 +105,24 @@ runpy.run_module("pipeline", run_name="__main__")
 """
 
 
+def without_network() -> list[str]:
+    """What starts a command in a namespace of its own without interfaces.
+
+    Empty where the kernel allows that neither to root nor to anybody; the audit hook remains.
+    """
+    if shutil.which("unshare") is None:
+        return []
+    for prefix in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
+        if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0:
+            return prefix
+    return []
+
+
 def environment(scratch: Path, temp: Path, base: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LIKENESS_", "HF_"))}
     return kept | {
         "LIKENESS_SCRATCH": str(scratch),
+        "LIKENESS_LOG": f"{scratch}-receipts",
         "LIKENESS_BASE": str(base),
         "TMPDIR": str(temp),
         "HOME": str(temp),
@@ -123,11 +139,9 @@ def test_the_whole_job_without_network_leaves_no_plaintext_and_no_trace(
     scratch, temp, out = tmp_path / "scratch", tmp_path / "tmp", tmp_path / "out"
     temp.mkdir()
     command = [sys.executable, "-c", NO_WAY_OUT, str(photos), "--out", str(out), "--count", "4"]
-    if os.geteuid() == 0 and subprocess.run(["unshare", "-n", "true"], check=False).returncode == 0:
-        command = ["unshare", "-n", *command]  # and the kernel agrees: no network at all
     with Watcher(scratch, temp) as watcher:
         ran = subprocess.run(
-            command,
+            [*without_network(), *command],
             cwd=configuration.ROOT,
             env=environment(scratch, temp, tiny_base),
             capture_output=True,
@@ -141,7 +155,44 @@ def test_the_whole_job_without_network_leaves_no_plaintext_and_no_trace(
     made = list(out.rglob("*.png"))
     assert len(made) == 4
     assert all(CANARY.encode() not in file.read_bytes() for file in made)
+    for file in made:  # the mark that AI made it, and no other metadata
+        kinds = [name for name, _ in parts(file.read_bytes())]
+        assert (kinds.count("iTXt"), set(kinds)) == (1, {"IHDR", "iTXt", "IDAT", "IEND"})
     assert [p for folder in (scratch, temp) for p in folder.rglob("*") if p.is_file()] == []
+
+
+# Tells which ways out there are, by trying them.
+WAYS_OUT = """
+import errno, fcntl, socket, struct
+up, found = 1, []  # IFF_UP
+for _, name in socket.if_nameindex():
+    with socket.socket() as asking:
+        answer = fcntl.ioctl(asking, 0x8913, struct.pack("16s16x8x", name.encode()))  # SIOCGIFFLAGS
+    if struct.unpack_from("H", answer, 16)[0] & up:
+        found.append(f"{name} is up")
+for family, address in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET, "127.0.0.1"),
+                        (socket.AF_INET6, "2001:db8::1"), (socket.AF_INET6, "::1")):
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(family, kind) as trying:
+            trying.settimeout(2)
+            problem = trying.connect_ex((address, 9))
+        if problem not in (errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+            found.append(f"{address}: {errno.errorcode.get(problem, problem)}")
+print(found)
+"""
+
+
+@pytest.mark.fact(30)
+def test_where_the_job_runs_there_is_no_way_out() -> None:
+    """What the namespace of the test above is worth: the kernel itself has nowhere to send."""
+    prefix = without_network()
+    if not prefix:
+        pytest.skip("this kernel gives nobody a network namespace")
+    probe = [sys.executable, "-c", WAYS_OUT]
+    inside = subprocess.run([*prefix, *probe], capture_output=True, text=True, check=True)
+    assert inside.stdout == "[]\n"
+    outside = subprocess.run(probe, capture_output=True, text=True, check=True)
+    assert "127.0.0.1" in outside.stdout  # the probe does find a way where there is one
 
 
 def test_the_watcher_and_the_hook_would_have_told(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -53,6 +55,14 @@ def finished(page: Page) -> Locator:
     return page.locator("button.portrait")
 
 
+def read_qr(image: Locator) -> str:
+    """What a phone's camera would read."""
+    expect(image).to_be_visible()
+    pixels = cv2.imdecode(np.frombuffer(image.screenshot(), np.uint8), cv2.IMREAD_COLOR)
+    wide = cv2.copyMakeBorder(pixels, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+    return cv2.QRCodeDetector().detectAndDecode(cv2.resize(wide, None, fx=3, fy=3))[0]
+
+
 def test_the_whole_walk(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes], tmp_path: Path
 ) -> None:
@@ -62,7 +72,9 @@ def test_the_whole_walk(
         expect(page.locator(".photo.accepted")).to_have_count(4, timeout=20_000)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
         expect(page.locator(".meter")).to_contain_text("4 good photos")
+        expect(page.locator("[data-slot=chosen]")).to_have_text("2 looks chosen.")
         page.get_by_label("Old Money").check()
+        expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         page.get_by_label("Keep my model").check()
         order_portraits(page)
         expect(page.locator("#job h2")).to_have_text("Learning your face")
@@ -81,7 +93,7 @@ def test_the_whole_walk(
         assert set(order.styles) == {"corporate", "linkedin-classic", "old-money"}
         assert order.keep_adapter is True
 
-        page.get_by_label("Size").select_option("400 px")
+        page.get_by_label("Size").select_option("400")
         with page.expect_download() as download:
             page.get_by_role("link", name="Download all").click()
         bundle = tmp_path / "portraits.zip"
@@ -132,6 +144,7 @@ def test_the_private_link_continues_on_a_phone(
         field = page.get_by_label("Private link", exact=True)
         expect(field).to_have_value(f"{place.url}/return#{page.context.cookies()[0]['value']}")
         link = field.input_value()
+        assert read_qr(page.locator(".qr img")) == link
         page.keyboard.press("Escape")
         expect(field).to_have_value("")
 

@@ -15,9 +15,10 @@ from PIL import Image
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.album import MAX_REJECTED, Album, PhotoRecord, clean_label
 from pipeline.check import check_photo, sharpness
+from pipeline.face_record import FaceNumbers
 from pipeline.faces import Face, Faces
 from pipeline.ingest import Decoder
-from pipeline.resemblance import strangers
+from pipeline.resemblance import lacking, strangers
 from privacy.sessions import Session
 from privacy.vault import Vault
 from tests.faces_for_tests import (
@@ -311,3 +312,32 @@ def test_sharpness_does_not_depend_on_exposure() -> None:
 )
 def test_labels_are_fit_to_be_shown(given: str, shown_as: str) -> None:
     assert clean_label(given) == shown_as
+
+
+def numbers(turn: float = 0.0, light: int = 0, brightness: float = 120) -> FaceNumbers:
+    """A face whose nose is `turn` eye distances to the side, lit from the left by `light`."""
+    landmarks = np.array([[40, 50], [80, 50], [60 + 40 * turn, 70], [45, 90], [75, 90]], np.float32)
+    fingerprint = np.full((16, 16), 100, np.uint8)
+    fingerprint[:, :8] += np.uint8(light)
+    return FaceNumbers(landmarks, np.ones(128, np.float32), fingerprint, 50.0, brightness)
+
+
+@pytest.mark.parametrize(
+    ("faces", "expected"),
+    [
+        ([numbers(), numbers()], []),  # too few to say
+        ([numbers(), numbers(), numbers()], ["angle", "light"]),
+        ([numbers(), numbers(turn=0.3), numbers()], ["light"]),
+        ([numbers(), numbers(turn=-0.3), numbers(light=40)], []),
+        ([numbers(), numbers(light=40), numbers()], ["angle"]),
+        ([numbers(), numbers(brightness=180), numbers()], ["angle"]),
+    ],
+)
+def test_hints_say_what_variety_is_lacking(faces: list[FaceNumbers], expected: list[str]) -> None:
+    assert lacking(faces) == expected
+
+
+def test_photos_made_of_one_portrait_lack_another_angle(album: Album, session: Session) -> None:
+    for picture in photos("a")[:4]:
+        add(album, session, picture)
+    assert album.lacking(session) == ["angle"]

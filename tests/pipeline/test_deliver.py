@@ -11,8 +11,11 @@ from PIL import Image
 
 from errors import BadOrder, UnknownSession
 from pipeline.deliver import archive, file_name, render
+from pipeline.finish import Finish
 from pipeline.select import PortraitRecord
 from pipeline.workshop import Workshop
+
+AS_STORED = Finish(marked=False)
 
 
 def png(side: int) -> bytes:
@@ -43,6 +46,7 @@ def test_an_unknown_size_is_a_sentence() -> None:
 def test_doubtful_portraits_have_a_folder_of_their_own() -> None:
     assert file_name(3, record(7)) == "003-corporate.png"
     assert file_name(4, record(8, doubtful=True)).startswith("doubtful/")
+    assert file_name(3, record(7), "jpeg") == "003-corporate.jpg"
 
 
 def test_the_zip_holds_every_portrait_bit_for_bit(workshop: Workshop) -> None:
@@ -51,7 +55,7 @@ def test_the_zip_holds_every_portrait_bit_for_bit(workshop: Workshop) -> None:
     pictures = [png(64), png(65)]
     for number, picture in enumerate(pictures, start=1):
         services.vault.put(session, "portrait", f"portrait-{number:03d}", picture)
-    chunks = list(archive(services.vault, session, [record(1), record(2)]))
+    chunks = list(archive(services.vault, session, [record(1), record(2)], AS_STORED))
     assert len(chunks) == 3  # a chunk per portrait, then the directory: never all at once
     with zipfile.ZipFile(io.BytesIO(b"".join(chunks))) as bundle:
         assert bundle.testzip() is None
@@ -64,7 +68,7 @@ def test_an_erasure_during_a_download_ends_it(workshop: Workshop) -> None:
     session, _ = services.sessions.create()
     for number in (1, 2):
         services.vault.put(session, "portrait", f"portrait-{number:03d}", png(64))
-    download = archive(services.vault, session, [record(1), record(2)])
+    download = archive(services.vault, session, [record(1), record(2)], AS_STORED)
     next(download)
     services.sessions.erase(session.id, "user")
     with pytest.raises((UnknownSession, KeyError)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from errors import BadOrder, Stopped, UnknownSession
+from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
 from pipeline.job import Order, Progress
 from pipeline.workshop import Workshop
@@ -110,6 +110,85 @@ def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session
     assert 1 <= made < 200
     assert len(job.load_sheet(workshop.services.vault, session)) == made
     assert names(workshop, session, "adapter") == []
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints after every 4 steps, of the tiny base's 12."""
+    monkeypatch.setattr("pipeline.train.CHECKPOINT_EVERY", 4)
+
+
+def interrupted(workshop: Workshop, session: Session, order: Order, at: int) -> None:
+    steps: list[Progress] = []
+    with pytest.raises(Stopped):
+        run(
+            workshop,
+            session,
+            order,
+            report=steps.append,
+            stop=lambda: any(p.step >= at for p in steps),
+        )
+
+
+@pytest.mark.usefixtures("often")
+def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
+    workshop: Workshop, session: Session
+) -> None:
+    vault = workshop.services.vault
+    order = Order((next(iter(workshop.services.styles)),), count=1, keep_adapter=True)
+    interrupted(workshop, session, order, at=9)
+    assert names(workshop, session, "checkpoint") == ["checkpoint"]
+    assert names(workshop, session, "adapter") == []
+
+    seen: list[Progress] = []
+    run(workshop, session, order, report=seen.append)
+    training_ = [p for p in seen if p.phase == "training"]
+    assert [p.step for p in training_] == [9, 10, 11, 12]
+    assert all(p.sentence.endswith("Continued from step 8.") for p in training_)
+    assert names(workshop, session, "checkpoint") == []  # it shows a face as the adapter does
+    resumed = vault.open(session, "adapter", "adapter")
+
+    vault.delete(session, "adapter")
+    seen.clear()
+    run(workshop, session, order, report=seen.append)
+    assert [p for p in seen if p.step == 1]
+    assert not any("Continued" in p.sentence for p in seen)
+    assert vault.open(session, "adapter", "adapter") == resumed
+
+
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("what", ["another order", "damaged"])
+def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
+    workshop: Workshop, session: Session, what: str
+) -> None:
+    order = Order((next(iter(workshop.services.styles)),), count=1)
+    interrupted(workshop, session, order, at=5)
+    if what == "damaged":
+        workshop.services.vault.put(session, "checkpoint", "checkpoint", b"nothing")
+    else:
+        order = replace(order, seed=order.seed + 1)
+    seen: list[Progress] = []
+    run(workshop, session, order, report=seen.append)
+    assert next(p.step for p in seen if p.phase == "training") == 1
+    assert names(workshop, session, "checkpoint") == []
+    assert names(workshop, session, "portrait") == ["portrait-001"]
+
+
+@pytest.mark.usefixtures("often")
+def test_no_room_for_a_checkpoint_does_not_end_a_training(
+    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = workshop.services.vault
+    put = vault.put
+
+    def full(session: Session, kind: str, name: str, data: bytes) -> None:
+        if kind == "checkpoint":
+            raise DiskFull
+        put(session, kind, name, data)
+
+    monkeypatch.setattr(vault, "put", full)
+    run(workshop, session, Order((next(iter(workshop.services.styles)),), count=1))
+    assert names(workshop, session, "portrait") == ["portrait-001"]
 
 
 def test_an_erased_session_ends_its_job_and_nothing_comes_back(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import subprocess
 import sys
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,7 +14,15 @@ import pytest
 from pipeline.album import TrainingPhoto
 from pipeline.faces import SAME_PERSON
 from pipeline.generate import Shot
-from pipeline.select import PortraitRecord, baseline, person_vector, rank, record_for
+from pipeline.select import (
+    PortraitRecord,
+    baseline,
+    fold,
+    person_vector,
+    rank,
+    record_for,
+    signature,
+)
 from pipeline.styles import Style
 
 
@@ -59,6 +70,55 @@ def test_the_best_come_first_and_the_doubtful_last() -> None:
     ]
     assert [p.id for p in rank(portraits)] == ["c", "a", "e", "d", "b"]
     assert [p.id for p in portraits] == ["a", "b", "c", "d", "e"]
+
+
+def shown(name: str, grey: float, face: int = 0, *, look: str = "corporate") -> PortraitRecord:
+    """A record of a plain grey picture with one of two faces that are nothing alike."""
+    style = Style(look, look, "A look.", "work", "photo of {subject}")
+    image = np.full((64, 48, 3), grey, np.uint8)
+    return record_for(
+        name, Shot(0, style, 11), 0.7, (0, 0, 1, 1), signature(image, np.eye(128)[face])
+    )
+
+
+def groups(*portraits: PortraitRecord) -> list[list[str]]:
+    return [[portrait.id for portrait in group] for group in fold(portraits)]
+
+
+def test_near_duplicates_are_folded_under_the_first() -> None:
+    a, b, c, d = shown("a", 100), shown("b", 130), shown("c", 104), shown("d", 108)
+    assert groups(a, b, c, d) == [["a", "c", "d"], ["b"]]
+    assert groups(d, c, b, a) == [["d", "c", "a"], ["b"]]
+
+
+def test_another_face_look_or_doubt_is_no_duplicate() -> None:
+    assert groups(shown("a", 100), shown("b", 100, face=1)) == [["a"], ["b"]]
+    assert groups(shown("a", 100), shown("b", 100, look="casual")) == [["a"], ["b"]]
+    doubtful = replace(shown("b", 100), doubtful=True)
+    assert groups(shown("a", 100), doubtful) == [["a"], ["b"]]
+
+
+def test_records_of_earlier_versions_stand_alone() -> None:
+    row = {"id": "a", "style": "corporate", "seed": 1, "likeness": 0.5, "doubtful": False}
+    old = PortraitRecord.from_row(row)
+    assert old == PortraitRecord("a", "corporate", 1, 0.5, doubtful=False)
+    assert groups(old, replace(old, id="b"), shown("c", 100)) == [["a"], ["b"], ["c"]]
+
+
+def test_a_record_survives_its_json() -> None:
+    made = shown("a", 100)
+    assert len(made.signature) == 428
+    assert PortraitRecord.from_row(json.loads(json.dumps(asdict(made)))) == made
+
+
+def test_a_miniature_is_the_mean_of_its_cells() -> None:
+    """Half black, half white, 20 x 20 pixels: cells of two and three pixels alike."""
+    image = np.zeros((20, 20, 3), np.uint8)
+    image[:, 10:] = 255
+    picture = base64.b64decode(signature(image, np.eye(128)[0]))[128:]
+    miniature = np.frombuffer(picture, np.uint8).reshape(8, 8, 3)
+    assert (miniature[:, :3] == 0).all()
+    assert (miniature[:, 5:] == 255).all()
 
 
 def test_select_and_styles_do_not_import_torch() -> None:

@@ -33,6 +33,7 @@ from pipeline.styles import Style
 from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import MasterKey
+from privacy.receipt_log import ReceiptLog
 from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
@@ -165,7 +166,8 @@ def place(
     scratch: Path, *, now: Callable[[], float] = time.time, step_s: float = 0.02, **settings: object
 ) -> Iterator[Place]:
     """The application over real sessions, vault and album in `scratch`."""
-    chosen: Settings = configuration.load(scratch=scratch, **settings)
+    beside = {"log": scratch.with_name(f"{scratch.name}-receipts")}
+    chosen: Settings = configuration.load(scratch=scratch, **(beside | settings))
     scratch.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
         database = Database(scratch / "likeness.db")
@@ -179,6 +181,9 @@ def place(
             retention_s=chosen.retention_hours * HOUR_S,
             undelivered_s=chosen.undelivered_hours * HOUR_S,
         )
+        receipt_log = ReceiptLog(chosen.log, configuration.VERSION)
+        closing.callback(receipt_log.close)
+        sessions.receipts.attach(receipt_log)
         decoder = Decoder(
             max_bytes=chosen.max_photo_mb * 1_000_000,
             max_pixels=chosen.max_photo_megapixels * 1_000_000,

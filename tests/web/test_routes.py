@@ -235,7 +235,8 @@ def test_portraits_come_best_first_with_the_doubtful_marked(
 ) -> None:
     portraits = ann_with_portraits.get("/status").json()["portraits"]
     assert [portrait["doubtful"] for portrait in portraits] == [False] * 5 + [True]
-    assert portraits[0] == {"id": "portrait-001", "style": "Corporate", "doubtful": False}
+    first = {"id": "portrait-001", "style": "Corporate", "doubtful": False, "like": None}
+    assert portraits[0] == first
 
 
 @pytest.mark.parametrize(("size", "side"), [("original", 320), ("400", 400), ("800", 800)])

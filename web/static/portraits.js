@@ -1,6 +1,12 @@
-// The portraits: a grid, the doubtful ones folded, and a large view with arrow keys.
+// The portraits: a grid with hearts, filters and folded near-duplicates, the doubtful ones in a
+// fold of their own, a large view with arrow keys and swipes, and how downloads are finished.
 
 import { follow, slot, text } from "./parts.js";
+
+const ALL = "all";
+const HEARTS = "hearts";
+const LOOK = "look:"; // before the name of a look
+const SWIPE = 45; // pixels from which a stroke of the finger counts
 
 export class Portraits {
   /** @param section where the grid is  @param viewer the dialog of the large view */
@@ -8,34 +14,107 @@ export class Portraits {
     this.section = section;
     this.viewer = viewer;
     this.clone = clone;
-    this.all = [];
-    this.shown = 0;
-    viewer.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowRight") this.step(1);
-      if (event.key === "ArrowLeft") this.step(-1);
-    });
-    const size = slot(section, "size");
-    size.addEventListener("change", () => {
-      slot(section, "zip").href = `/portraits.zip?size=${encodeURIComponent(size.value)}`;
-    });
+    this.known = []; // as the server told
+    this.visible = []; // what can be leafed through
+    this.hearts = new Set();
+    this.votes = {};
+    this.tapping = new Map(); // id -> on, until the server has answered
+    this.unfolded = new Set();
+    this.only = ALL;
+    this.working = true;
+    this.shown = "";
+    this.saving = null; // a wish that is on its way to the server
+    this.#watchViewer();
+    this.#watchDownloads();
   }
 
-  /** While a job runs, in the order they were made, so that nothing jumps; then best first. */
-  draw(portraits, working) {
-    const shown = [...portraits];
-    if (working) shown.sort((a, b) => a.id.localeCompare(b.id));
-    const sure = shown.filter((portrait) => working || !portrait.doubtful);
-    const unsure = shown.filter((portrait) => !working && portrait.doubtful);
-    this.all = [...sure, ...unsure];
-    this.section.dataset.any = shown.length > 0;
+  /** Draws what a status says. While a job runs, in the order they were made: nothing jumps. */
+  draw(status, working) {
+    if (status.portraits) this.known = status.portraits;
+    if (status.wish) this.#drawWish(status.wish);
+    this.working = working;
+    this.hearts = new Set(status.hearts.list);
+    for (const [id, on] of this.tapping) this.#mark(id, on);
+    this.votes = status.hearts.votes;
+    slot(this.section, "share").hidden = !this.hearts.size && !status.hearts.shared;
+    this.#redraw();
+  }
+
+  #redraw() {
+    const shown = this.#inOrder();
+    const sure = shown.filter((portrait) => this.working || !portrait.doubtful);
+    const unsure = shown.filter((portrait) => !this.working && portrait.doubtful);
+    this.section.dataset.any = this.known.length > 0;
+    this.#chips();
     this.#grid("sure", sure);
     this.#grid("unsure", unsure);
-    slot(this.section, "doubtful").hidden = unsure.length === 0;
-    text(slot(this.section, "doubtful-count"), String(unsure.length));
+    this.visible = [...sure, ...unsure].filter((portrait) => !this.#hidden(portrait));
+    const doubtful = unsure.filter((portrait) => this.#passes(portrait)).length;
+    slot(this.section, "doubtful").hidden = doubtful === 0;
+    text(slot(this.section, "doubtful-count"), String(doubtful));
+    slot(this.section, "hint").hidden = this.hearts.size > 0;
+    slot(this.section, "zip-hearted").hidden = this.hearts.size === 0;
+    this.#press(slot(this.viewer, "heart"), this.hearts.has(this.shown));
   }
 
+  /** Best first, near-duplicates right behind the one they are like. */
+  #inOrder() {
+    if (this.working) return [...this.known].sort((a, b) => a.id.localeCompare(b.id));
+    const leaders = this.known.filter((portrait) => !portrait.like);
+    return leaders.flatMap((leader) => [leader, ...this.#likes(leader.id)]);
+  }
+
+  #likes(id) {
+    return this.known.filter((portrait) => portrait.like === id);
+  }
+
+  #passes(portrait) {
+    if (this.working || this.only === ALL) return true;
+    if (this.only === HEARTS) return this.hearts.has(portrait.id);
+    return this.only === LOOK + portrait.style;
+  }
+
+  /** A near-duplicate that was not asked for. One with a heart is always wanted. */
+  #folded(portrait) {
+    return !this.working && this.only !== HEARTS && portrait.like
+      && !this.hearts.has(portrait.id) && !this.unfolded.has(portrait.like);
+  }
+
+  #hidden(portrait) {
+    return !this.#passes(portrait) || this.#folded(portrait);
+  }
+
+  // --- filters ---------------------------------------------------------------------------------
+
+  #chips() {
+    const row = slot(this.section, "chips");
+    const looks = [...new Set(this.known.map((portrait) => portrait.style))].sort();
+    const chips = [{ id: ALL, name: row.dataset.all }, { id: HEARTS, name: row.dataset.hearts }];
+    chips.push(...looks.map((look) => ({ id: LOOK + look, name: look })));
+    if (!chips.some((chip) => chip.id === this.only)) this.only = ALL;
+    follow(row, chips, () => this.clone("chip").firstElementChild, (element, chip) => {
+      text(element, chip.name);
+      this.#press(element, chip.id === this.only);
+    });
+  }
+
+  /** Shows all, the hearted, or one look. */
+  filter(id) {
+    this.only = id;
+    this.#redraw();
+  }
+
+  /** Shows or hides the near-duplicates of a portrait. */
+  unfold(id) {
+    if (!this.unfolded.delete(id)) this.unfolded.add(id);
+    this.#redraw();
+  }
+
+  // --- tiles -----------------------------------------------------------------------------------
+
   #grid(name, portraits) {
-    follow(slot(this.section, name), portraits, (portrait) => this.#make(portrait), () => {});
+    const make = (portrait) => this.#make(portrait);
+    follow(slot(this.section, name), portraits, make, (tile, portrait) => this.#update(tile, portrait));
   }
 
   #make(portrait) {
@@ -46,26 +125,168 @@ export class Portraits {
     return item;
   }
 
+  #update(tile, portrait) {
+    tile.hidden = Boolean(this.#hidden(portrait));
+    this.#press(tile.querySelector(".heart"), this.hearts.has(portrait.id));
+    this.#count(slot(tile, "votes"), this.votes[portrait.id] ?? 0);
+    const like = slot(tile, "like");
+    const open = this.unfolded.has(portrait.id);
+    const folded = this.working || this.only === HEARTS ? []
+      : this.#likes(portrait.id).filter((other) => !this.hearts.has(other.id));
+    this.#count(like, folded.length);
+    if (open) text(like, like.dataset.fewer);
+    like.setAttribute("aria-expanded", String(open));
+  }
+
+  #count(element, number) {
+    element.hidden = number === 0;
+    text(element, number === 1 ? element.dataset.one : element.dataset.other.replace("%", number));
+  }
+
+  #press(button, on) {
+    button.setAttribute("aria-pressed", String(on));
+  }
+
+  // --- hearts ----------------------------------------------------------------------------------
+
+  /** Gives or takes a heart. It shows at once; if the server does not hear of it, it goes back. */
+  async tap(id) {
+    const on = !this.hearts.has(id);
+    this.tapping.set(id, on);
+    this.#mark(id, on);
+    this.#redraw();
+    const answer = await fetch(`/portrait/${id}/heart`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ on }),
+    }).catch(() => null);
+    if (this.tapping.get(id) === on) this.tapping.delete(id);
+    if (!answer?.ok) this.#mark(id, !on);
+    this.#redraw();
+  }
+
+  #mark(id, on) {
+    if (on) this.hearts.add(id);
+    else this.hearts.delete(id);
+  }
+
+  // --- the large view --------------------------------------------------------------------------
+
+  #watchViewer() {
+    this.viewer.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowRight") this.step(1);
+      if (event.key === "ArrowLeft") this.step(-1);
+    });
+    // Back to the portrait that was looked at last, which may not be the one it began with.
+    this.viewer.addEventListener("close", () => {
+      const tile = this.section.querySelector(`[data-id="${this.shown}"] .portrait`);
+      if (tile?.checkVisibility()) tile.focus();
+    });
+    const image = slot(this.viewer, "image");
+    let start = null;
+    image.addEventListener("pointerdown", (event) => {
+      start = event.isPrimary ? event : null;
+      image.setPointerCapture(event.pointerId);
+    });
+    image.addEventListener("pointercancel", () => { start = null; });
+    image.addEventListener("pointerup", (event) => {
+      if (!start || event.pointerId !== start.pointerId) return;
+      const across = event.clientX - start.clientX;
+      const down = event.clientY - start.clientY;
+      start = null;
+      if (Math.abs(across) > SWIPE && Math.abs(across) > 1.5 * Math.abs(down)) {
+        this.step(across < 0 ? 1 : -1);
+      }
+    });
+  }
+
   open(id) {
-    this.#show(this.all.findIndex((portrait) => portrait.id === id));
+    this.#show(this.visible.find((portrait) => portrait.id === id));
     this.viewer.showModal();
   }
 
   step(by) {
-    this.#show((this.shown + by + this.all.length) % this.all.length);
+    const place = this.visible.findIndex((portrait) => portrait.id === this.shown);
+    const many = this.visible.length;
+    this.#show(this.visible[(Math.max(place, 0) + by + many) % many]);
   }
 
-  #show(place) {
-    const portrait = this.all[place];
+  #show(portrait) {
     if (!portrait) return;
-    this.shown = place;
-    const address = `/portrait/${portrait.id}?size=original`;
+    this.shown = portrait.id;
     const image = slot(this.viewer, "image");
-    image.src = address;
+    image.src = `/portrait/${portrait.id}?size=original`;
     image.alt = portrait.style;
-    text(slot(this.viewer, "caption"), `${portrait.style} · ${place + 1} / ${this.all.length}`);
+    const place = this.visible.indexOf(portrait) + 1;
+    text(slot(this.viewer, "caption"), `${portrait.style} · ${place} / ${this.visible.length}`);
+    this.#press(slot(this.viewer, "heart"), this.hearts.has(portrait.id));
+    this.#addresses();
+  }
+
+  // --- downloads -------------------------------------------------------------------------------
+
+  #watchDownloads() {
+    for (const name of ["size", "format"]) {
+      slot(this.section, name).addEventListener("change", () => this.#addresses());
+    }
+    for (const name of ["caption", "watermark", "marked"]) {
+      slot(this.section, name)?.addEventListener("change", () => { this.saving = this.#save(); });
+    }
+    const links = ["zip", "zip-hearted"].map((name) => slot(this.section, name));
+    for (const link of [...links, slot(this.viewer, "download")]) {
+      link.addEventListener("click", (event) => this.#afterSaving(event, link));
+    }
+  }
+
+  #addresses() {
+    const format = slot(this.section, "format").value;
+    const how = new URLSearchParams({ size: slot(this.section, "size").value, format });
+    slot(this.section, "zip").href = `/portraits.zip?${how}`;
+    slot(this.section, "zip-hearted").href = `/portraits.zip?${how}&hearted=true`;
     const download = slot(this.viewer, "download");
-    download.href = address;
-    download.download = `${portrait.id}.png`;
+    download.href = `/portrait/${this.shown}/download?${how}`;
+    download.download = `${this.shown}.${format === "jpeg" ? "jpg" : format}`;
+  }
+
+  /** A download waits for a caption that was typed just before; one that fails is tried again. */
+  async #afterSaving(event, link) {
+    if (!this.saving) return;
+    event.preventDefault();
+    if (!(await this.saving)) this.saving = this.#save();
+    if (!this.saving || await this.saving) return link.click();
+    this.viewer.close();
+    const problem = slot(this.section, "wish-problem");
+    problem.closest("details").open = true;
+    problem.scrollIntoView({ block: "center" });
+  }
+
+  #drawWish(wish) {
+    const { activeElement } = document;
+    if (this.saving || slot(this.section, "caption") === activeElement) return;
+    slot(this.section, "caption").value = wish.caption;
+    for (const name of ["watermark", "marked"]) {
+      const box = slot(this.section, name);
+      if (box) box.checked = wish[name];
+    }
+  }
+
+  /** Resolves with whether the server took it. Not sent with each download: addresses get logged. */
+  async #save() {
+    const problem = slot(this.section, "wish-problem");
+    const body = {
+      caption: slot(this.section, "caption").value,
+      watermark: slot(this.section, "watermark").checked,
+      marked: slot(this.section, "marked")?.checked ?? true,
+    };
+    const answer = await fetch("/portraits/wish", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    }).catch(() => null);
+    const sentence = answer && !answer.ok ? (await answer.json()).sentence : "";
+    text(problem, sentence);
+    problem.hidden = sentence === "";
+    if (answer?.ok) this.saving = null;
+    return Boolean(answer?.ok);
   }
 }

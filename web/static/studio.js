@@ -3,6 +3,7 @@
 
 import { loadParts, slot, text, whenPresent } from "./parts.js";
 import { Portraits } from "./portraits.js";
+import { Looks } from "./looks.js";
 import { drawBar, drawJob, drawPhotos } from "./views.js";
 
 // Milliseconds between two polls.
@@ -20,7 +21,6 @@ class Studio {
     this.#build();
     this.portraits = new Portraits(places.portraits, document.getElementById("viewer"), clone);
     this.marks = { photos: "", portraits: "" };
-    this.known = [];
     this.stage = "";
     this.briskUntil = 0;
     this.failures = 0;
@@ -44,10 +44,11 @@ class Studio {
     photos.prepend(this.clone("photos-head"));
     photos.append(this.clone("photos-list"));
     looks.prepend(this.clone("looks-head"));
+    new Looks(looks);
     order.prepend(this.clone("order-head"));
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
-    document.body.append(this.clone("dialogs"));
+    document.body.append(this.clone("foot"), this.clone("dialogs"));
   }
 
   async poll() {
@@ -89,8 +90,7 @@ class Studio {
     drawBar(this.bar, status);
     if (status.photos) drawPhotos(this.places.photos, status.photos, this.clone);
     drawJob(this.places.job, status.job);
-    if (status.portraits) this.known = status.portraits;
-    if (status.portraits || changed) this.portraits.draw(this.known, status.stage === "working");
+    this.portraits.draw(status, status.stage === "working");
     if (changed && status.stage !== "choosing") window.scrollTo({ top: 0, behavior: "smooth" });
   }
 
@@ -111,34 +111,63 @@ class Studio {
 
   #does = {
     "show-link": () => this.#showLink(),
-    "copy-link": () => this.#copyLink(),
+    "copy-link": (button) => this.#copyLink(button.closest("dialog")),
+    "show-share": () => this.#reveal(document.getElementById("share"), "/session/share", "POST"),
+    "end-share": (button) => this.#endShare(button),
     "ask-delete-all": () => document.getElementById("delete-all").showModal(),
     "ask-delete-model": () => document.getElementById("delete-model").showModal(),
     "delete-all": (button) => this.#delete(button, "/session/delete"),
     "delete-model": (button) => this.#delete(button, "/session/delete-model"),
     "close-dialog": (button) => button.closest("dialog").close(),
+    "sample-photos": (button) => this.#samplePhotos(button),
     "remove-photo": (button) => this.#removePhoto(button.closest("[data-id]")),
     "stop-job": (button) => this.#stopJob(button),
     "make-more": () => this.#makeMore(),
     "show-portrait": (button) => this.portraits.open(button.closest("[data-id]").dataset.id),
+    "heart": (button) => this.#heart(button.closest("[data-id]").dataset.id),
+    "heart-shown": () => this.#heart(this.portraits.shown),
+    "show-like": (button) => this.portraits.unfold(button.closest("[data-id]").dataset.id),
+    "filter": (button) => this.portraits.filter(button.dataset.id),
     "next-portrait": () => this.portraits.step(1),
     "previous-portrait": () => this.portraits.step(-1),
   };
 
-  async #showLink() {
-    const dialog = document.getElementById("private-link");
-    const answer = await fetch("/session/link");
+  #showLink() {
+    return this.#reveal(document.getElementById("private-link"), "/session/link", "GET");
+  }
+
+  /** Opens a dialog around a link that the server hands out. */
+  async #reveal(dialog, address, method) {
+    const answer = await fetch(address, { method });
     if (answer.status === 404) return this.#ended();
-    const { path } = await answer.json();
+    if (!answer.ok) return this.poll(); // the last heart went in another tab
+    const { path, picture } = await answer.json();
     slot(dialog, "link").value = new URL(path, location.origin).href;
+    if (picture) slot(dialog, "picture").src = picture;
     text(slot(dialog, "copied"), "");
     // The secret stays on the page only while it is looked at.
-    dialog.addEventListener("close", () => { slot(dialog, "link").value = ""; }, { once: true });
+    const forget = () => {
+      slot(dialog, "link").value = "";
+      slot(dialog, "picture")?.removeAttribute("src");
+    };
+    dialog.addEventListener("close", forget, { once: true });
     dialog.showModal();
   }
 
-  async #copyLink() {
-    const dialog = document.getElementById("private-link");
+  async #endShare(button) {
+    button.disabled = true;
+    const answer = await fetch("/session/share", { method: "DELETE" }).catch(() => null);
+    button.disabled = false;
+    if (answer?.ok) button.closest("dialog").close();
+    await this.poll();
+  }
+
+  async #heart(id) {
+    await this.portraits.tap(id);
+    await this.poll();
+  }
+
+  async #copyLink(dialog) {
     const field = slot(dialog, "link");
     field.select();
     // The clipboard API exists only over HTTPS; the old command works everywhere.
@@ -166,6 +195,14 @@ class Studio {
     problem.hidden = problem.textContent === "";
     button.disabled = false;
     this.#hurry();
+  }
+
+  async #samplePhotos(button) {
+    button.disabled = true;
+    this.#hurry(); // each shows as soon as it is checked
+    await fetch("/photos/samples", { method: "POST" }).catch(() => null);
+    button.disabled = false;
+    await this.poll();
   }
 
   async #removePhoto(item) {

@@ -9,7 +9,9 @@ export function drawBar(bar, status) {
 
 export function drawPhotos(section, photos, clone) {
   text(slot(section, "meter"), photos.meter);
+  text(slot(section, "hint"), photos.hint);
   section.dataset.enough = photos.enough;
+  slot(section, "samples").hidden = photos.list.length > 0;
   follow(slot(section, "photos"), photos.list, () => clone("photo").firstElementChild, drawPhoto);
 }
 

@@ -1,0 +1,198 @@
+"""A portrait made ready for its use: size, file format, caption, and the mark that says AI made it.
+
+The mark is IPTC's "Digital Source Type" in an XMP packet, the only metadata that a finished file
+carries (and 300 dpi where paper is meant). It says how the picture came to be, never who is in it.
+Bytes in, bytes out, in RAM; knows nothing of vault and web.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from PIL import Image, ImageDraw, ImageFont
+
+from errors import BadOrder
+
+SIZES = ("original", "800", "400", "cv", "print")
+"""As stored; long side 800 px (LinkedIn); 400 px (Teams, Slack); 35 x 45 mm; for paper."""
+
+FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+CAPTION_CHARS = 60
+
+_SIDES = {"800": 800, "400": 400}
+_CV_PX = (413, 531)  # 35 x 45 mm at 300 dpi
+_PAPER_DPI = {"cv": 300, "print": 300}
+# A passport-like frame: the detector's box (forehead to chin) fills half of its height, and its
+# middle lies a little above the frame's.
+_CV_FACE_HEIGHT = 0.5
+_CV_FACE_MIDDLE = 0.45
+_USUAL_FACE = (0.3, 0.2, 0.4, 0.45)  # of portraits whose record has no box
+_QUALITY = 92
+_AI = "AI"
+
+MARK = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about=""'
+    ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+    " Iptc4xmpExt:DigitalSourceType="
+    '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
+    "</rdf:RDF></x:xmpmeta>"
+    '<?xpacket end="r"?>'
+).encode()
+"""The whole XMP packet, read-only, without padding."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What a file for download should be like.
+
+    size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
+    watermark: a small "AI" in the lower right; marked: carries `MARK`.
+
+    Raises:
+        BadOrder: an unknown size or format, a caption that is too long or cannot be drawn.
+    """
+
+    size: str = "original"
+    format: str = "png"
+    caption: str = ""
+    watermark: bool = False
+    marked: bool = True
+
+    def __post_init__(self) -> None:
+        if self.size not in SIZES:
+            raise BadOrder(f"Sizes are {', '.join(SIZES)}.")
+        if self.format not in FORMATS:
+            raise BadOrder(f"Formats are {', '.join(FORMATS)}.")
+        if len(self.caption) > CAPTION_CHARS:
+            raise BadOrder(f"A caption has at most {CAPTION_CHARS} characters.")
+        if strange := next((c for c in self.caption if not _can_draw(c)), ""):
+            shown = strange if strange.isprintable() else "a control character"
+            raise BadOrder(
+                f"The caption cannot be drawn with “{shown}” in it. "
+                "Plain letters, digits and punctuation work."
+            )
+
+
+def finish(png: bytes, how: Finish, face: Sequence[float] | None = None) -> bytes:
+    """A stored portrait as a file of `how.format`.
+
+    A PNG in its original size, with nothing drawn on it, keeps the stored pixels bit for bit.
+
+    Args:
+        face: left, top, width, height as shares of the picture; only "cv" needs it.
+    """
+    asks_nothing = how.size == "original" and not how.caption and not how.watermark
+    if how.format == "png" and asks_nothing:
+        return _marked_png(png) if how.marked else png
+    with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
+        image = opened.convert("RGB")
+    image.info = {}
+    image = _sized(image, how.size, face or _USUAL_FACE)
+    if how.caption or how.watermark:
+        image = _drawn(image, how.caption, how.watermark)
+    return _encoded(image, how)
+
+
+def cv_frame(width: int, height: int, face: Sequence[float]) -> tuple[float, float, float, float]:
+    """The 35 : 45 part of a picture around a face: left, top, right, bottom in pixels, inside it.
+
+    Args:
+        face: left, top, width, height as shares of the picture.
+    """
+    left, top, face_width, face_height = face
+    ratio = _CV_PX[0] / _CV_PX[1]
+    tall = min(face_height * height / _CV_FACE_HEIGHT, height, width / ratio)
+    wide = tall * ratio
+    x = (left + face_width / 2) * width - wide / 2
+    y = (top + face_height / 2) * height - tall * _CV_FACE_MIDDLE
+    x = min(max(x, 0.0), width - wide)
+    y = min(max(y, 0.0), height - tall)
+    return x, y, x + wide, y + tall
+
+
+def _sized(image: Image.Image, size: str, face: Sequence[float]) -> Image.Image:
+    if size == "cv":
+        frame = cv_frame(image.width, image.height, face)
+        return image.resize(_CV_PX, Image.Resampling.LANCZOS, box=frame)
+    side = _SIDES.get(size)
+    if side is None or max(image.size) == side:
+        return image
+    scale = side / max(image.size)
+    target = (round(image.width * scale), round(image.height * scale))
+    return image.resize(target, Image.Resampling.LANCZOS)
+
+
+def _drawn(image: Image.Image, caption: str, watermark: bool) -> Image.Image:
+    """The picture with small white words in its lower corners, each on a dim plate."""
+    short = min(image.size)
+    margin = max(4, round(0.03 * short))
+    size = max(10.0, 0.034 * short)
+    layer = Image.new("RGBA", image.size)
+    draw = ImageDraw.Draw(layer)
+    # Room for the plates' own borders, and for the watermark beside the caption.
+    free = image.width - 2 * margin - 2 * size - (2.5 * size if watermark else 0)
+    corners = [(caption, "ls", margin)] if caption else []
+    if watermark:
+        corners.append((_AI, "rs", image.width - margin))
+    for words, anchor, x in corners:
+        wanted = _font(size).getlength(words)
+        font = _font(size if words == _AI else size * min(1.0, free / wanted))
+        pad = font.size / 2
+        spot = (x + (pad if anchor == "ls" else -pad), image.height - margin - pad)
+        box = draw.textbbox(spot, words, font=font, anchor=anchor)
+        plate = (box[0] - pad, spot[1] - font.size - pad / 2, box[2] + pad, spot[1] + pad)
+        draw.rounded_rectangle(plate, radius=pad, fill=(0, 0, 0, 96))
+        draw.text(spot, words, font=font, anchor=anchor, fill=(255, 255, 255, 235))
+    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
+
+
+def _encoded(image: Image.Image, how: Finish) -> bytes:
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {}
+    if dots := _PAPER_DPI.get(how.size):
+        options["dpi"] = (dots, dots)  # WebP has no place for it
+    if how.format == "png":
+        image.save(buffer, "PNG", compress_level=3, **options)
+        return _marked_png(buffer.getvalue()) if how.marked else buffer.getvalue()
+    if how.marked:
+        options["xmp"] = MARK
+    if how.format == "jpeg":
+        options |= {"subsampling": "4:4:4"}  # red on grey keeps its edge
+    image.save(buffer, how.format.upper(), quality=_QUALITY, **options)
+    return buffer.getvalue()
+
+
+def _marked_png(png: bytes) -> bytes:
+    """The same PNG with the mark in an iTXt chunk behind the header; pixels are not touched."""
+    header_end = 8 + 25  # signature, IHDR
+    body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARK
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:header_end] + chunk + png[header_end:]
+
+
+@lru_cache(maxsize=32)
+def _font(size: float) -> ImageFont.FreeTypeFont:
+    """The font that Pillow carries, so that nothing depends on what the machine has."""
+    font = ImageFont.load_default(size)
+    assert isinstance(font, ImageFont.FreeTypeFont)
+    return font
+
+
+@lru_cache(maxsize=512)
+def _can_draw(character: str) -> bool:
+    """Whether the font has this character; otherwise it would draw an empty box."""
+    if character == " ":
+        return True
+    if not character.isprintable():
+        return False
+    font = _font(32.0)
+    return bytes(font.getmask(character)) != bytes(font.getmask("\U0010ffff"))

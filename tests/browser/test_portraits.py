@@ -1,0 +1,229 @@
+"""Portraits and the link for colleagues in a real Chromium; the studio behind it only pretends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from pipeline.job import load_sheet
+from pipeline.select import signature
+from privacy.sessions import Session
+from tests.browser.conftest import PHONE, Watch, visit
+from tests.browser.test_studio import enter, finished
+from tests.web.fakes import Place, served
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with served(tmp_path_factory.mktemp("scratch")) as place:
+        yield place
+
+
+def session_of(page: Page, place: Place) -> Session:
+    (ticket,) = [c["value"] for c in page.context.cookies() if c["name"] == "likeness"]
+    return place.services.sessions.open(ticket)
+
+
+def with_portraits(page: Page, place: Place) -> Locator:
+    """Four portraits, two of each of two looks; the tiles."""
+    enter(page)
+    session = session_of(page, place)
+    place.studio.deliver(session, 2, "corporate")
+    place.studio.deliver(session, 2, "old-money")
+    page.reload()
+    return finished(page)
+
+
+def tile(page: Page, number: int) -> Locator:
+    return page.locator(f".tile[data-id=portrait-{number:03d}]")
+
+
+def heart(page: Page, number: int) -> Locator:
+    return tile(page, number).get_by_role("button", name="Favourite")
+
+
+def test_hearts_survive_a_reload_and_can_be_filtered_and_downloaded(
+    chromium: Browser, place: Place, watch: Watch, tmp_path: Path
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        expect(with_portraits(page, place)).to_have_count(4)
+        with page.expect_response("**/heart"):
+            heart(page, 3).click()
+        expect(heart(page, 3)).to_have_attribute("aria-pressed", "true")
+        page.reload()
+        finished(page)
+        expect(heart(page, 3)).to_have_attribute("aria-pressed", "true")
+        expect(heart(page, 1)).to_have_attribute("aria-pressed", "false")
+
+        # Chips by keyboard: one look, the favourites, all.
+        chips = page.get_by_role("group", name="Show")
+        chips.get_by_role("button", name="All").focus()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(chips.get_by_role("button", name="Favourites")).to_be_focused()
+        expect(page.locator(".tile:visible")).to_have_count(1)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.locator(".tile:visible")).to_have_count(2)
+        expect(tile(page, 1)).to_be_visible()
+        expect(tile(page, 3)).to_be_hidden()
+        chips.get_by_role("button", name="All").click()
+        expect(page.locator(".tile:visible")).to_have_count(4)
+
+        # A caption typed just before the click is on the picture that comes.
+        page.get_by_text("Caption and AI mark").click()
+        expect(page.get_by_label("Note in the file that AI made it")).to_be_checked()
+        page.get_by_label("Size").select_option("CV photo (35 × 45 mm)")
+        page.get_by_label("File type").select_option("JPEG")
+        page.get_by_label("Caption on the picture").fill("Ann Example")
+        tile(page, 3).locator(".portrait").click()
+        with page.expect_download() as download:
+            page.locator("#viewer").get_by_role("link", name="Download").click()
+        assert download.value.suggested_filename == "portrait-003.jpg"
+        download.value.save_as(tmp_path / "one.jpg")
+        with Image.open(tmp_path / "one.jpg") as image:
+            assert image.size == (413, 531)
+            assert b"trainedAlgorithmicMedia" in image.info["xmp"]
+        page.keyboard.press("Escape")
+        page.reload()
+        finished(page)
+        page.get_by_text("Caption and AI mark").click()
+        caption = page.get_by_label("Caption on the picture")
+        expect(caption).to_have_value("Ann Example")
+        caption.fill("名前")
+        caption.press("Tab")
+        expect(page.get_by_text("cannot be drawn with “名”")).to_be_visible()
+        assert watch.failures == ["400 /portraits/wish"]
+        watch.failures.clear()
+        watch.clean()
+
+
+def test_near_duplicates_are_folded_and_come_out_on_a_click(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        with_portraits(page, place)
+        session, vault = session_of(page, place), place.services.vault
+        vector = np.eye(128)[0].astype(np.float32)
+        same = signature(np.full((64, 64, 3), 90, np.uint8), vector)
+        rows = [asdict(replace(r, signature=same)) for r in load_sheet(vault, session)]
+        vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
+        page.reload()
+        finished(page)
+        expect(page.locator(".tile:visible")).to_have_count(2)  # one of each look
+        more = tile(page, 1).get_by_role("button", name="1 more like this")
+        more.click()
+        expect(page.locator(".tile:visible")).to_have_count(3)
+        expect(tile(page, 2)).to_be_visible()
+        tile(page, 1).get_by_role("button", name="Show fewer").click()
+        expect(tile(page, 2)).to_be_hidden()
+        watch.clean()
+
+
+def stroke(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
+    """A finger drawn over the screen, as the browser's own touch events."""
+    touch = page.context.new_cdp_session(page)
+    steps = [
+        (start[0] + (end[0] - start[0]) * n / 5, start[1] + (end[1] - start[1]) * n / 5)
+        for n in range(6)
+    ]
+    kinds = ["touchStart", *["touchMove"] * 5]
+    for kind, (x, y) in zip(kinds, steps, strict=True):
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_the_large_view_by_keyboard_and_by_swipe_on_a_phone(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    with visit(chromium, place.url, watch, **phone) as page:
+        with_portraits(page, place)
+        tile(page, 1).locator(".portrait").focus()
+        page.keyboard.press("Enter")
+        caption = page.locator("#viewer p")
+        expect(caption).to_have_text("Corporate · 1 / 4")
+        page.keyboard.press("ArrowRight")
+        expect(caption).to_have_text("Corporate · 2 / 4")
+        stroke(page, (300, 300), (80, 310))  # to the left: the next
+        expect(caption).to_have_text("Old Money · 3 / 4")
+        stroke(page, (80, 300), (300, 290))
+        expect(caption).to_have_text("Corporate · 2 / 4")
+        stroke(page, (200, 400), (210, 150))  # up: nothing
+        stroke(page, (200, 300), (180, 300))  # too short: nothing
+        expect(caption).to_have_text("Corporate · 2 / 4")
+        with page.expect_response("**/heart"):
+            page.locator("#viewer").get_by_role("button", name="Favourite").click()
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
+        page.keyboard.press("Escape")
+        expect(page.locator("#viewer")).to_be_hidden()
+        expect(tile(page, 2).locator(".portrait")).to_be_focused()
+        expect(heart(page, 2)).to_have_attribute("aria-pressed", "true")
+        # Nothing sticks out of a narrow screen, and a thumb can hit what it should.
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= PHONE["width"]
+        small = [box for b in page.locator("#portraits button:visible").all()
+                 if (box := b.bounding_box()) and box["height"] < 40]  # fmt: skip
+        assert small == []
+        watch.clean()
+
+
+def test_a_colleague_votes_through_the_link_until_it_is_ended(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    asked: list[str] = []
+    with visit(chromium, place.url, watch) as page, visit(
+        chromium, place.url, watch, viewport=PHONE
+    ) as colleague:  # fmt: skip
+        colleague.on("request", lambda request: asked.append(request.url))
+        with_portraits(page, place)
+        expect(page.get_by_role("button", name="Ask colleagues")).to_be_hidden()
+        for number in (1, 3):
+            with page.expect_response("**/heart"):
+                heart(page, number).click()
+        page.get_by_role("button", name="Ask colleagues").click()
+        field = page.get_by_label("Link for colleagues")
+        expect(field).not_to_have_value("")
+        link = field.input_value()
+        assert link.startswith(f"{place.url}/shared#")
+        page.get_by_role("button", name="Close").last.click()
+
+        colleague.goto(link)
+        expect(colleague.get_by_role("listitem")).to_have_count(2)
+        assert "#" not in colleague.url
+        assert colleague.get_by_role("link", name="Download").count() == 0
+        colleague.get_by_role("button", name="I like this one").last.click()
+        colleague.reload()
+        votes = colleague.get_by_role("button", name="I like this one")
+        expect(votes.last).to_have_attribute("aria-pressed", "true")
+        expect(votes.first).to_have_attribute("aria-pressed", "false")
+        width = "() => document.documentElement.scrollWidth"
+        assert colleague.evaluate(width) <= PHONE["width"]
+        # The key was in no address but the one that the browser kept to itself.
+        secret = link.partition("#")[2].partition(".")[2]
+        assert len(asked) > 5
+        assert not any(secret in address.partition("#")[0] for address in asked)
+
+        page.reload()
+        finished(page)
+        expect(tile(page, 3).locator(".votes")).to_have_text("1 vote")
+        expect(tile(page, 1).locator(".votes")).to_be_hidden()
+        page.get_by_role("button", name="Ask colleagues").click()
+        expect(field).to_have_value(link)  # the same link, until it is ended
+        page.get_by_role("button", name="End this link").click()
+        expect(page.locator("#share")).to_be_hidden()
+        watch.clean()
+        colleague.reload()
+        expect(colleague.get_by_role("alert")).to_have_text(
+            "This link has ended, or it is not complete."
+        )
+        expect(colleague.get_by_role("listitem")).to_have_count(0)
+        assert watch.complaints == []

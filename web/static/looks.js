@@ -1,0 +1,40 @@
+// The cards of the looks: a picture in each, where the base has one, and how many are chosen.
+
+import { slot, text } from "./parts.js";
+
+export class Looks {
+  /** @param section where Gradio put the cards; its head (template looks-head) is in it already */
+  constructor(section) {
+    this.section = section;
+    this.chosen = slot(section, "chosen");
+    this.previews = new Set(this.chosen.dataset.previews.split(" ").filter(Boolean));
+    section.addEventListener("change", () => this.#count());
+    // Gradio draws its cards again when it likes.
+    new MutationObserver(() => this.#dress()).observe(section, { childList: true, subtree: true });
+    this.#dress();
+  }
+
+  #boxes() {
+    return [...this.section.querySelectorAll('.cards input[type="checkbox"]')];
+  }
+
+  #dress() {
+    for (const box of this.#boxes()) {
+      const card = box.closest("label");
+      if (!this.previews.has(box.name) || card.querySelector("img")) continue;
+      const image = document.createElement("img");
+      image.src = `/look/${box.name}.webp`;
+      image.alt = ""; // the words beside it say what it shows
+      image.width = image.height = 96;
+      image.loading = "lazy";
+      card.append(image);
+    }
+    this.#count();
+  }
+
+  #count() {
+    const number = this.#boxes().filter((box) => box.checked).length;
+    const { none, one, other } = this.chosen.dataset;
+    text(this.chosen, number === 0 ? none : number === 1 ? one : other.replace("%", number));
+  }
+}

@@ -1,0 +1,72 @@
+// The page behind a link for colleagues: hands the secret after the # to the server, which answers
+// with a cookie for this page alone, then shows the previews and sends the votes.
+
+import { follow } from "./parts.js";
+
+const part = (id) => document.getElementById(id);
+const secret = location.hash.slice(1);
+// Out of the address bar and the history. The cookie keeps the page open on this device.
+if (secret) history.replaceState(null, "", location.pathname);
+window.addEventListener("hashchange", () => location.reload());
+document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
+
+function send(address, body) {
+  return fetch(address, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
+/** Says which of the three states the page is in: open, gone or failed. */
+function state(name) {
+  for (const id of ["open", "gone", "failed"]) part(id).hidden = id !== name;
+  if (name === "gone") part("previews").replaceChildren();
+}
+
+/** Runs a request; whatever comes of it is said on the page. Resolves with a good answer only. */
+async function ask(request) {
+  let answer = null;
+  try {
+    answer = await request();
+  } catch {
+    // No network: said below.
+  }
+  if (answer?.ok) return answer;
+  state(answer?.status === 404 || answer?.status === 400 ? "gone" : "failed");
+  return null;
+}
+
+async function look() {
+  const answer = await ask(() => fetch("/shared/portraits"));
+  if (!answer) return;
+  const portraits = await answer.json();
+  state("open");
+  part("nothing").hidden = portraits.length > 0;
+  const place = new Map(portraits.map((portrait, index) => [portrait.id, index + 1]));
+  follow(part("previews"), portraits, make, (tile, portrait) => {
+    const image = tile.querySelector("img");
+    image.alt = image.dataset.alt.replace("%", place.get(portrait.id));
+    press(tile, portrait.voted);
+  });
+}
+
+function make(portrait) {
+  const tile = document.importNode(part("tile").content, true).firstElementChild;
+  tile.querySelector("img").src = `/shared/portrait/${portrait.id}`;
+  tile.querySelector("button").addEventListener("click", () => vote(tile));
+  return tile;
+}
+
+function press(tile, on) {
+  tile.querySelector("button").setAttribute("aria-pressed", String(on));
+}
+
+async function vote(tile) {
+  const on = tile.querySelector("button").getAttribute("aria-pressed") !== "true";
+  press(tile, on);
+  const taken = await ask(() => send(`/shared/portrait/${tile.dataset.id}/vote`, { on }));
+  if (!taken) press(tile, !on);
+}
+
+if (!secret || await ask(() => send("/shared/open", { ticket: secret }))) await look();
