@@ -36,6 +36,14 @@ def anchors(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.stack([points[0], points[1], (points[3] + points[4]) / 2])
 
 
+def face_bump(height: int, width: int) -> NDArray[np.float32]:
+    """[height, width]: 1 in the middle of an aligned face, near 0 away from it, at any scale."""
+    y, x = np.mgrid[0:height, 0:width] + 0.5
+    across, down = x * (TEMPLATE_SIZE / width), y * (TEMPLATE_SIZE / height)
+    distance = ((across - 80) / 34) ** 2 + ((down - 84) / 44) ** 2
+    return np.exp(-distance).astype(np.float32)
+
+
 def align_transform(
     landmarks: NDArray[np.floating], size: int = TEMPLATE_SIZE
 ) -> NDArray[np.float64]:

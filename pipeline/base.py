@@ -191,9 +191,16 @@ class Base(ABC):
 
     @abstractmethod
     def loss(
-        self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions,
+        generator: torch.Generator,
+        weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
-        """Training loss of a batch at random timesteps and noise from `generator`: a scalar."""
+        """Training loss of a batch at random timesteps and noise from `generator`: a scalar.
+
+        weight: of each place of the latents, [1, 1, h, w] with mean 1.
+        """
 
     @abstractmethod
     def sample(

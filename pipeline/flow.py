@@ -113,7 +113,11 @@ class FlowMatching(Large):
     # Training
 
     def loss(
-        self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions,
+        generator: torch.Generator,
+        weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
         """Mean squared error of the velocity, at logit-normal noise levels (Esser et al. 2024)."""
         # Drawn on the CPU, so that a seed means the same on every device.
@@ -123,7 +127,7 @@ class FlowMatching(Large):
         noisy = (1 - level) * latents + level * noise
         with torch.autocast(self.device.type, self.compute_dtype):
             velocity = self._velocity(noisy, levels, self._moved(conditions))
-        return (velocity.float() - (noise - latents)).square().mean()
+        return ((velocity.float() - (noise - latents)).square() * weight).mean()
 
     @abstractmethod
     def _velocity(

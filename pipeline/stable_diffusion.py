@@ -108,7 +108,11 @@ class StableDiffusion(Base):
     # Training
 
     def loss(
-        self, latents: torch.Tensor, conditions: Conditions, generator: torch.Generator
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions,
+        generator: torch.Generator,
+        weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
         """Mean squared error of the prediction, Min-SNR weighted and normalised per batch."""
         # Drawn on the CPU, so that a seed means the same on every device.
@@ -120,9 +124,9 @@ class StableDiffusion(Base):
         target = self.noise.get_velocity(latents, noise, timesteps) if velocity else noise
         with torch.autocast(self.device.type, self.compute_dtype):
             prediction = self._denoise(noisy, timesteps, conditions)
-        error = (prediction.float() - target).square().mean(dim=(1, 2, 3))
-        weight = self._min_snr(timesteps, velocity)
-        return (error * weight).sum() / weight.sum()
+        error = ((prediction.float() - target).square() * weight).mean(dim=(1, 2, 3))
+        share = self._min_snr(timesteps, velocity)
+        return (error * share).sum() / share.sum()
 
     def _min_snr(self, timesteps: torch.Tensor, velocity: bool) -> torch.Tensor:
         signal = self.noise.alphas_cumprod[timesteps]

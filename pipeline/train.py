@@ -20,6 +20,7 @@ from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable, Stopped
 from pipeline import adapter, checkpoint
+from pipeline.align import face_bump
 from pipeline.base import Base, Conditions
 from pipeline.recompose import Example, Segmenter, recompose
 
@@ -36,6 +37,7 @@ class Recipe:
     learning_rate: at its peak, after `warmup` steps; it then falls linearly to a tenth.
     variants: pictures made of each photo.
     text_dropout: share of pictures trained without words, so that guidance has a reference.
+    face_weight: how much more an error in the middle of the face counts than one far from it.
     """
 
     rank: int = 16
@@ -46,6 +48,7 @@ class Recipe:
     warmup: int = 20
     variants: int = 16
     text_dropout: float = 0.05
+    face_weight: float = 0.0
     weight_decay: float = 0.01
     max_gradient_norm: float = 1.0
 
@@ -176,19 +179,27 @@ def _optimise(
     *,
     done: int,
 ) -> None:
+    weight = _face_weight(data.latents, recipe.face_weight)
     started = time.monotonic()
     for step in range(done + 1, recipe.steps + 1):
         if stop():
             raise Stopped
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe)
-        loss = base.loss(*data.draw(recipe, generator), generator)
+        loss = base.loss(*data.draw(recipe, generator), generator, weight)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, recipe.max_gradient_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)
         per_step = (time.monotonic() - started) / (step - done)
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
+
+
+def _face_weight(latents: torch.Tensor, extra: float) -> torch.Tensor:
+    """[1, 1, h, w] with mean 1: all pictures are aligned, so the face is always in its place."""
+    height, width = latents.shape[-2:]
+    weight = torch.from_numpy(1 + extra * face_bump(height, width)).to(latents.device)
+    return (weight / weight.mean())[None, None]
 
 
 def _optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:

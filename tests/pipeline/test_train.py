@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import pipeline.train as training
 from errors import Stopped
 from pipeline import adapter
 from pipeline.album import TrainingPhoto
@@ -159,3 +160,29 @@ def test_more_photos_take_more_steps_within_limits(base: Base) -> None:
     steps = [recipe_for(base, photos).steps for photos in range(4, 31)]
     assert steps == sorted(steps)
     assert steps[-1] < 2 * steps[0]
+
+
+def test_the_weight_of_a_face_falls_on_the_face_and_changes_no_mean() -> None:
+    weight = training._face_weight(torch.zeros(1, 4, 20, 20), 2.0)
+    assert weight.shape == (1, 1, 20, 20)
+    assert weight.mean().item() == pytest.approx(1)
+    assert weight[0, 0, 10, 10] > 2 * weight[0, 0, 0, 0]
+    assert training._face_weight(torch.zeros(1, 4, 16, 24), 0.0).eq(1).all()
+
+
+def test_a_loss_is_weighted_by_place(base: Base) -> None:
+    side = base.resolution
+    latents = base.encode_images(
+        np.random.default_rng(1).integers(0, 256, (2, side, side, 3), np.uint8)
+    )
+    words = base.encode_prompts(["photo of a person"] * 2)
+    only_left = torch.zeros(1, 1, *latents.shape[-2:])
+    only_left[..., : latents.shape[-1] // 2] = 2.0
+    only_right = 2.0 - only_left
+
+    def loss(weight: torch.Tensor | float) -> float:
+        return base.loss(latents, words, torch.Generator().manual_seed(2), weight).item()
+
+    left, right, everywhere = loss(only_left), loss(only_right), loss(1.0)
+    assert left != pytest.approx(right)
+    assert (left + right) / 2 == pytest.approx(everywhere, rel=1e-4)

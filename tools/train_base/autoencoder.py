@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderTiny
 from torch import Tensor
 
-from pipeline.align import TEMPLATE_SIZE
+from pipeline.align import TEMPLATE_SIZE, face_bump
 from tools.train_base.checkpoint import (
     Average,
     Metrics,
@@ -80,9 +80,7 @@ def to_tensor(pictures: list[np.ndarray]) -> Tensor:
 
 def face_weight(size: int = TEMPLATE_SIZE) -> Tensor:
     """[1, 1, S, S]: three on the middle of the face, one far from it."""
-    y, x = np.mgrid[0:size, 0:size] * (TEMPLATE_SIZE / size)
-    bump = np.exp(-(((x - 80) / 34) ** 2 + ((y - 84) / 44) ** 2))
-    return torch.from_numpy(1 + 2 * bump).float()[None, None]
+    return torch.from_numpy(1 + 2 * face_bump(size, size))[None, None]
 
 
 def detail(x: Tensor) -> Tensor:
