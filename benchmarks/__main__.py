@@ -20,7 +20,7 @@ BENCHMARKS = {
     "vault_read": vault.vault_read,
     "ingest_20": vault.ingest_20,
     "delete_all": vault.delete_all,
-    "sweep": vault.sweep,
+    "sweep_10000": vault.sweep,
 }
 LATEST = Path(__file__).parent / "latest.json"
 

@@ -40,6 +40,9 @@ from tools.make_selfies import selfies
 SIZES = {"200_kB": (200_000, 100), "2_MB": (2_000_000, 30), "20_MB": (20_000_000, 9)}
 """Bytes, and how often they are written."""
 
+SESSION = (6_000_000, *[900_000] * 12, *[1_200_000] * 100)
+"""Bytes of the files of a whole session: adapter, photos, portraits."""
+
 DELETED, DELETED_BYTES = 120, 300_000
 PHOTOS, WIDTH, HEIGHT = 20, 4000, 3000
 
@@ -92,9 +95,11 @@ def vault_write() -> dict[str, Measurement]:
     Ours: derive the file's key, encrypt in 1 MiB segments, write a new file, fsync, rename, fsync
     of the folder, and commit the row that makes the file exist (SQLite, fully synced).
     Reference: one AESGCM call over all bytes, then the same write, fsync, rename, fsync; no row.
-    So the ratio holds what the row costs too, which shows most in small files.
+    So the ratio holds what the row costs too, which shows most in small files. `vault_write` is
+    a whole session's files, one after the other.
     """
-    return {f"vault_write_{name}": _write_rates(*how) for name, how in SIZES.items()}
+    found = {"vault_write": _session_rates()[0]}
+    return found | {f"vault_write_{name}": _write_rates(*how) for name, how in SIZES.items()}
 
 
 def vault_read() -> dict[str, Measurement]:
@@ -102,8 +107,10 @@ def vault_read() -> dict[str, Measurement]:
 
     Ours: look up the row, open without following links, check the size, read, derive the key,
     verify and decrypt every segment. Both read what the system still has in its cache.
+    `vault_read` is a whole session's files, one after the other.
     """
-    return {f"vault_read_{name}": _read_rates(*how) for name, how in SIZES.items()}
+    found = {"vault_read": _session_rates()[1]}
+    return found | {f"vault_read_{name}": _read_rates(*how) for name, how in SIZES.items()}
 
 
 def ingest_20() -> dict[str, Measurement]:
@@ -208,6 +215,32 @@ def _read_rates(size: int, rounds: int) -> Measurement:
             ours.append(_seconds(lambda: opened.vault.open(session, "portrait", "portrait-1")))
             reference.append(_seconds(lambda: cipher.decrypt(nonce, file.read_bytes(), None)))
     return _rate(size, ours, reference)
+
+
+def _session_rates() -> tuple[Measurement, Measurement]:
+    """Writing and reading the files of `SESSION`, each file by both ways in turn."""
+    cipher, nonce = AESGCM(os.urandom(32)), os.urandom(12)
+    seconds = {"put": 0.0, "write": 0.0, "open": 0.0, "read": 0.0}
+    with parts() as opened:
+        session, _ = opened.sessions.create()
+        vault, plain = opened.vault, opened.plain
+        names = [f"file-{number}" for number in range(len(SESSION))]
+        for name, size in zip(names, SESSION, strict=True):
+            data = os.urandom(size)
+            seconds["put"] += _seconds(lambda: vault.put(session, "portrait", name, data))  # noqa: B023
+            seconds["write"] += _seconds(
+                lambda: _write(plain, name, cipher.encrypt(nonce, data, None))  # noqa: B023
+            )
+        for name in names:
+            seconds["open"] += _seconds(lambda: vault.open(session, "portrait", name))  # noqa: B023
+            seconds["read"] += _seconds(
+                lambda: cipher.decrypt(nonce, (plain / name).read_bytes(), None)  # noqa: B023
+            )
+    total = sum(SESSION)
+    return (
+        _rate(total, [seconds["put"]], [seconds["write"]]),
+        _rate(total, [seconds["open"]], [seconds["read"]]),
+    )
 
 
 def _rate(size: int, ours: list[float], reference: list[float]) -> Measurement:

@@ -117,7 +117,8 @@ def run(
     return subprocess.run(
         [*command, "--bases", str(bases)],
         cwd=configuration.ROOT,
-        env=os.environ
+        # Other tests of this process may have forbidden the hub.
+        env={name: value for name, value in os.environ.items() if not name.startswith("HF_")}
         | {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         | environment,
         capture_output=True,
