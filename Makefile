@@ -16,8 +16,8 @@ setup:                ## the environment and the face models, nothing more
 setup-dev:
 	@tools/setup.sh "$(PYTHON)" dev
 
-test: setup-dev lint  ## set up, then format, lint, types and every test
-	.venv/bin/python -m pytest
+test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 lint:
 	.venv/bin/ruff format --check .

@@ -132,7 +132,10 @@ class Evaluation:
                 count=100 if place < whole else rounds * len(styles),
                 second=None if other == "-" else portrait_of(other, self._portraits),
             )
-            walls = [classify(p) == classify.wall_of(s) for s, p in result.portraits]
+            walls = [
+                classify(p, self._faces.matte(p)) == classify.wall_of(s)
+                for s, p in result.portraits
+            ]
             people[name] = {
                 **result.numbers(),
                 "walls_right": round(float(np.mean(walls)), 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,14 +16,27 @@ from tools.train_base.checkpoint import step_rng
 Picture = NDArray[np.uint8]
 GREY = ("black and white",)
 
+MOSTLY_WALL = 40
+"""Largest value of a matte that counts as wall."""
 
-def wall_features(picture: Picture) -> NDArray[np.float64]:
-    """What can be seen of the wall: mean and spread of both upper side strips, [12]."""
+
+def wall_features(picture: Picture, matte: Picture | None = None) -> NDArray[np.float64]:
+    """What can be seen of the wall: mean and spread of its upper and its lower part, [12].
+
+    matte: uint8 [S, S], 255 = person, so that hair is not taken for wall; without one, two strips
+    at the sides are looked at.
+    """
     size = picture.shape[0]
+    seen = np.zeros((size, size), bool)
     strip, rows = int(size * 0.16), int(size * 0.55)
-    wall = np.concatenate([picture[:rows, :strip], picture[:rows, -strip:]], axis=1) / 255.0
-    upper, lower = wall[: rows // 2], wall[rows // 2 :]
-    parts = [part.reshape(-1, 3) for part in (upper, lower)]
+    seen[:rows, :strip] = seen[:rows, -strip:] = True
+    if matte is not None:
+        away = cv2.dilate(matte, np.ones((size // 20, size // 20), np.uint8)) < MOSTLY_WALL
+        away[rows:] = False
+        if min(away[: rows // 2].sum(), away[rows // 2 :].sum()) > size:
+            seen = away
+    wall = picture / 255.0
+    parts = [wall[: rows // 2][seen[: rows // 2]], wall[rows // 2 :][seen[rows // 2 :]]]
     return np.concatenate([f(p, axis=0) for p in parts for f in (np.mean, np.std)])
 
 
@@ -53,9 +67,9 @@ class WallClassifier:
         self._spread = np.stack([group.std(0) for group in groups]) + 0.04
         self._grey = np.array([grade in GREY for _, grade in self._walls])
 
-    def __call__(self, picture: Picture) -> tuple[str, str]:
-        """(backdrop, grade) whose painted walls are likeliest."""
-        away = (wall_features(picture) - self._means) / self._spread
+    def __call__(self, picture: Picture, matte: Picture | None = None) -> tuple[str, str]:
+        """(backdrop, grade) whose painted walls are likeliest; `matte` as in `wall_features`."""
+        away = (wall_features(picture, matte) - self._means) / self._spread
         cost = (away**2).sum(1) + 2 * np.log(self._spread).sum(1)
         cost[self._grey != is_grey(picture)] = np.inf
         return self._walls[int(cost.argmin())]
