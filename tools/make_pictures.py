@@ -1,6 +1,6 @@
 """The README's picture, the welcome page's and the previews of the looks, from one run.
 
-    python -m tools.make_pictures [--portrait tests/samples/nobody-a.jpg] [--base studio-mini]
+    python -m tools.make_pictures [--portrait tests/samples/nobody-c.jpg] [--base studio-mini]
 
 Somebody who does not exist, so nobody is shown; the real command line, so the pictures show what
 the product does.  Writes docs/picture.jpg (selfies above, portraits below), for the embedded base
@@ -78,7 +78,7 @@ def previews(out: Path, folder: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--portrait", type=Path, default=ROOT / "tests/samples/nobody-a.jpg")
+    parser.add_argument("--portrait", type=Path, default=ROOT / "tests/samples/nobody-c.jpg")
     parser.add_argument("--to", type=Path, default=ROOT / "docs/picture.jpg")
     parser.add_argument("--base", default="studio-mini")
     parser.add_argument("--count", type=int, default=100)

@@ -142,9 +142,9 @@ def test_words_are_dropped_in_the_stated_share_only(
     seen: list[torch.Tensor] = []
     original, silent = base.loss, base.encode_prompts([""])["encoder_hidden_states"]
 
-    def spy(latents, conditions, generator):  # type: ignore[no-untyped-def]
+    def spy(latents, conditions, generator, weight):  # type: ignore[no-untyped-def]
         seen.append(conditions["encoder_hidden_states"])
-        return original(latents, conditions, generator)
+        return original(latents, conditions, generator, weight)
 
     for share in (0.0, 1.0):
         seen.clear()
