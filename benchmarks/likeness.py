@@ -1,7 +1,7 @@
 """Are the portraits the person?  Share and median likeness, with the adapter beside without it.
 
 People held out of the base's training, where their portraits lie beside the repository (see
-`tools/train_base/heldout.txt`; the portraits are not part of it); else the two people of
+`tools/train_base/heldout.txt`; the portraits are not part of it); else the people of
 tests/samples, whom the base itself dreamt up, which is easier.
 """
 

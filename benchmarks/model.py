@@ -25,7 +25,7 @@ from pipeline.generate import generate, plan
 from pipeline.recompose import Example, recompose
 from pipeline.styles import load_styles
 from pipeline.train import Recipe, train
-from tools.train_base.judges import training_photos
+from tools.train_base.judges import never, training_photos
 
 STEPS = 30
 WARM_UP = 5
@@ -50,17 +50,17 @@ def generate_images() -> dict[str, Measurement]:
     base = _base(True)
     styles = list(load_styles(configuration.load().styles).values())
     recipe = Recipe(steps=1, variants=1)
-    small = train(base, _photos(), _faces(), recipe, seed=1, report=lambda _: None, stop=_never)
+    small = train(base, _photos(), _faces(), recipe, seed=1, report=lambda _: None, stop=never)
     shots = plan(styles, IMAGES, seed=1)
     ours, reference = [], []
     for _ in range(ROUNDS):
         started = time.monotonic()
-        made = sum(1 for _ in generate(base, small, shots, stop=_never))
+        made = sum(1 for _ in generate(base, small, shots, stop=never))
         ours.append(made / (time.monotonic() - started))
         started = time.monotonic()
         few = shots[:6]
         for shot in few:
-            assert len(list(generate(base, small, [shot], stop=_never, batch=1))) == 1
+            assert len(list(generate(base, small, [shot], stop=never, batch=1))) == 1
         reference.append(len(few) / (time.monotonic() - started))
     return {"generate_images": Measurement(max(ours), "images/s", "ratio >= 1.3", max(reference))}
 
@@ -72,7 +72,7 @@ def _ours(
     recipe: Recipe,
     tick: Callable[[], None],
 ) -> None:
-    train(base, photos, faces, recipe, seed=1, report=lambda _: tick(), stop=_never)
+    train(base, photos, faces, recipe, seed=1, report=lambda _: tick(), stop=never)
 
 
 def _plain(
@@ -107,10 +107,6 @@ def _rate(run: Callable[[Callable[[], None]], None]) -> float:
     times: list[float] = []
     run(lambda: times.append(time.monotonic()))
     return (len(times) - 1 - WARM_UP) / (times[-1] - times[WARM_UP])
-
-
-def _never() -> bool:
-    return False
 
 
 @cache

@@ -121,21 +121,16 @@ class Album:
         """
         return _judged(self._stored(session))
 
-    def lacking(self, session: Session) -> list[Lack]:
-        """What more variety the accepted photos could use, see `resemblance.lacking`.
+    def overview(self, session: Session) -> tuple[list[PhotoRecord], list[Lack]]:
+        """`records`, and what more variety the accepted ones could use (`resemblance.lacking`).
 
         Raises:
             UnknownSession: the session was erased.
         """
         stored = self._stored(session)
         verdicts = _judged(stored)
-        return lacking(
-            [
-                r.face
-                for r, verdict in zip(stored, verdicts, strict=True)
-                if verdict.accepted and r.face
-            ]
-        )
+        accepted = [r.face for r, v in zip(stored, verdicts, strict=True) if v.accepted and r.face]
+        return verdicts, lacking(accepted)
 
     def remove(self, session: Session, photo_id: str) -> None:
         """Delete a photo and all that is known of it; harmless if there is none.

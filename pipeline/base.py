@@ -76,6 +76,9 @@ class Base(ABC):
 
     compute_dtype: torch.dtype = torch.bfloat16
 
+    vae: Any
+    """The autoencoder; `_take` sets it."""
+
     batch: int = 12
     """Portraits that are made at once."""
 
@@ -111,8 +114,7 @@ class Base(ABC):
                 or its licence is not acknowledged.
         """
         family = _family(folder)
-        manifests.require_licence(folder, acknowledged)
-        manifest = manifests.read(folder)
+        manifest = manifests.require_licence(folder, acknowledged)
         _check(folder)
         torch.set_num_threads(_threads())
         device = _device()
@@ -181,13 +183,41 @@ class Base(ABC):
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """Prompts -> conditions, one row each.  Words the model does not know are left out."""
 
-    @abstractmethod
+    @torch.no_grad()
     def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """uint8 [B, R, R, 3] RGB, R = `resolution` -> scaled latents, float32 [B, C, h, w]."""
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
+        encoded = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last))
+        # The tiny autoencoder has one answer, a variational one a distribution: its mean.
+        tiny = isinstance(self.vae, diffusers.AutoencoderTiny)
+        return self._scaled(encoded.latents if tiny else encoded.latent_dist.mean)
 
-    @abstractmethod
+    @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """Scaled latents [B, C, h, w] -> uint8 [B, R, R, 3] RGB."""
+        unscaled = self._unscaled(latents).to(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self.compute_dtype):
+            pixels = self.vae.decode(unscaled).sample
+        levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
+        return levels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    @abstractmethod
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        """The autoencoder's latents -> the denoiser's, about unit variance."""
+
+    @abstractmethod
+    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        """The inverse of `_scaled`."""
+
+    def _start(self, seeds: Sequence[int]) -> torch.Tensor:
+        """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
+        shape = self._shape()
+        rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
+        return torch.stack(rows).to(self.device)
+
+    @abstractmethod
+    def _shape(self) -> tuple[int, int, int]:
+        """C, h, w of the denoiser's latents."""
 
     @abstractmethod
     def loss(

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.finish import Finish, finish
+from pipeline.finish import SUFFIXES, Finish, finish
 from pipeline.select import PortraitRecord
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> 
 def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:
     """The name in a ZIP or an output folder: place by likeness, then the style."""
     folder = "doubtful/" if record.doubtful else ""
-    return f"{folder}{place:03d}-{record.style}.{'jpg' if format == 'jpeg' else format}"
+    return f"{folder}{place:03d}-{record.style}.{SUFFIXES[format]}"
 
 
 def archive(

@@ -23,6 +23,9 @@ SIZES = ("original", "800", "400", "cv", "print")
 """As stored; long side 800 px (LinkedIn); 400 px (Teams, Slack); 35 x 45 mm; for paper."""
 
 FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+"""How files of each format end."""
+
 CAPTION_CHARS = 60
 
 _SIDES = {"800": 800, "400": 400}

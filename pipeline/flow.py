@@ -19,7 +19,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
-from numpy.typing import NDArray
 from torch import nn
 
 from errors import BaseUnavailable, Stopped
@@ -87,29 +86,6 @@ class FlowMatching(Large):
     def resolution(self) -> int:
         return int(self.vae.config.sample_size)
 
-    # Pixels
-
-    @torch.no_grad()
-    def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
-        encoded = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last))
-        return self._scaled(encoded.latent_dist.mean)
-
-    @torch.no_grad()
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        with torch.autocast(self.device.type, self.compute_dtype):
-            pixels = self.vae.decode(self._unscaled(latents)).sample
-        levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
-        return levels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
-
-    @abstractmethod
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
-        """The autoencoder's latents -> the transformer's, about unit variance."""
-
-    @abstractmethod
-    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
-        """The inverse of `_scaled`."""
-
     # Training
 
     def loss(
@@ -167,16 +143,6 @@ class FlowMatching(Large):
     @abstractmethod
     def _shift(self, latents: torch.Tensor, steps: int) -> float:
         """mu: how far the solver's levels are moved towards noise, if its scheduler asks."""
-
-    def _start(self, seeds: Sequence[int]) -> torch.Tensor:
-        """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
-        shape = self._shape()
-        rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
-
-    @abstractmethod
-    def _shape(self) -> tuple[int, int, int]:
-        """C, h, w of the transformer's latents."""
 
     # Adapters
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -199,8 +200,9 @@ def _start(max_pixels: int) -> subprocess.Popen[bytes]:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End a process and its fork; harmless when it has ended already."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # another thread was quicker
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

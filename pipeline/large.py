@@ -36,7 +36,6 @@ class Large(Base):
     """A family whose parts are never all in memory at once."""
 
     batch = 1
-    vae: Any
 
     precise: ClassVar[tuple[str, ...]] = ()
     """Submodules of the denoiser that are too sensitive for 4 bits, and small."""

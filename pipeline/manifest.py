@@ -63,8 +63,8 @@ def read(folder: Path) -> Manifest | None:
         ) from None
 
 
-def require_licence(folder: Path, acknowledged: Collection[str]) -> None:
-    """Refuse a base whose licence the operator has to acknowledge by the base's name, and has not.
+def require_licence(folder: Path, acknowledged: Collection[str]) -> Manifest | None:
+    """The manifest, as from `read`, of a base whose licence needs no acknowledgement or has it.
 
     Raises:
         BaseUnavailable: not acknowledged, or the manifest cannot be read.
@@ -76,3 +76,4 @@ def require_licence(folder: Path, acknowledged: Collection[str]) -> None:
             f"allow use in a company ({manifest.licence_url}). If yours is allowed, set "
             f"LIKENESS_ACKNOWLEDGE={manifest.key}."
         )
+    return manifest

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
-from numpy.typing import NDArray
 from torch import nn
 
 from errors import Stopped
@@ -86,24 +84,15 @@ class StableDiffusion(Base):
 
     # Pixels
 
-    @torch.no_grad()
-    def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
-        encoded = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last))
-        # The tiny autoencoder has one answer, the variational one a distribution: its mean.
-        if isinstance(self.vae, AutoencoderKL):
-            latents = encoded.latent_dist.mean
-        else:
-            latents = encoded.latents
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
         return latents * self.vae.config.scaling_factor
 
-    @torch.no_grad()
-    def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
-        scaled = (latents / self.vae.config.scaling_factor).to(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self.compute_dtype):
-            pixels = self.vae.decode(scaled).sample
-        levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
-        return levels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents / self.vae.config.scaling_factor
+
+    def _shape(self) -> tuple[int, int, int]:
+        side = self.unet.config.sample_size
+        return self.unet.config.in_channels, side, side
 
     # Training
 
@@ -167,13 +156,6 @@ class StableDiffusion(Base):
                 prediction = without + sampling.guidance * (wanted - without)
             latents = solver.step(prediction, timestep, latents).prev_sample
         return latents
-
-    def _start(self, seeds: Sequence[int]) -> torch.Tensor:
-        """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
-        side = self.unet.config.sample_size
-        shape = (self.unet.config.in_channels, side, side)
-        rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
 
     # Adapters
 

@@ -21,7 +21,7 @@ import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import ClassVar, NoReturn, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -111,18 +111,24 @@ class MasterKey(Secret):
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """What only the visitor holds: the session id and the secret S."""
+class _Bearer:
+    """An id and a secret, which only somebody outside holds.
 
-    session_id: str = field(repr=False)
+    Both kinds have the same form; `use` keeps apart all that is derived from them, so neither works
+    as the other.
+    """
+
+    use: ClassVar[str]
+
+    id: str = field(repr=False)
     secret: bytes = field(repr=False)
 
     @classmethod
-    def random(cls) -> Ticket:
+    def random(cls) -> Self:
         return cls(_encode(os.urandom(ID_BYTES)), os.urandom(KEY_BYTES))
 
     @classmethod
-    def parse(cls, text: str | None) -> Ticket:
+    def parse(cls, text: str | None) -> Self:
         """Read the text form strictly: one spelling per ticket.
 
         Raises:
@@ -131,54 +137,42 @@ class Ticket:
         return cls(*_id_and_secret(text))
 
     def text(self) -> str:
-        """`<session id>.<base64url of S>`: the value of the cookie and of the private link."""
-        return f"{self.session_id}.{_encode(self.secret)}"
+        """`<id>.<base64url of the secret>`: the value of the cookie and of the link."""
+        return f"{self.id}.{_encode(self.secret)}"
 
     def verifier(self) -> bytes:
-        """What the server keeps to recognise S; it leads neither to S nor to the KEK."""
-        return hashlib.sha256(_derive(self.secret, info=b"likeness/verifier/v1")).digest()
+        """What the server keeps to recognise the secret; it leads neither to it nor to the KEK."""
+        info = f"{self.use}/verifier/v1".encode()
+        return hashlib.sha256(_derive(self.secret, info=info)).digest()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a ticket does not leave this process")
+
+
+class Ticket(_Bearer):
+    """What only the visitor holds: the session id and the secret S."""
+
+    __slots__ = ()
+    use = "likeness"
+
+    @property
+    def session_id(self) -> str:
+        return self.id
 
     def receipt(self) -> bytes:
         """r: what tells the visitor's own lines in the log of receipts. It opens nothing."""
         return _derive(self.secret, info=b"likeness/receipt/v1")
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a ticket does not leave this process")
 
+class ShareTicket(_Bearer):
+    """What a guest holds: the id of a share and a secret. It is no `Ticket`, opens no session."""
 
-@dataclass(frozen=True, slots=True)
-class ShareTicket:
-    """What a guest holds: the id of a share and a secret. It is no `Ticket` and opens no session.
+    __slots__ = ()
+    use = "likeness/share"
 
-    Both have the same form; what is derived from them differs, so neither works as the other.
-    """
-
-    share_id: str = field(repr=False)
-    secret: bytes = field(repr=False)
-
-    @classmethod
-    def random(cls) -> ShareTicket:
-        return cls(_encode(os.urandom(ID_BYTES)), os.urandom(KEY_BYTES))
-
-    @classmethod
-    def parse(cls, text: str | None) -> ShareTicket:
-        """Read the text form strictly: one spelling per ticket.
-
-        Raises:
-            UnknownSession: it is not a ticket.
-        """
-        return cls(*_id_and_secret(text))
-
-    def text(self) -> str:
-        """`<share id>.<base64url of the secret>`."""
-        return f"{self.share_id}.{_encode(self.secret)}"
-
-    def verifier(self) -> bytes:
-        """What the server keeps to recognise the secret."""
-        return hashlib.sha256(_derive(self.secret, info=b"likeness/share/verifier/v1")).digest()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a ticket does not leave this process")
+    @property
+    def share_id(self) -> str:
+        return self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +191,14 @@ def is_session_id(name: str) -> bool:
     return _SESSION_ID.fullmatch(name) is not None
 
 
-def wrap(data_key: DataKey, master_key: MasterKey, ticket: Ticket | ShareTicket) -> bytes:
+def wrap(data_key: DataKey, master_key: MasterKey, ticket: _Bearer) -> bytes:
     """The data key sealed under M and S, bound to the ticket's id: nonce | ciphertext | tag."""
     nonce = os.urandom(_NONCE_BYTES)
     cipher = _key_encryption_cipher(master_key, ticket)
     return nonce + cipher.encrypt(nonce, data_key.reveal(), _wrap_aad(ticket))
 
 
-def unwrap(wrapped: bytes, master_key: MasterKey, ticket: Ticket | ShareTicket) -> DataKey:
+def unwrap(wrapped: bytes, master_key: MasterKey, ticket: _Bearer) -> DataKey:
     """Open what `wrap` made.
 
     Raises:
@@ -218,22 +212,13 @@ def unwrap(wrapped: bytes, master_key: MasterKey, ticket: Ticket | ShareTicket) 
         raise UnknownSession from None
 
 
-def _key_encryption_cipher(master_key: MasterKey, ticket: Ticket | ShareTicket) -> AESGCM:
-    use, salt = _use_and_id(ticket)
-    info = f"{use}/kek/v1".encode()
-    return AESGCM(_derive(master_key.reveal() + ticket.secret, salt.encode(), info))
+def _key_encryption_cipher(master_key: MasterKey, ticket: _Bearer) -> AESGCM:
+    info = f"{ticket.use}/kek/v1".encode()
+    return AESGCM(_derive(master_key.reveal() + ticket.secret, ticket.id.encode(), info))
 
 
-def _wrap_aad(ticket: Ticket | ShareTicket) -> bytes:
-    use, bound_to = _use_and_id(ticket)
-    return associated_data(f"{use}/wrap/v1", bound_to)
-
-
-def _use_and_id(ticket: Ticket | ShareTicket) -> tuple[str, str]:
-    """What keeps the two kinds of tickets apart in all that is derived from them."""
-    if isinstance(ticket, ShareTicket):
-        return "likeness/share", ticket.share_id
-    return "likeness", ticket.session_id
+def _wrap_aad(ticket: _Bearer) -> bytes:
+    return associated_data(f"{ticket.use}/wrap/v1", ticket.id)
 
 
 def _id_and_secret(text: str | None) -> tuple[str, bytes]:

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from itertools import zip_longest
 from pathlib import Path
 
 from PIL import Image
@@ -43,14 +44,18 @@ def sheet(selfies: list[Path], portraits: list[Path]) -> Image.Image:
     return picture
 
 
-def best_per_style(out: Path, count: int) -> list[Path]:
-    """The best portrait of each style first, then the next best; files are named by their place."""
-    by_style: dict[str, list[Path]] = {}
+def by_look(out: Path) -> dict[str, list[Path]]:
+    """Portraits of each look, best first; files are named by their place and look."""
+    looks: dict[str, list[Path]] = {}
     for file in sorted(out.glob("*.png")):
-        by_style.setdefault(file.stem.split("-", 1)[1], []).append(file)
-    rounds = max(map(len, by_style.values()))
-    ordered = [f[i] for i in range(rounds) for f in by_style.values() if i < len(f)]
-    return ordered[:count]
+        looks.setdefault(file.stem.split("-", 1)[1], []).append(file)
+    return looks
+
+
+def in_turn(looks: dict[str, list[Path]], count: int) -> list[Path]:
+    """The best portrait of each look first, then the next best."""
+    rounds = zip_longest(*looks.values())
+    return [file for together in rounds for file in together if file][:count]
 
 
 def strip(selfie: Path, portraits: list[Path]) -> Image.Image:
@@ -63,17 +68,15 @@ def strip(selfie: Path, portraits: list[Path]) -> Image.Image:
     return picture
 
 
-def previews(out: Path, folder: Path) -> None:
+def previews(looks: dict[str, list[Path]], folder: Path) -> None:
     """The best portrait of each look as `folder`/LOOK.webp."""
     folder.mkdir(exist_ok=True)
     for old in folder.glob("*.webp"):
         old.unlink()
-    for file in best_per_style(out, len(list(out.glob("*.png")))):
-        target = folder / f"{file.stem.split('-', 1)[1]}.webp"
-        if not target.exists():
-            with Image.open(file) as image:
-                image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
-                image.convert("RGB").save(target, quality=82)
+    for look, files in looks.items():
+        with Image.open(files[0]) as image:
+            image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
+            image.convert("RGB").save(folder / f"{look}.webp", quality=82)
 
 
 def main() -> int:
@@ -94,11 +97,11 @@ def main() -> int:
             cwd=ROOT,
             env={**os.environ, "LIKENESS_BASE": str(base)},
         )
-        sheet(selfies, best_per_style(out, ROWS * COLUMNS)).save(chosen.to, quality=88)
-        previews(out, base / "previews")
+        looks = by_look(out)
+        sheet(selfies, in_turn(looks, ROWS * COLUMNS)).save(chosen.to, quality=88)
+        previews(looks, base / "previews")
         if chosen.base == "studio-mini":
-            few = best_per_style(out, len(WELCOME_LOOKS) * 20)
-            shown = [next(f for f in few if f.stem.endswith(look)) for look in WELCOME_LOOKS]
+            shown = [looks[look][0] for look in WELCOME_LOOKS]
             strip(selfies[0], shown).save(ROOT / "web/static/welcome.webp", quality=82)
         print(json.dumps(json.loads(report.read_text()), indent=2))
     return 0

@@ -51,10 +51,11 @@ def selfies(portrait: Picture, faces: Faces, *, count: int = 8, seed: int = 7) -
     found = faces.detect(portrait)
     if not found:
         raise ValueError("no face in this portrait")
-    face = max(found, key=lambda f: f.box[2] * f.box[3])
     rng = np.random.default_rng(seed)
     matte = faces.matte(portrait)
-    return [_selfie(portrait, matte, face.box, rng, ROOMS[i % len(ROOMS)]) for i in range(count)]
+    return [
+        _selfie(portrait, matte, found[0].box, rng, ROOMS[i % len(ROOMS)]) for i in range(count)
+    ]
 
 
 def _selfie(

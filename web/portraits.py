@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from errors import UnknownSession
 from pipeline.deliver import archive, one, render
-from pipeline.finish import FORMATS, Finish
+from pipeline.finish import FORMATS, SUFFIXES, Finish
 from privacy.sessions import Session
 from web import wishes
 from web.photos import Name
@@ -69,7 +69,7 @@ def router() -> APIRouter:
         if record is None:
             raise UnknownSession
         how = _how(services, session, size, format)
-        name = f"{portrait_id}.{'jpg' if format == 'jpeg' else format}"
+        name = f"{portrait_id}.{SUFFIXES[format]}"
         return Response(
             one(services.vault, session, record, how),
             media_type=FORMATS[format],

@@ -107,7 +107,7 @@ def _time(services: Services, session: Session) -> dict[str, Any]:
 
 
 def _photos(services: Services, session: Session) -> dict[str, Any]:
-    records = services.album.records(session)
+    records, lacks = services.album.overview(session)
     kept = {entry.name for entry in services.vault.list(session, "photo")}
     good = sum(record.accepted for record in records)
     return {
@@ -124,7 +124,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
         "good": good,
         "enough": good >= services.settings.min_photos,
         "meter": _meter(good, services.settings.min_photos),
-        "hint": " ".join(say(f"photos.lacking.{lack}") for lack in services.album.lacking(session)),
+        "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
     }
 
 

@@ -80,7 +80,7 @@ def router() -> APIRouter:
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
         openings.spend(address_of(request))
         services.sessions.shares.open(link.ticket)
-        voter = voter_of(request, services.settings) or ""
+        voter = _voter(request, services)
         if not _VOTER.fullmatch(voter):
             voter = secrets.token_urlsafe(16)
         response = Response(status_code=204)

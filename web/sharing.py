@@ -57,10 +57,7 @@ def end(sessions: Sessions, vault: Vault, session: Session) -> None:
 
 def counts(vault: Vault, session: Session) -> dict[str, int]:
     """Votes by portrait id, for the owner."""
-    try:
-        votes = json.loads(vault.open(session, "votes", "votes"))
-    except KeyError:
-        return {}
+    votes = wishes.load(vault, session, "votes", {})
     return dict(Counter(portrait for chosen in votes.values() for portrait in chosen))
 
 

@@ -21,7 +21,7 @@ _writing = threading.Lock()  # two taps at once both count
 
 def hearts(vault: Vault, session: Session) -> list[str]:
     """Ids of the hearted portraits, in the order in which they were hearted."""
-    found: list[str] = _load(vault, session, "hearts", [])
+    found: list[str] = load(vault, session, "hearts", [])
     return found
 
 
@@ -42,7 +42,7 @@ def wished(vault: Vault, session: Session, settings: Settings) -> dict[str, Any]
     """`caption`, `watermark` and `marked` of `Finish`, as last chosen."""
     plain = Finish()
     usual = {"caption": plain.caption, "watermark": plain.watermark, "marked": plain.marked}
-    wish = usual | _load(vault, session, "wish", {})
+    wish = usual | load(vault, session, "wish", {})
     return wish | ({"marked": True} if settings.marking == "always" else {})
 
 
@@ -52,7 +52,8 @@ def wish(vault: Vault, session: Session, how: Finish) -> None:
     _save(vault, session, "wish", chosen)
 
 
-def _load(vault: Vault, session: Session, kind: str, default: Any) -> Any:
+def load(vault: Vault, session: Session, kind: str, default: Any) -> Any:
+    """The JSON of a kind that has one file, named as the kind; `default` if there is none."""
     try:
         return json.loads(vault.open(session, kind, kind))
     except KeyError:

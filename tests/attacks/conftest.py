@@ -1,13 +1,16 @@
-"""What the attacks share: a volume that really is full."""
+"""What the attacks share: a volume that really is full, a process of its own."""
 
 from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import settings as configuration
 
 
 @pytest.fixture
@@ -28,3 +31,17 @@ def fill(folder: Path) -> None:
                     file.write(b"\0" * size)
             except OSError:
                 continue
+
+
+def in_own_process(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Python code from the repository's root; it has to come to its end."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=configuration.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done

@@ -11,8 +11,6 @@ import asyncio
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +23,7 @@ import pytest
 from starlette.routing import Mount
 
 import settings as configuration
+from tests.attacks.conftest import in_own_process
 from tests.conftest import Hand
 from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
 from tests.web.fakes import (
@@ -574,15 +573,7 @@ def test_an_upload_writes_nothing_outside_the_vault(
     """Every file that the process opens for writing, as Python itself reports it."""
     photo, scratch = tmp_path / "photo.jpg", tmp_path / "scratch"
     photo.write_bytes(selfie_jpegs[0])
-    witness = subprocess.run(
-        [sys.executable, "-c", WITNESS, str(scratch), str(photo)],
-        cwd=configuration.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert witness.returncode == 0, witness.stderr
+    witness = in_own_process(WITNESS, scratch, photo)
     _, _, said = witness.stdout.rpartition("session_created\n")
     torch_loaded, *written = said.splitlines()
     assert torch_loaded == "False", "the web layer loaded torch"

@@ -340,4 +340,6 @@ def test_hints_say_what_variety_is_lacking(faces: list[FaceNumbers], expected: l
 def test_photos_made_of_one_portrait_lack_another_angle(album: Album, session: Session) -> None:
     for picture in photos("a")[:4]:
         add(album, session, picture)
-    assert album.lacking(session) == ["angle"]
+    records, lacks = album.overview(session)
+    assert records == album.records(session)
+    assert lacks == ["angle"]

@@ -31,7 +31,7 @@ from pipeline.styles import load_styles
 from pipeline.train import Recipe, TrainStep, train
 from settings import ROOT
 from tests import tiny_base as tiny
-from tests.pipeline.test_train import Ellipse
+from tests.pipeline.nobody import Ellipse, noise_photos
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "stable-diffusion": tiny.build_tiny_base,
@@ -60,11 +60,7 @@ def bases(folders: dict[str, Path]) -> dict[str, Base]:
 
 @pytest.fixture(scope="module")
 def photos() -> list[TrainingPhoto]:
-    rng = np.random.default_rng(1)
-    landmarks = np.float32([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]])
-    embedding = np.eye(128, dtype=np.float32)[0]
-    pictures = rng.integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
-    return [TrainingPhoto(picture, landmarks, embedding) for picture in pictures]
+    return noise_photos(2)
 
 
 def run(base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **options: Any) -> bytes:

@@ -15,18 +15,9 @@ from pipeline import adapter
 from pipeline.album import TrainingPhoto
 from pipeline.base import Base
 from pipeline.train import Recipe, TrainStep, recipe_for, train
+from tests.pipeline.nobody import Ellipse, noise_photos
 
 SHORT = Recipe(rank=4, alpha=4, steps=6, batch=2, variants=2)
-
-
-class Ellipse:
-    """A segmenter that always cuts out the same middle."""
-
-    def matte(self, image: np.ndarray) -> np.ndarray:
-        matte = np.zeros(image.shape[:2], np.uint8)
-        side = image.shape[0]
-        matte[side // 8 :, side // 4 : -side // 4] = 255
-        return matte
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +27,7 @@ def base(tiny_base: Path) -> Base:
 
 @pytest.fixture(scope="module")
 def photos() -> list[TrainingPhoto]:
-    rng = np.random.default_rng(1)
-    landmarks = np.float32([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]])
-    embedding = np.eye(128, dtype=np.float32)[0]
-    pictures = rng.integers(0, 256, (3, 160, 160, 3), dtype=np.uint8)
-    return [TrainingPhoto(picture, landmarks, embedding) for picture in pictures]
+    return noise_photos(3)
 
 
 def run(

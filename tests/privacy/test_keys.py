@@ -60,7 +60,7 @@ def _respelled(text: str) -> str:
     ],
 )
 def test_anything_but_the_one_spelling_is_unknown(spoil) -> None:
-    text = Ticket(session_id="A" * 22, secret=bytes(32)).text()
+    text = Ticket("A" * 22, bytes(32)).text()
     Ticket.parse(text)
     with pytest.raises(UnknownSession):
         Ticket.parse(spoil(text))

@@ -26,7 +26,7 @@ from pipeline.generate import Shot, generate
 from pipeline.styles import Style, load_styles
 from tools.train_base.checkpoint import step_rng
 from tools.train_base.data import Portraits
-from tools.train_base.judges import Likeness, embedding, personalise, portrait_of
+from tools.train_base.judges import Likeness, embedding, never, personalise, portrait_of
 from tools.train_base.likeness import inner_crops
 from tools.train_base.people import probe_woman, read_held_out, skin_third, split
 from tools.train_base.sampling import sheet
@@ -63,7 +63,6 @@ class Evaluation:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._portraits = portraits
         self._base = Base.load(base)
-        # Everything below runs unattended at low priority; one thread waits for no other.
         self._faces = Faces(configuration.load().models / "faces")
         self._styles = load_styles(configuration.load().styles)
         self._table = Portraits.load(work / "data" / "portraits.npz")
@@ -90,7 +89,7 @@ class Evaluation:
         for index in range(count):
             words = f"photo of {{subject}}, {rng.choice(list(BACKDROPS)[:12])}"
             shots.append(Shot(index, Style("any", "Any", "-", "work", words), seed=31_000 + index))
-        pictures = [self._small(p) for _, p in generate(self._base, None, shots, stop=_never)]
+        pictures = [self._small(p) for _, p in generate(self._base, None, shots, stop=never)]
         self._save("samples", sheet(np.stack(pictures[:64]), 16))
         vectors = [embedding(self._faces, picture) for picture in pictures]
         found = np.stack([vector for vector in vectors if vector is not None])
@@ -207,10 +206,6 @@ def _places(group: list, count: int) -> list[int]:
     places = np.linspace(0, len(group) - 1, min(count, len(group))).astype(int)
     step = next(s for s in (7, 5, 3, 1) if np.gcd(s, len(places)) == 1)
     return [int(places[i * step % len(places)]) for i in range(len(places))]
-
-
-def _never() -> bool:
-    return False
 
 
 def main() -> None:

@@ -18,9 +18,6 @@ DETECTOR = "face_detection_yunet_2023mar_int8bq.onnx"
 RECOGNISER = "face_recognition_sface_2021dec_int8bq.onnx"
 SEGMENTER = "selfie_segmentation.tflite"
 
-SAME_PERSON = 0.363
-"""SFace cosine above which OpenCV's documentation calls two faces the same person."""
-
 _SMALL_SIDE = 300
 """Pictures smaller than this are doubled before detection: YuNet was trained on larger faces."""
 

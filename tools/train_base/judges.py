@@ -88,9 +88,7 @@ def portrait_of(name: str, folder: Path) -> Path:
 def embedding(faces: Faces, picture: Picture) -> NDArray[np.float32] | None:
     """Unit vector [128] of the largest face, or None."""
     found = faces.detect(picture)
-    if not found:
-        return None
-    return faces.embed(picture, max(found, key=lambda face: face.box[2] * face.box[3]))
+    return faces.embed(picture, found[0]) if found else None
 
 
 def training_photos(faces: Faces, portrait: Picture, count: int = PHOTOS) -> list[TrainingPhoto]:
@@ -117,7 +115,7 @@ def personalise(
     photos = training_photos(faces, original)
     person = person_vector(photos)
     shots = plan(styles, count, SEED)
-    before = [p for _, p in generate(base, None, shots[:unpersonalised], stop=_never)]
+    before = [p for _, p in generate(base, None, shots[:unpersonalised], stop=never)]
     started = time.monotonic()
     adapter = train(
         base,
@@ -126,10 +124,10 @@ def personalise(
         recipe_for(base, len(photos)),
         seed=SEED,
         report=lambda _: None,
-        stop=_never,
+        stop=never,
     )
     trained = time.monotonic()
-    made = [(shot.style, picture) for shot, picture in generate(base, adapter, shots, stop=_never)]
+    made = [(shot.style, picture) for shot, picture in generate(base, adapter, shots, stop=never)]
     finished = time.monotonic()
     pictures = [picture for _, picture in made]
     real = embedding(faces, original)
@@ -159,5 +157,6 @@ def _read(path: Path) -> Picture:
         return np.asarray(image.convert("RGB"))
 
 
-def _never() -> bool:
+def never() -> bool:
+    """For whom nobody can stop."""
     return False
