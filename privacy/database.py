@@ -1,14 +1,15 @@
 """The one SQLite file: which sessions and files exist. It is the truth; the disk follows it.
 
-Settings that erasure rests on, each checked after it was set: a rollback journal that is deleted
-(a write-ahead log would keep old keys), `secure_delete` (freed bytes are zeroed), full syncs, and
-no temporary files. Every statement runs under one lock; `transaction` holds it for several.
+Settings that erasure rests on, each checked after it was set: a rollback journal that each commit
+empties, durably (a write-ahead log would keep old keys; one that is deleted, SQLite's default, can
+come back after a power cut and undo the commit that destroyed a key), `secure_delete` (freed bytes
+are zeroed), full syncs, and no temporary files. Every statement runs under one lock; `transaction` holds it for several.
 
 `secure_delete` is not enough by itself: when SQLite rebalances its pages it moves rows and leaves
 copies in unused space, which a later delete does not reach (measured: after some hundred sessions,
 ids of erased ones were still in the file). `scrub` rewrites the file from what still exists.
 
-Does not protect the journal's old disk blocks after it was deleted; a wrapped key found there
+Does not protect the journal's old disk blocks after it was emptied; a wrapped key found there
 opens nothing without M and the visitor's S.
 """
 
@@ -29,7 +30,7 @@ from errors import BadSettings, DiskFull
 Parameters = Sequence[object] | dict[str, object]
 
 _PRAGMAS = {
-    "journal_mode": "delete",
+    "journal_mode": "truncate",
     "secure_delete": 1,
     "synchronous": 2,  # FULL
     "foreign_keys": 1,

@@ -123,7 +123,7 @@ class ReceiptLog:
         try:
             return [read(line, self.key) for line in self.lines() if wanted in line]
         except BadLine:
-            raise TamperedError("A line of the log is damaged.") from None
+            raise TamperedError from None
 
     def checkpoint(self, day: str) -> None:
         """Renew the checkpoint file if it is of another day (ISO) and there is a line to sign.
@@ -136,9 +136,7 @@ class ReceiptLog:
                 return
             note = write_checkpoint(self._head, day, self._key)
             with scratch.open_folder(self._folder) as folder:
-                scratch.unlink(folder, f"{CHECKPOINT}.part")
-                scratch.write_new(folder, f"{CHECKPOINT}.part", note.encode())
-                scratch.rename(folder, f"{CHECKPOINT}.part", CHECKPOINT)
+                scratch.replace(folder, CHECKPOINT, note.encode())
 
     def latest_checkpoint(self) -> str | None:
         with suppress(OSError):
@@ -225,13 +223,11 @@ class ReceiptLog:
                     )
                 made = Ed25519PrivateKey.generate()
                 # Under its name only when whole: a start that dies here can be repeated.
-                scratch.unlink(folder, f"{_KEY}.part")
-                scratch.write_new(folder, f"{_KEY}.part", made.private_bytes_raw())
-                scratch.rename(folder, f"{_KEY}.part", _KEY)
+                scratch.replace(folder, _KEY, made.private_bytes_raw())
             key = Ed25519PrivateKey.from_private_bytes(self._read_key(folder))
             public = f"{VerifierKey.of(key).text}\n".encode()
             if not os.path.lexists(self._folder / _PUBLIC_KEY):
-                scratch.write_new(folder, _PUBLIC_KEY, public)
+                scratch.write_new(folder, {_PUBLIC_KEY: public})
         return key
 
     def _read_key(self, folder: int) -> bytes:

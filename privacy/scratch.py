@@ -14,8 +14,8 @@ import fcntl
 import os
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -132,30 +132,40 @@ def disk_full() -> Iterator[None]:
         raise
 
 
-def write_new(folder: int, name: str, data: bytes) -> None:
-    """Write a new file, mode 0600, and flush it to the disk; the name itself is not synced yet.
+def write_new(folder: int, files: Mapping[str, bytes]) -> None:
+    """Write new files, mode 0600, and flush them and their names to the disk.
+
+    All are written before the first is flushed: the disk then has them in one go.
 
     Raises:
         FileExistsError: something, be it a link, has that name.
         DiskFull: no room. What was written so far stays for the caller to unlink.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with disk_full():
-        descriptor = os.open(name, flags, 0o600, dir_fd=folder)
-        try:
-            os.fchmod(descriptor, 0o600)
+    with disk_full(), ExitStack() as closing:
+        descriptors = []
+        for name, data in files.items():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptors.append(os.open(name, flags, 0o600, dir_fd=folder))
+            closing.callback(os.close, descriptors[-1])
+            os.fchmod(descriptors[-1], 0o600)
             rest = memoryview(data)
             while rest:
-                rest = rest[os.write(descriptor, rest) :]
+                rest = rest[os.write(descriptors[-1], rest) :]
+        for descriptor in (*descriptors, folder):
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
-def rename(folder: int, old: str, new: str) -> None:
-    """Give a flushed file its final name, durably."""
+def replace(folder: int, name: str, data: bytes) -> None:
+    """Write a file under a name that it gets only when whole, in place of an earlier one.
+
+    Raises:
+        DiskFull: no room; the earlier one is intact.
+    """
+    part = f"{name}.part"
+    unlink(folder, part)
+    write_new(folder, {part: data})
     with disk_full():
-        os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
 
 
@@ -186,7 +196,7 @@ def unlink(folder: int, name: str) -> None:
 def remove(path: Path) -> None:
     """Remove a file, a link (not what it points to) or a whole folder; fine if it is gone.
 
-    A writer that lost the race may add one more `.part` between our listing and our rmdir, and
+    A writer that lost the race may add one more file between our listing and our rmdir, and
     another thread may be removing the same folder: both end within a few attempts.
 
     Raises:

@@ -1,6 +1,6 @@
 """The files of a session, each encrypted before it touches the disk: SCRATCH/vault/<id>/<file id>.
 
-A file exists when its row does. `put` makes the bytes durable first and the row last, `delete`
+A file exists when its row does. Writing makes the bytes durable first and the row last, deleting
 removes the row first and the bytes last; so a crash leaves at most bytes without a row, which open
 nothing to anybody and which `reconcile` unlinks. Names and kinds live in the database and in the
 associated data of the encryption, never in a path: file ids are random.
@@ -19,7 +19,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +60,9 @@ class Reconciled:
     strangers: int = 0
 
 
+File = tuple[str, str, bytes]
+"""Kind, name and content of a file to be kept."""
+
 Entries = list[Entry]  # inside the class, the method `list` hides the type
 Ids = list[str]
 
@@ -77,7 +80,7 @@ class Vault:
         """
         scratch.make_folder(root)
         self._root, self._database, self._now = root, database, now
-        self._in_flight: set[str] = set()  # `.part` names being written; guarded by the lock
+        self._in_flight: set[str] = set()  # files whose rows come next; guarded by the lock
 
     def put(self, session: Session, kind: str, name: str, data: bytes) -> None:
         """Encrypt and keep `data`, atomically in place of an earlier version.
@@ -87,24 +90,39 @@ class Vault:
             DiskFull: no room; the earlier version is intact.
             ValueError: `kind` or `name` is not one to 64 of a-z, 0-9 and hyphen.
         """
-        _require_words(kind, name)
+        self.put_all(session, [(kind, name, data)])
+
+    def put_all(self, session: Session, files: Sequence[File]) -> None:
+        """Encrypt and keep several files: all of them or, after any failure, none.
+
+        One synced commit for all, so files that belong together are also written faster together.
+
+        Raises:
+            UnknownSession, DiskFull, ValueError: as in `put`.
+        """
+        for kind, name, _ in files:
+            _require_words(kind, name)
         self._require_live(session)
-        sealed = stream.encrypt(session.data_key.reveal(), data, _aad(session, kind, name))
-        file_id = secrets.token_hex(16)
-        part = f"{file_id}.part"
-        with self._folder(session) as folder, self._announced(part), ExitStack() as undo:
-            undo.callback(scratch.unlink, folder, part)
-            undo.callback(scratch.unlink, folder, file_id)
-            scratch.write_new(folder, part, sealed)
+        ids = [secrets.token_hex(16) for _ in files]
+        sealed = {
+            file_id: stream.encrypt(session.data_key.reveal(), data, _aad(session, kind, name))
+            for file_id, (kind, name, data) in zip(ids, files, strict=True)
+        }
+        with self._folder(session) as folder, self._announced(ids), ExitStack() as undo:
+            for file_id in ids:
+                undo.callback(scratch.unlink, folder, file_id)
+            scratch.write_new(folder, sealed)
             with self._database.transaction():
                 # Erasing takes the same lock, so a session that is live here stays so until the
-                # row is in; one that is not gets nothing.
+                # rows are in; one that is not gets nothing.
                 self._require_live(session)
-                scratch.rename(folder, part, file_id)
-                replaced = self._insert(session, kind, name, file_id, len(data))
+                replaced = [
+                    self._insert(session, kind, name, file_id, len(data))
+                    for file_id, (kind, name, data) in zip(ids, files, strict=True)
+                ]
             undo.pop_all()
-            if replaced is not None:
-                scratch.unlink(folder, replaced)
+            for file_id in filter(None, replaced):
+                scratch.unlink(folder, file_id)
 
     def open(self, session: Session, kind: str, name: str) -> bytes:
         """Read and decrypt one file, wholly verified.
@@ -221,15 +239,16 @@ class Vault:
 
     def _find(self, session: Session, kind: str, name: str) -> tuple[str, int]:
         """File id and plaintext size; KeyError, UnknownSession."""
-        with self._database.lock:
-            self._require_live(session)
-            rows = self._database.rows(
-                "SELECT file_id, size FROM files WHERE session_id = ? AND kind = ? AND name = ?",
-                (session.id, kind, name),
-            )
+        rows = self._database.rows(
+            "SELECT file_id, size FROM sessions LEFT JOIN files"
+            " ON session_id = id AND kind = ? AND name = ? WHERE id = ? AND state = 'live'",
+            (kind, name, session.id),
+        )
         if not rows:
-            raise KeyError(f"{kind}/{name}")
+            raise UnknownSession
         file_id, size = rows[0]
+        if file_id is None:
+            raise KeyError(f"{kind}/{name}")
         return file_id, size
 
     def _insert(
@@ -274,15 +293,16 @@ class Vault:
             raise
 
     @contextmanager
-    def _announced(self, part: str) -> Iterator[None]:
-        """Tell `reconcile` that a `.part` belongs to a running `put`."""
+    def _announced(self, ids: Iterable[str]) -> Iterator[None]:
+        """Tell `reconcile` that files without rows belong to a running `put_all`."""
+        announced = set(ids)
         with self._database.lock:
-            self._in_flight.add(part)
+            self._in_flight |= announced
         try:
             yield
         finally:
             with self._database.lock:
-                self._in_flight.discard(part)
+                self._in_flight -= announced
 
 
 def _require_words(*words: str) -> None:

@@ -156,6 +156,24 @@ def test_killed_at_any_step_of_a_first_write_the_file_is_whole_or_was_never_ther
 
 
 @pytest.mark.fact(11)
+def test_killed_at_any_step_of_writing_two_files_both_are_there_or_neither(
+    victim, template, tmp_path: Path
+) -> None:
+    seen = []
+    for store in _killed_at_every_step(victim, template, tmp_path, "together"):
+        store.sweeper.sweep()
+        session = store.sessions.open(template[1].text())
+        replaced = store.vault.open(session, "adapter", "adapter") == LATER
+        added = [entry.name for entry in store.vault.list(session, "portrait")]
+        assert added == ["portrait-001"] * replaced
+        assert not added or store.vault.open(session, "portrait", "portrait-001") == LATER
+        seen.append(replaced)
+        assert _consistent(store)
+    assert seen == sorted(seen)  # neither before the commit, both after it
+    assert {False, True} == set(seen)
+
+
+@pytest.mark.fact(11)
 def test_killed_while_a_session_is_made_there_is_all_of_it_or_nothing(
     victim, template, tmp_path: Path
 ) -> None:
@@ -268,8 +286,9 @@ def test_there_were_at_least_a_hundred_kills_everywhere(
     """Counts what the tests above did, so it says something only after all of them."""
     module = request.node.getparent(pytest.Module)
     ran = {item.name for item in request.session.items if item.parent is module}
-    if len(ran) < 9:
+    if len(ran) < 10:
         pytest.skip("only some of the kill tests were asked for")
     assert sum(victim.kills.values()) >= 100
-    least = {"write": 15, "add": 10, "create": 5, "delivered": 5, "erase": 20, "sweep": 40}
+    least = {"write": 14, "add": 10, "together": 20, "create": 5, "delivered": 5}
+    least |= {"erase": 20, "sweep": 40}
     assert {action: count for action, count in least.items() if victim.kills[action] < count} == {}

@@ -36,6 +36,11 @@ def add(store: Store, session: Session) -> None:
     store.vault.put(session, "portrait", "portrait-001", LATER)
 
 
+def together(store: Store, session: Session) -> None:
+    both = [("adapter", "adapter", LATER), ("portrait", "portrait-001", LATER)]
+    store.vault.put_all(session, both)
+
+
 def create(store: Store, session: Session) -> None:
     store.sessions.create()
 

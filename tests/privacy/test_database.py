@@ -12,7 +12,7 @@ from tests.privacy.store import Store
 
 def test_the_settings_that_erasure_rests_on_hold(store: Store) -> None:
     wanted = {
-        "journal_mode": "delete",
+        "journal_mode": "truncate",
         "secure_delete": 1,
         "synchronous": 2,
         "foreign_keys": 1,
