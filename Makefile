@@ -4,8 +4,9 @@ PYTHON ?= python3.11
 STYLES ?=
 COUNT  ?= 100
 SEED   ?= 7
+DEVICE ?= cuda
 
-.PHONY: run test setup setup-dev check headshots bench lint format clean
+.PHONY: run test setup setup-dev check headshots gpu-check bench lint format clean
 
 run: setup            ## set up, then start on http://127.0.0.1:7860
 	.venv/bin/python app.py
@@ -33,6 +34,11 @@ headshots: setup      ## PHOTOS=dir OUT=dir [STYLES=a,b] [COUNT=100] [SEED=7] [J
 	  echo "Usage: make headshots PHOTOS=folder OUT=folder [STYLES=a,b] [COUNT=100] [SEED=7]" >&2; exit 2; }
 	@.venv/bin/python -m pipeline "$(PHOTOS)" --out "$(OUT)" --styles "$(STYLES)" \
 	  --count "$(COUNT)" --seed "$(SEED)" $(if $(JSON),--json "$(JSON)")
+
+gpu-check: setup      ## KEY=sdxl PHOTOS=dir [COUNT=100] [DEVICE=cuda]: a job, planned and measured
+	@test -n "$(KEY)" -a -n "$(PHOTOS)" || { \
+	  echo "Usage: make gpu-check KEY=base PHOTOS=folder [COUNT=100]" >&2; exit 2; }
+	@.venv/bin/python -m tools.gpu_check "$(KEY)" "$(PHOTOS)" --count "$(COUNT)" --device "$(DEVICE)"
 
 bench: setup-dev      ## [ONLY=name]: side-by-side measurements
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only "$(ONLY)")

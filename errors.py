@@ -1,21 +1,26 @@
 """Every error a visitor or an operator may see, in one tree.
 
     LikenessError
-    ├── BadSettings          the operator's configuration; printed at start, exit code 2
+    ├── OperatorError        what only whoever runs the server can put right
+    │   ├── BadSettings      the configuration; printed at start, exit code 2
+    │   └── BaseUnavailable  the base model is missing, altered or not licensed for this use
     ├── BadPhoto             a photo that cannot be used
     ├── BadOrder             a job that cannot start as asked: styles, count, too few photos
     ├── UnknownSession       no such session, wrong secret, expired, erased: always the same answer
     ├── Busy                 a limit was reached; trying again later helps
     ├── DiskFull             nothing more can be stored
-    ├── BaseUnavailable      the base model is missing, altered or not licensed for this use
     ├── Stopped              somebody asked the job to stop
     └── TamperedError        a stored file is not what was written
 
 The message of each is one plain sentence, or two short ones, that is safe to show: no path of the
-machine to a visitor, no key, no traceback. Whoever raises knows what to do next and says it.
+machine to a visitor, no key, no traceback. Whoever raises knows what to do next and says it, in
+words of the catalogue (`words`) if a visitor may see it. What only the operator sees, and what the
+command line says, is English and stands where it is raised.
 """
 
 from __future__ import annotations
+
+from words import again, say
 
 
 class LikenessError(Exception):
@@ -23,10 +28,24 @@ class LikenessError(Exception):
 
     @property
     def sentence(self) -> str:
-        return str(self)
+        """In the language of whoever reads it, who may be another than raised it."""
+        return again(self.args[0])
+
+    @property
+    def for_visitor(self) -> str:
+        """What a visitor is told: the sentence, unless it is for the operator."""
+        return self.sentence
 
 
-class BadSettings(LikenessError):
+class OperatorError(LikenessError):
+    """One whose sentence helps nobody but whoever runs the server."""
+
+    @property
+    def for_visitor(self) -> str:
+        return say("errors.operator")
+
+
+class BadSettings(OperatorError):
     """The configuration cannot work; the sentence names the variable."""
 
 
@@ -45,8 +64,8 @@ class BadOrder(LikenessError):
 class UnknownSession(LikenessError):
     """One answer for unknown, foreign, expired and erased sessions: none can be told apart."""
 
-    def __init__(self, sentence: str = "This session does not exist, or has been erased.") -> None:
-        super().__init__(sentence)
+    def __init__(self) -> None:
+        super().__init__(say("errors.session"))
 
 
 class Busy(LikenessError):
@@ -56,27 +75,23 @@ class Busy(LikenessError):
 class DiskFull(LikenessError):
     """No room on the scratch volume."""
 
-    def __init__(
-        self,
-        sentence: str = "There is no room left on this server. What you already have is safe; "
-        "please tell the people who run it and try again later.",
-    ) -> None:
-        super().__init__(sentence)
+    def __init__(self) -> None:
+        super().__init__(say("errors.disk_full"))
 
 
-class BaseUnavailable(LikenessError):
+class BaseUnavailable(OperatorError):
     """The base model cannot be loaded."""
 
 
 class Stopped(LikenessError):
     """The job was asked to stop."""
 
-    def __init__(self, sentence: str = "Stopped, as you asked.") -> None:
-        super().__init__(sentence)
+    def __init__(self) -> None:
+        super().__init__(say("job.sentence.stopped"))
 
 
 class TamperedError(LikenessError):
     """A stored file was changed, cut, renamed or moved since it was written."""
 
-    def __init__(self, sentence: str = "A stored file is damaged and was not opened.") -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or say("errors.tampered"))

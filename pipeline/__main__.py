@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from pipeline import deliver, job
 from pipeline.finish import Finish
 from pipeline.job import Order, Progress
 from pipeline.select import rank
+from pipeline.styles import CROPS
+from pipeline.tone import TONES
 from pipeline.workshop import Workshop, open_workshop
 from privacy.harden import harden
 from privacy.keys import MasterKey
@@ -78,7 +81,9 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     _require_empty(chosen.out)
     with _own_workshop() as workshop:
         services = workshop.services
-        order = Order(tuple(chosen.styles), chosen.count, chosen.seed)
+        order = Order(
+            tuple(chosen.styles), chosen.count, chosen.seed, crop=chosen.crop, tone=chosen.tone
+        )
         job.check(order, workshop.settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
         try:
@@ -105,6 +110,11 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         },
         "headshots": report.headshots,
         "likeness": report.likeness,
+        "planned": asdict(report.planned) if report.planned else None,
+        "plan": asdict(report.plan) if report.plan else None,
+        "seconds_per_step": report.seconds_per_step,
+        "memory": report.memory,
+        "steps_down": report.steps_down,
         "erased": erased,
     }
 
@@ -220,6 +230,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--count", type=int, default=100, help="how many portraits (100)")
     parser.add_argument("--seed", type=int, default=7, help="same seed, same portraits (7)")
+    parser.add_argument(
+        "--crop",
+        choices=("look", *CROPS),
+        default="look",
+        help="shape of the portraits; each look's own if left out",
+    )
+    parser.add_argument(
+        "--tone",
+        choices=TONES,
+        default="look",
+        help="backdrop; as the look has it if left out",
+    )
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     return parser
 

@@ -20,6 +20,7 @@ from torch import nn
 
 from errors import TamperedError
 from pipeline.base import Base
+from words import say
 
 NAME = "person"
 
@@ -53,15 +54,15 @@ def loaded(base: Base, data: bytes) -> Iterator[None]:
     known = set(base.adapter_targets())
     ranks = {tensor.shape[0] for key, tensor in state.items() if key.endswith(".lora_A.weight")}
     if not targets or len(ranks) != 1 or not known.issuperset(targets):
-        raise TamperedError(_FOREIGN)
+        raise TamperedError(say("errors.model_foreign"))
     rank = ranks.pop()
     with _attached(base, targets, rank, rank):
         own = _parameters(base)
         if own.keys() != state.keys():
-            raise TamperedError(_FOREIGN)
+            raise TamperedError(say("errors.model_foreign"))
         for key, parameter in own.items():
             if parameter.shape != state[key].shape:
-                raise TamperedError(_FOREIGN)
+                raise TamperedError(say("errors.model_foreign"))
             parameter.requires_grad_(False)
             parameter.data = state[key].to(base.device, base.compute_dtype)
         yield
@@ -82,15 +83,12 @@ def dump(base: Base) -> bytes:
     return safetensors.torch.save(state, metadata={"format": "pt"})
 
 
-_FOREIGN = "The trained model does not fit this base model."
-
-
 def _parse(base: Base, data: bytes) -> dict[str, torch.Tensor]:
     """Layer names without diffusers' prefix -> tensors."""
     try:
         state = safetensors.torch.load(data)
     except SafetensorError:
-        raise TamperedError("The trained model is damaged and was not opened.") from None
+        raise TamperedError(say("errors.model_damaged")) from None
     prefix = f"{base.adapter_prefix}."
     return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
 

@@ -21,14 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import BadPhoto, DiskFull
+from errors import BadPhoto
 from pipeline.check import check_photo
 from pipeline.face_record import FaceNumbers, FaceRecord
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
 from pipeline.resemblance import Lack, lacking, near_duplicates, strangers
 from privacy.sessions import Session
-from privacy.vault import Vault
+from privacy.vault import File, Vault
+from words import say
 
 PHOTO, FACE = "photo", "face"
 
@@ -40,8 +41,6 @@ MAX_REJECTED = 30
 
 _NUMBERING = "numbering"
 """Name, among the records, of how many numbers were given: a removed photo's is not given again."""
-
-_GOOD = "This photo is good."
 
 
 @dataclass(frozen=True)
@@ -109,8 +108,8 @@ class Album:
             if kept < self._max_photos:
                 photo_id = self._keep(session, label, checked.face, png)
         if kept >= self._max_photos:
-            full = f"You already have {kept} photos here. Remove one before you add another."
-            return self._reject(session, label, BadPhoto(full, "too_many"))
+            full = BadPhoto(say("verdict.too_many", kept=kept), "too_many")
+            return self._reject(session, label, full)
         return next(record for record in self.records(session) if record.id == photo_id)
 
     def records(self, session: Session) -> list[PhotoRecord]:
@@ -180,41 +179,39 @@ class Album:
 
     def _keep(self, session: Session, label: str, face: FaceNumbers, png: bytes) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
-        photo_id = self._next_id(session)
-        self._vault.put(session, PHOTO, photo_id, png)
-        record = FaceRecord(photo_id, label, None, _GOOD, face)
-        try:
-            self._vault.put(session, FACE, photo_id, record.to_json())
-        except DiskFull:
-            self._vault.delete(session, PHOTO, photo_id)
-            raise
+        photo_id, numbering = self._next_id(session)
+        record = FaceRecord(photo_id, label, None, say("verdict.good"), face)
+        kept = [(PHOTO, photo_id, png), (FACE, photo_id, record.to_json())]
+        self._vault.put_all(session, [numbering, *kept])
         return photo_id
 
     def _reject(self, session: Session, label: str, bad: BadPhoto) -> PhotoRecord:
         """Remember why a photo was turned away; nothing of its pixels is kept."""
         with self._writing:
-            photo_id = self._next_id(session)
+            photo_id, numbering = self._next_id(session)
             record = FaceRecord(photo_id, label, bad.code, bad.sentence, None)
-            self._vault.put(session, FACE, photo_id, record.to_json())
+            self._vault.put_all(session, [numbering, (FACE, photo_id, record.to_json())])
             rejected = [record.id for record in self._stored(session) if record.face is None]
             for old in rejected[:-MAX_REJECTED]:
                 self._vault.delete(session, FACE, old)
         return _verdict(record)
 
-    def _next_id(self, session: Session) -> str:
-        """A number no photo of this session has had. Under the lock."""
+    def _next_id(self, session: Session) -> tuple[str, File]:
+        """A number no photo of this session has had, and the file that says it is given away.
+
+        Under the lock.
+        """
         try:
             given = int(self._vault.open(session, FACE, _NUMBERING))
         except KeyError:
             given = 0
-        self._vault.put(session, FACE, _NUMBERING, str(given + 1).encode())
-        return f"photo-{given + 1:02d}"
+        return f"photo-{given + 1:02d}", (FACE, _NUMBERING, str(given + 1).encode())
 
 
 def clean_label(label: str) -> str:
     """A file name fit to be shown: one line, no control or direction characters, not too long."""
     printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
-    return printable.strip()[:MAX_LABEL] or "photo"
+    return printable.strip()[:MAX_LABEL] or say("photos.nameless")
 
 
 def _number(photo_id: str) -> int | None:
@@ -258,18 +255,11 @@ def _verdict(record: FaceRecord, against: BadPhoto | None = None) -> PhotoRecord
 
 
 def _duplicate_of(first: FaceRecord) -> BadPhoto:
-    return BadPhoto(
-        f"This is nearly the same picture as photo {_number(first.id)}. "
-        "Another moment or another angle would help more.",
-        "duplicate",
-    )
+    return BadPhoto(say("verdict.duplicate", number=_number(first.id)), "duplicate")
 
 
 def _different_person() -> BadPhoto:
-    return BadPhoto(
-        "This looks like somebody else than your other photos. Please use photos of you alone.",
-        "different_person",
-    )
+    return BadPhoto(say("verdict.different_person"), "different_person")
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:

@@ -37,6 +37,7 @@ from errors import BaseUnavailable
 from pipeline import manifest as manifests
 from pipeline import quantise as nf4
 from pipeline.manifest import Manifest
+from pipeline.planner import Plan
 
 FAMILIES = {
     "StableDiffusionPipeline": "pipeline.stable_diffusion:StableDiffusion",
@@ -80,7 +81,10 @@ class Base(ABC):
     """The autoencoder; `_take` sets it."""
 
     batch: int = 12
-    """Portraits that are made at once."""
+    """Portraits that are made at once, where nothing is planned."""
+
+    _side: int | None = None
+    """Of pictures, in pixels, if it is not the family's own."""
 
     adapter_prefix: ClassVar[str]
     """The denoiser's part of the diffusers pipeline, e.g. "unet".  Adapter files put it before
@@ -140,6 +144,37 @@ class Base(ABC):
             device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last
         )
 
+    def configure(self, plan: Plan) -> None:
+        """Work as planned: side of the pictures, what is computed again, what is done in tiles."""
+        self._side = plan.resolution
+        for denoiser in self._denoisers():
+            if plan.checkpointing:
+                denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
+            else:
+                denoiser.disable_gradient_checkpointing()  # type: ignore[operator]
+        if plan.tiling:
+            self.vae.enable_tiling()
+        else:
+            self.vae.disable_tiling()
+        if self.device.type != "cpu":
+            self.vae.enable_slicing()
+
+    def as_it_is(self, *, rank: int, steps: int, batch: int) -> Plan:
+        """The plan of a job that nobody planned: everything as it has been loaded."""
+        return Plan(
+            resolution=self.resolution,
+            rank=rank,
+            steps=steps,
+            batch=batch,
+            micro_batch=batch,
+            generation_batch=self.batch,
+            checkpointing=bool(getattr(self.denoiser, "is_gradient_checkpointing", False)),
+            tiling=self.vae.use_tiling,
+        )
+
+    def _denoisers(self) -> list[nn.Module]:
+        return [self.denoiser]
+
     @contextmanager
     def painting(self) -> Iterator[None]:
         """For the time of the block, `denoiser` is what portraits are made with.
@@ -163,9 +198,14 @@ class Base(ABC):
         return self.resolution * -(-SMALLEST_OUTPUT_PX // self.resolution)
 
     @property
-    @abstractmethod
     def resolution(self) -> int:
-        """Side in pixels of the pictures that the model itself makes."""
+        """Side in pixels of the pictures that are learnt and made."""
+        return self._side or self._own_resolution
+
+    @property
+    @abstractmethod
+    def _own_resolution(self) -> int:
+        """The side that the family was made for."""
 
     @abstractmethod
     def _take(self, pipeline: Any) -> nn.Module:
@@ -219,7 +259,6 @@ class Base(ABC):
     def _shape(self) -> tuple[int, int, int]:
         """C, h, w of the denoiser's latents."""
 
-    @abstractmethod
     def loss(
         self,
         latents: torch.Tensor,
@@ -227,10 +266,29 @@ class Base(ABC):
         generator: torch.Generator,
         weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
-        """Training loss of a batch at random timesteps and noise from `generator`: a scalar.
+        """Training loss of a batch at random times and noise from `generator`: a scalar.
 
         weight: of each place of the latents, [1, 1, h, w] with mean 1.
         """
+        # Drawn on the CPU, so that a seed means the same on every device.
+        noise = torch.randn(latents.shape, generator=generator).to(self.device)
+        times = self._times(len(latents), generator).to(self.device)
+        return self.loss_at(latents, conditions, noise, times, weight)
+
+    @abstractmethod
+    def _times(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """How noisy each picture of a batch shall be, [B] on the CPU: what `loss_at` takes."""
+
+    @abstractmethod
+    def loss_at(
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions,
+        noise: torch.Tensor,
+        times: torch.Tensor,
+        weight: torch.Tensor | float = 1.0,
+    ) -> torch.Tensor:
+        """Training loss for a given noise [B, C, h, w] and given times [B]: a scalar."""
 
     @abstractmethod
     def sample(

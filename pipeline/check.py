@@ -18,6 +18,7 @@ from pipeline.crop import head_and_shoulders
 from pipeline.face_record import FaceNumbers
 from pipeline.faces import Face, Faces
 from pipeline.resemblance import fingerprint
+from words import say
 
 SECOND_FACE_SCORE = 0.8
 SECOND_FACE_AREA = 0.2
@@ -66,40 +67,30 @@ def check_photo(image: NDArray[np.uint8], faces: Faces, photo_px: int) -> Checke
     """
     found = faces.detect(image)
     if not found and np.median(_luma(image)) < _NIGHT:
-        raise _too_dark()
+        raise _fault("too_dark")
     if not found:
-        raise BadPhoto(
-            "We see no face here. Please use a photo of your face from the front.", "no_face"
-        )
+        raise _fault("no_face")
     face, others = found[0], found[1:]
     if any(_counts(other, face) for other in others):
-        raise BadPhoto(
-            "There is more than one face here. Please use a photo of you alone, or crop it.",
-            "several_faces",
-        )
+        raise _fault("several_faces")
     if face.box[2] < MIN_FACE_PX:
-        raise BadPhoto("Your face is too small here. Please come closer.", "face_too_small")
+        raise _fault("face_too_small")
     aligned = align(image, face.landmarks, FACE_SIDE)
     light, sharp = brightness(aligned), sharpness(aligned)
     if light < DARK:
-        raise _too_dark()
+        raise _fault("too_dark")
     if light > BRIGHT:
-        raise BadPhoto(
-            "Your face is washed out by light here. Please use softer light.", "too_bright"
-        )
+        raise _fault("too_bright")
     if sharp < MIN_SHARPNESS:
-        raise BadPhoto(
-            "Your face is blurred here. Please hold the camera still and use a sharper photo.",
-            "blurred",
-        )
+        raise _fault("blurred")
     crop, landmarks = head_and_shoulders(image, face, others, photo_px)
     embedding = faces.embed(image, face)
     numbers = FaceNumbers(landmarks, embedding, fingerprint(image, face), sharp, light)
     return CheckedPhoto(crop, numbers)
 
 
-def _too_dark() -> BadPhoto:
-    return BadPhoto("This photo is too dark. Please face a window or a lamp.", "too_dark")
+def _fault(code: str) -> BadPhoto:
+    return BadPhoto(say(f"verdict.{code}"), code)
 
 
 def _counts(other: Face, main: Face) -> bool:

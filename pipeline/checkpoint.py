@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from errors import TamperedError
+from words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class Checkpoint:
         """
         saved = self.tensors[WEIGHTS]
         if saved.shape != weights.shape or saved.dtype != weights.dtype:
-            raise TamperedError(_DAMAGED)
+            raise TamperedError(say("errors.checkpoint_damaged"))
         weights.data.copy_(saved)
         state: dict[str, torch.Tensor | float] = dict(self.numbers)
         for key, tensor in self.tensors.items():
@@ -105,7 +106,4 @@ def parse(data: bytes) -> Checkpoint:
             raise KeyError(WEIGHTS)
         return Checkpoint(int(about["step"]), about["identity"], tensors, about["numbers"])
     except (SafetensorError, ValueError, KeyError, TypeError):
-        raise TamperedError(_DAMAGED) from None
-
-
-_DAMAGED = "The saved state of the training is damaged and was not used."
+        raise TamperedError(say("errors.checkpoint_damaged")) from None

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from words import Sentence, say
+
 FINGERPRINT_SIDE = 16
 
 
@@ -35,7 +37,8 @@ class FaceNumbers:
 @dataclass(frozen=True)
 class FaceRecord:
     """A photo's record. label: the visitor's file name. code, sentence, face: either the photo was
-    turned away with a code and a sentence, or it has a face."""
+    turned away with a code and a sentence, or it has a face. The sentence is stored as what the
+    catalogue needs to say it, and read in the language of whoever reads it."""
 
     id: str
     label: str
@@ -45,7 +48,11 @@ class FaceRecord:
 
     def to_json(self) -> bytes:
         """The record without its id, which is its name in the vault."""
-        fields: dict[str, Any] = {"label": self.label, "code": self.code, "sentence": self.sentence}
+        fields: dict[str, Any] = {
+            "label": self.label,
+            "code": self.code,
+            "sentence": _stored(self.sentence),
+        }
         if self.face is not None:
             fields |= {
                 "landmarks": self.face.landmarks.tolist(),
@@ -72,7 +79,22 @@ class FaceRecord:
                 fields["sharpness"],
                 fields["brightness"],
             )
-        return cls(photo_id, fields["label"], fields["code"], fields["sentence"], face)
+        return cls(photo_id, fields["label"], fields["code"], _told(fields["sentence"]), face)
+
+
+def _stored(sentence: str) -> str | dict[str, Any]:
+    if isinstance(sentence, Sentence):
+        return {"key": sentence.key, "values": sentence.values}
+    return sentence
+
+
+def _told(stored: str | dict[str, Any]) -> str:
+    if isinstance(stored, str):
+        return stored
+    try:
+        return say(stored["key"], **stored["values"])
+    except KeyError:  # the server was updated while the session was open, and says it differently
+        return ""
 
 
 def _packed(array: NDArray[Any]) -> str:

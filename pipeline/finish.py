@@ -18,6 +18,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
+from words import say
 
 SIZES = ("original", "800", "400", "cv", "print")
 """As stored; long side 800 px (LinkedIn); 400 px (Teams, Slack); 35 x 45 mm; for paper."""
@@ -72,17 +73,14 @@ class Finish:
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise BadOrder(f"Sizes are {', '.join(SIZES)}.")
+            raise BadOrder(say("finish.sizes", known=", ".join(SIZES)))
         if self.format not in FORMATS:
-            raise BadOrder(f"Formats are {', '.join(FORMATS)}.")
+            raise BadOrder(say("finish.formats", known=", ".join(FORMATS)))
         if len(self.caption) > CAPTION_CHARS:
-            raise BadOrder(f"A caption has at most {CAPTION_CHARS} characters.")
+            raise BadOrder(say("finish.caption_long", most=CAPTION_CHARS))
         if strange := next((c for c in self.caption if not _can_draw(c)), ""):
-            shown = strange if strange.isprintable() else "a control character"
-            raise BadOrder(
-                f"The caption cannot be drawn with “{shown}” in it. "
-                "Plain letters, digits and punctuation work."
-            )
+            key = "finish.letter" if strange.isprintable() else "finish.control_character"
+            raise BadOrder(say(key, letter=strange))
 
 
 def finish(png: bytes, how: Finish, face: Sequence[float] | None = None) -> bytes:

@@ -48,6 +48,7 @@ class FlowMatching(Large):
         config = None
         if self.quantised:
             config = nf4.while_reading(self.device, self.compute_dtype, self.precise)
+        like.to("cpu")  # one at a time: the memory of a small GPU is for the one that is read
         options = {"local_files_only": True, "use_safetensors": True}
         try:
             network = type(like).from_pretrained(
@@ -78,31 +79,35 @@ class FlowMatching(Large):
         own = self.denoiser, self.solver_config
         self.denoiser, self.solver_config = self._distilled, self._distilled_solver
         try:
+            self._bring(self.denoiser, self.vae)
             yield
         finally:
             self.denoiser, self.solver_config = own
+            self._bring(self.denoiser, self.vae)
 
     @property
-    def resolution(self) -> int:
+    def _own_resolution(self) -> int:
         return int(self.vae.config.sample_size)
 
     # Training
 
-    def loss(
+    def _times(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Noise levels in (0, 1), logit-normal (Esser et al. 2024)."""
+        return torch.randn(count, generator=generator).sigmoid()
+
+    def loss_at(
         self,
         latents: torch.Tensor,
         conditions: Conditions,
-        generator: torch.Generator,
+        noise: torch.Tensor,
+        times: torch.Tensor,
         weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
-        """Mean squared error of the velocity, at logit-normal noise levels (Esser et al. 2024)."""
-        # Drawn on the CPU, so that a seed means the same on every device.
-        noise = torch.randn(latents.shape, generator=generator).to(self.device)
-        levels = torch.randn(len(latents), generator=generator).sigmoid().to(self.device)
-        level = levels.view(-1, 1, 1, 1)
+        """Mean squared error of the velocity; times are noise levels."""
+        level = times.view(-1, 1, 1, 1)
         noisy = (1 - level) * latents + level * noise
         with torch.autocast(self.device.type, self.compute_dtype):
-            velocity = self._velocity(noisy, levels, self._moved(conditions))
+            velocity = self._velocity(noisy, times, self._moved(conditions))
         return ((velocity.float() - (noise - latents)).square() * weight).mean()
 
     @abstractmethod

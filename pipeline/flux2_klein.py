@@ -42,7 +42,7 @@ class Flux2Klein(FlowMatching):
 
     def _encode(self, encoder: Any, prompt: str) -> Conditions:
         # Padded to 512 tokens, and the transformer sees the padding: so it was trained.
-        words, _ = encoder.encode_prompt(prompt, device=self.device)
+        words, _ = encoder.encode_prompt(prompt, device=encoder.device)
         return {"encoder_hidden_states": words[0]}
 
     def _scaled(self, latents: torch.Tensor) -> torch.Tensor:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from errors import BadPhoto, Busy
 from pipeline import decoder
+from words import say
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
@@ -73,7 +74,7 @@ class Decoder:
         worker = self._idle.get()
         try:
             if self._closed:
-                raise Busy("This server is just stopping. Please try again in a few minutes.")
+                raise Busy(say("errors.stopping"))
             return worker.decode(data, name)
         except _Refused as refused:
             raise _refusal(refused.code, megapixels=self._max_pixels / 1e6) from None
@@ -111,17 +112,6 @@ def sniff(data: bytes) -> str | None:
     return None
 
 
-_SENTENCES = {
-    "empty": "This file is empty. Please choose the photo again.",
-    "too_large_file": "This file is larger than {megabytes:g} MB. Please send a smaller copy.",
-    "too_many_pixels": "This picture has more than {megapixels:g} megapixels. "
-    "Please send a smaller copy.",
-    "not_a_photo": "This is not a photo we can open. Please use JPEG, PNG, WebP or HEIC.",
-    "animated": "This is a moving picture. Please use a still photo.",
-    "unreadable": "This photo is damaged or incomplete. Please send it again, or use another.",
-    "timeout": "This photo took too long to open. Please use another one.",
-}
-
 _CODES = {
     decoder.TOO_MANY_PIXELS: "too_many_pixels",
     decoder.ANIMATED: "animated",
@@ -130,11 +120,11 @@ _CODES = {
 
 
 def _refusal(code: str, **numbers: float) -> BadPhoto:
-    return BadPhoto(_SENTENCES[code].format(**numbers), code)
+    return BadPhoto(say(f"verdict.{code}", **numbers), code)
 
 
 class _Refused(Exception):
-    """A worker did not open the photo; `code` is a key of `_SENTENCES`."""
+    """A worker did not open the photo; `code` is one that `Decoder.decode` names."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)

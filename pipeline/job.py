@@ -13,24 +13,34 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
+import structlog
 from PIL import Image
 
 from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError
+from pipeline import planner
 from pipeline.faces import SAME_PERSON
+from pipeline.planner import Plan, Work
+from pipeline.planning import Measured, Planning
 from pipeline.select import PortraitRecord, baseline, person_vector, record_for, signature
-from pipeline.styles import Style, choose, crop
+from pipeline.styles import CROPS, Style, choose, crop
+from pipeline.tone import TONES, toned
+from words import count, say
 
 if TYPE_CHECKING:
     from pipeline.album import Album, TrainingPhoto
     from pipeline.base import Base
     from pipeline.faces import Faces
     from pipeline.generate import Shot
-    from pipeline.train import TrainStep
+    from pipeline.train import Recipe, TrainStep
     from privacy.sessions import Session, Sessions
-    from privacy.vault import Vault
+    from privacy.vault import File, Vault
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
 
 Phase = Literal["queued", "preparing", "training", "generating", "done", "stopped", "failed"]
 
@@ -40,12 +50,18 @@ FIRST_GUESS_SECONDS_PER_PORTRAIT = 0.8
 
 @dataclass(frozen=True)
 class Order:
-    """What the person asked for. `styles` are keys of style files."""
+    """What the person asked for.
+
+    styles: keys of style files. crop: a key of `styles.CROPS`, or "look" for each style's own.
+    tone: of the backdrop, a member of `tone.TONES`.
+    """
 
     styles: tuple[str, ...]
     count: int
     seed: int = 7
     keep_adapter: bool = False
+    crop: str = "look"
+    tone: str = "look"
 
 
 @dataclass(frozen=True)
@@ -77,14 +93,34 @@ class Progress:
 
 @dataclass
 class Report:
-    """What a finished job measured. Numbers only: nothing in it can show a face."""
+    """What a finished job measured. Numbers only: nothing in it can show a face.
+
+    planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
+    `gpu.peak`. steps_down: how often memory ran short.
+    """
 
     base: str
+    planned: Plan | None = None
+    plan: Plan | None = None
     adapter: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     headshots: int = 0
     likeness: dict[str, float] = field(default_factory=dict)
     seconds_per_portrait: float = FIRST_GUESS_SECONDS_PER_PORTRAIT
+    seconds_per_step: float | None = None
+    memory: dict[Work, dict[str, int]] = field(default_factory=dict)
+    steps_down: int = 0
+
+    @property
+    def measured(self) -> Measured:
+        """What the next plan can learn from."""
+        generate = self.seconds.get("generate")
+        return Measured(
+            seconds_per_step=self.seconds_per_step,
+            seconds_per_portrait=generate / self.headshots if generate and self.headshots else None,
+            peaks={work: peak["allocated"] for work, peak in self.memory.items() if peak},
+            stepped_down=self.steps_down > 0,
+        )
 
 
 @dataclass(frozen=True)
@@ -98,24 +134,26 @@ class Services:
     styles: dict[str, Style]
     limits: Limits
     load_base: Callable[[], Base]
+    planning: Planning
 
 
 def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     """The chosen styles of an order that can start.
 
     Raises:
-        BadOrder: the count is out of range, a style is unknown, or photos are missing.
+        BadOrder: the count is out of range; a style, crop or tone is unknown; photos are missing.
     """
     limits = services.limits
     if not 1 <= order.count <= limits.max_portraits:
-        raise BadOrder(f"Please ask for 1 to {limits.max_portraits} portraits, not {order.count}.")
+        raise BadOrder(say("order.count_range", most=limits.max_portraits, asked=order.count))
+    if order.crop not in ("look", *CROPS) or order.tone not in TONES:
+        raise BadOrder(say("order.unknown_choice"))
     chosen = choose(services.styles, order.styles)
     if good_photos < limits.min_photos:
-        raise BadOrder(
-            f"{limits.min_photos} good photos are needed to learn a face, and there "
-            f"{'is' if good_photos == 1 else 'are'} {good_photos or 'none'} so far. "
-            "Please add more photos of the same person."
-        )
+        needed = limits.min_photos
+        if good_photos == 0:
+            raise BadOrder(say("order.no_photos", needed=needed))
+        raise BadOrder(count("order.too_few", good_photos, needed=needed))
     return chosen
 
 
@@ -126,18 +164,22 @@ def run(
     *,
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
-    seconds_per_portrait: float = FIRST_GUESS_SECONDS_PER_PORTRAIT,
+    seconds_per_portrait: float | None = None,
 ) -> Report:
     """Train on the session's photos, make the portraits, mark the session delivered.
 
     The adapter lives in the vault from the end of training to the end of the batch, longer only
     with `order.keep_adapter`; a kept one from an earlier order is used again instead of training.
     Until training ends, its latest checkpoint lives there too: when a job was stopped or the
-    machine failed, the next one goes on from it.
+    machine failed, the next one goes on from it. When the GPU's memory runs short, it goes on from
+    there at once, in smaller steps.
+
+    seconds_per_portrait: as an earlier job measured it; None takes the plan's.
 
     Raises:
         BadOrder: the order cannot start.
-        BaseUnavailable: the base cannot be loaded, or changed while it was used.
+        BaseUnavailable: the base cannot be loaded, does not fit into the GPU's memory, or changed
+            while it was used.
         Stopped: `stop` became true. Portraits made until then stay.
         UnknownSession: the session was erased meanwhile.
         DiskFull: no room; portraits made until then stay.
@@ -145,22 +187,95 @@ def run(
     started = time.monotonic()
     photos = services.album.training_photos(session)
     styles = check(order, len(photos), services)
-    report(Progress("preparing", count=order.count, sentence="Getting the studio ready."))
+    waiting = Progress("preparing", count=order.count, sentence=say("job.sentence.preparing"))
+    report(waiting)
+    planned = services.planning.plan(len(photos), len(styles), order.count)
+    if planned is not None:
+        report(replace(waiting, seconds_left=planned.seconds))
     base = services.load_base()
+    recipe = _recipe(base, len(photos))
+    first = _first_plan(base, recipe, planned)
+    if planned is not None:
+        base.configure(first)
     before = base.fingerprint()
-    result = Report(base=base.key, seconds_per_portrait=seconds_per_portrait)
+    guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
+    result = Report(base.key, first, first, seconds_per_portrait=seconds_per_portrait or guess)
     try:
-        adapter = _adapter(session, order, services, base, photos, result, report, stop)
+        adapter = _adapter(session, order, services, base, recipe, photos, result, report, stop)
         _portraits(session, order, styles, services, base, adapter, photos, result, report, stop)
     finally:
+        if result.steps_down:
+            base.configure(first)
         if not order.keep_adapter:
             services.vault.delete(session, "adapter")
         if services.sessions.alive(session.id) and services.vault.list(session, "portrait"):
             services.sessions.delivered(session)
     if base.fingerprint() != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
+    if planned is not None:
+        services.planning.learn(first, result.measured)
     result.seconds["total"] = round(time.monotonic() - started, 2)
     return result
+
+
+def _recipe(base: Base, photos: int) -> Recipe:
+    from pipeline.train import recipe_for
+
+    return recipe_for(base, photos)
+
+
+def _first_plan(base: Base, recipe: Recipe, planned: Plan | None) -> Plan:
+    """The plan with the recipe's own numbers; without one, everything as it has been loaded."""
+    rank, steps, batch = recipe.rank, recipe.steps, recipe.batch
+    if planned is None:
+        return base.as_it_is(rank=rank, steps=steps, batch=batch)
+    micro = min(planned.micro_batch, batch)
+    return replace(planned, rank=rank, steps=steps, batch=batch, micro_batch=micro)
+
+
+def _stepping_down(
+    work: Callable[[], T], during: Work, base: Base, result: Report, tell: Callable[[str], None]
+) -> T:
+    """What `work` returns; tried again by a smaller plan whenever the GPU's memory runs short.
+
+    tell: given the sentence for the visitor before each new try.
+
+    Raises:
+        BaseUnavailable: there is no smaller plan.
+    """
+    from pipeline import gpu
+
+    gpu.watch()
+    while True:
+        assert result.plan is not None
+        try:
+            done = work()
+            result.memory[during] = gpu.peak()
+            return done
+        except Exception as error:
+            if not gpu.short_of_memory(error):
+                raise
+        # Only here, where the error and all that its frames held are gone, can memory be freed.
+        gpu.release()
+        before, smaller = result.plan, planner.smaller(result.plan, during)
+        if smaller is None:
+            raise BaseUnavailable(
+                f"The GPU's memory is too small for the base model {base.key!r}, even for one "
+                f"picture of {before.resolution} pixels at a time. Choose a smaller base."
+            )
+        base.configure(smaller)
+        result.plan, result.steps_down = smaller, result.steps_down + 1
+        log.warning("short_of_memory", during=during, step_down=result.steps_down)
+        tell(_told(before, smaller))
+
+
+def _told(before: Plan, now: Plan) -> str:
+    """What a visitor hears of a step down."""
+    if now.resolution != before.resolution:
+        return say("job.sentence.smaller_pictures")
+    if now.generation_batch != before.generation_batch:
+        return say("job.sentence.smaller_groups")
+    return say("job.sentence.smaller_steps")
 
 
 def _adapter(
@@ -168,15 +283,15 @@ def _adapter(
     order: Order,
     services: Services,
     base: Base,
+    recipe: Recipe,
     photos: Sequence[TrainingPhoto],
     result: Report,
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> bytes:
     """The adapter of this person as safetensors bytes: kept from before, or trained now."""
-    from pipeline.train import CHECKPOINT_EVERY, recipe_for, train
+    from pipeline.train import CHECKPOINT_EVERY, train
 
-    recipe = recipe_for(base, len(photos))
     started = time.monotonic()
     if services.vault.list(session, "adapter"):
         adapter = services.vault.open(session, "adapter", "adapter")
@@ -187,6 +302,8 @@ def _adapter(
         def show(now: TrainStep) -> None:
             nonlocal sentence
             sentence = sentence or _learning(done=now.step - 1)
+            if now.step < now.steps:
+                result.seconds_per_step = now.seconds_left / (now.steps - now.step)
             report(
                 Progress(
                     "training",
@@ -215,13 +332,22 @@ def _adapter(
                 keep=keep,
                 every=CHECKPOINT_EVERY,
                 resume=checkpoint,
+                micro_batch=result.plan.micro_batch if result.plan else None,
             )
 
-        try:
-            adapter = learn(_checkpoint(services.vault, session))
-        except TamperedError:  # of the checkpoint: the photos were opened and verified before
-            services.vault.delete(session, "checkpoint")
-            adapter = learn(None)
+        def resumed() -> bytes:
+            try:
+                return learn(_checkpoint(services.vault, session))
+            except TamperedError:  # of the checkpoint: the photos were opened and verified before
+                services.vault.delete(session, "checkpoint")
+                return learn(None)
+
+        def tell(words: str) -> None:
+            nonlocal sentence
+            sentence = words
+            report(Progress("training", steps=recipe.steps, count=order.count, sentence=words))
+
+        adapter = _stepping_down(resumed, "train", base, result, tell)
         services.vault.put(session, "adapter", "adapter", adapter)
         services.vault.delete(session, "checkpoint")
     result.seconds["train"] = round(time.monotonic() - started, 2)
@@ -231,8 +357,7 @@ def _adapter(
 
 def _learning(*, done: int) -> str:
     """What to say while training that had `done` steps behind it when it began."""
-    words = "Learning what makes you look like you."
-    return f"{words} Continued from step {done}." if done else words
+    return say("job.sentence.continued", done=done) if done else say("job.sentence.training")
 
 
 def _checkpoint(vault: Vault, session: Session) -> bytes | None:
@@ -261,22 +386,40 @@ def _portraits(
     records = load_sheet(services.vault, session)
     earlier = len(records)
     started = time.monotonic()
-    progress = Progress("generating", count=order.count, sentence="Making your portraits.")
+    progress = Progress("generating", count=order.count, sentence=say("job.sentence.generating"))
     report(replace(progress, seconds_left=order.count * result.seconds_per_portrait))
     shots = plan(styles, order.count, order.seed)
-    # Closed at once, also by an error in between: an open generator keeps its adapter attached.
-    with closing(generate(base, adapter, shots, stop=stop)) as making:
-        for shot, square in making:
-            image = crop(square, shot.style.crop)
-            number = f"portrait-{len(records) + 1:03d}"
-            record = judged(number, shot, image, services.faces, person)
-            services.vault.put(session, "portrait", record.id, _png(image))
-            records.append(record)
-            _save_sheet(services.vault, session, records)
-            made = len(records) - earlier
-            result.seconds_per_portrait = (time.monotonic() - started) / made
-            left = (order.count - made) * result.seconds_per_portrait
-            report(replace(progress, made=made, seconds_left=left))
+
+    def make() -> None:
+        """Those that are not made yet."""
+        rest = shots[len(records) - earlier :]
+        group = result.plan.generation_batch if result.plan else None
+        # Closed at once, also by an error in between: an open generator keeps its adapter attached.
+        with closing(generate(base, adapter, rest, stop=stop, batch=group)) as making:
+            for shot, square in making:
+                keep(shot, square)
+
+    def keep(shot: Shot, square: np.ndarray) -> None:
+        """Finished, judged and in the vault."""
+        if order.tone != "look":
+            square = toned(square, services.faces.matte(square), order.tone)
+        image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
+        number = f"portrait-{len(records) + 1:03d}"
+        record = judged(number, shot, image, services.faces, person)
+        records.append(record)
+        portrait = ("portrait", record.id, _png(image))
+        services.vault.put_all(session, [portrait, _sheet(records)])
+        made = len(records) - earlier
+        result.seconds_per_portrait = (time.monotonic() - started) / made
+        left = (order.count - made) * result.seconds_per_portrait
+        report(replace(progress, made=made, seconds_left=left))
+
+    def tell(words: str) -> None:
+        nonlocal progress
+        progress = replace(progress, sentence=words)
+        report(replace(progress, made=len(records) - earlier))
+
+    _stepping_down(make, "generate", base, result, tell)
     if len(records) - earlier < order.count:
         raise Stopped
     scores = [record.likeness for record in records[earlier:]]
@@ -310,9 +453,10 @@ def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
     return [PortraitRecord.from_row(row) for row in rows]
 
 
-def _save_sheet(vault: Vault, session: Session, records: Sequence[PortraitRecord]) -> None:
+def _sheet(records: Sequence[PortraitRecord]) -> File:
+    """The file that `load_sheet` reads."""
     rows = [asdict(record) for record in records]
-    vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
+    return "sheet", "portraits", json.dumps(rows).encode()
 
 
 def _png(image: np.ndarray) -> bytes:

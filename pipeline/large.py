@@ -1,6 +1,8 @@
 """What a base of billions of weights needs to fit on one GPU.
 
 - Weights are read in bfloat16, file by file; on a GPU the denoiser becomes NF4 as it is read.
+- Unless a plan finds room for all at once, parts take turns on the GPU: a denoiser that does not
+  work, and all of them while words are read, wait in the machine's memory.
 - Text encoders, often as large as the denoiser, are in memory only while they work.  What they say
   of a prompt is kept, on the CPU.  No prompt has anything to do with who somebody is: all are made
   of the words in `styles/` and `backdrops`.
@@ -10,9 +12,9 @@
 
 from __future__ import annotations
 
-import gc
 from abc import abstractmethod
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -20,8 +22,10 @@ from diffusers import PipelineQuantizationConfig
 from torch import nn
 
 from errors import BaseUnavailable
+from pipeline import gpu
 from pipeline import quantise as nf4
 from pipeline.base import Base, Conditions, read_pipeline
+from pipeline.planner import Offload, Plan
 
 TILES_ABOVE_PX = 1024
 """A picture of this side decodes within a few gigabytes; tiles may show seams, so not before."""
@@ -36,6 +40,8 @@ class Large(Base):
     """A family whose parts are never all in memory at once."""
 
     batch = 1
+
+    _offload: Offload = "parts"
 
     precise: ClassVar[tuple[str, ...]] = ()
     """Submodules of the denoiser that are too sensitive for 4 bits, and small."""
@@ -67,9 +73,25 @@ class Large(Base):
             self.vae.enable_tiling()
         for denoiser in self._denoisers():
             self._store_one(denoiser)
+            denoiser.to("cpu")
+        self._bring(self.denoiser, self.vae)
 
-    def _denoisers(self) -> list[nn.Module]:
-        return [self.denoiser]
+    def configure(self, plan: Plan) -> None:
+        super().configure(plan)
+        self._offload = plan.offload
+        self._bring(self.denoiser, self.vae)
+
+    def as_it_is(self, *, rank: int, steps: int, batch: int) -> Plan:
+        plan = super().as_it_is(rank=rank, steps=steps, batch=batch)
+        return replace(plan, offload=self._offload)
+
+    def _bring(self, *working: nn.Module) -> None:
+        """These networks to the device; the others leave it, unless there is room for all."""
+        others = [network for network in self.networks() if network not in working]
+        for network in others:
+            network.to(self.device if self._offload == "none" else "cpu")
+        for network in working:
+            network.to(self.device)
 
     def _store_one(self, denoiser: nn.Module) -> None:
         denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
@@ -103,15 +125,15 @@ class Large(Base):
         without = {self.adapter_prefix: None, "vae": None}
         encoder = read_pipeline(self.folder, {"torch_dtype": self.compute_dtype, **without})
         try:
-            encoder.to(self.device)
+            self._bring()
+            encoder.to("cpu" if self._offload == "words" else self.device)
             for prompt in new:
                 row = self._encode(encoder, prompt)
                 self._known[prompt] = {key: value.cpu() for key, value in row.items()}
         finally:
             del encoder
-            gc.collect()
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            gpu.release()
+            self._bring(self.denoiser, self.vae)
 
     @abstractmethod
     def _encode(self, encoder: Any, prompt: str) -> Conditions:

@@ -25,6 +25,8 @@ class Manifest:
         that theirs is allowed.
     sampling: `steps` and `guidance` instead of the family's; empty for the family's.
     recipe: keys of `train.Recipe` over its defaults.
+    model: counts for planning, as `tools/count_base` prints them; see `planner.Facts`.
+    distilled: portraits are made with a second, distilled denoiser.
     """
 
     key: str
@@ -34,6 +36,8 @@ class Manifest:
     acknowledge: bool
     sampling: dict[str, float] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    distilled: bool = False
 
 
 def read(folder: Path) -> Manifest | None:
@@ -43,8 +47,15 @@ def read(folder: Path) -> Manifest | None:
         BaseUnavailable: it has one that cannot be read.
     """
     file = folder / NAME
-    if not file.is_file():
-        return None
+    return parse(file) if file.is_file() else None
+
+
+def parse(file: Path) -> Manifest:
+    """A manifest file.
+
+    Raises:
+        BaseUnavailable: it cannot be read.
+    """
     try:
         content = tomllib.loads(file.read_text("utf-8"))
         sampling = content.get("sampling", {})
@@ -56,10 +67,18 @@ def read(folder: Path) -> Manifest | None:
             acknowledge=content["acknowledge"] is not False,
             sampling=sampling and {key: float(sampling[key]) for key in ("steps", "guidance")},
             recipe=content.get("recipe", {}),
+            model=content.get("model", {}),
+            distilled=any(s.get("into") == "distilled" for s in content.get("sources", [])),
         )
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ):  # TOML's and Unicode's are ValueErrors
+        name = file.parent.name if file.name == NAME else file.stem
         raise BaseUnavailable(
-            f"The base model {folder.name!r} is damaged or was altered: {NAME}. Install it again."
+            f"The base model {name!r} is damaged or was altered: {NAME}. Install it again."
         ) from None
 
 

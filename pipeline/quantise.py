@@ -91,6 +91,17 @@ def _nf4(linear: nn.Linear, device: torch.device, compute_dtype: torch.dtype) ->
     return quantised
 
 
+def stored_bytes(network: nn.Module) -> int:
+    """Bytes of every parameter and buffer as it is stored, scales of 4-bit weights included."""
+    total = 0
+    for tensor in [*network.parameters(), *network.buffers()]:
+        total += tensor.numel() * tensor.element_size()
+        state = getattr(tensor, "quant_state", None)
+        if state is not None:
+            total += sum(v.numel() * v.element_size() for v in state.as_dict(packed=True).values())
+    return total
+
+
 def digest(*networks: nn.Module) -> str:
     """SHA-256 over every parameter, buffer and quantisation state, names included."""
     sha = hashlib.sha256()

@@ -33,7 +33,7 @@ class StableDiffusionXL(Large, StableDiffusion):
 
     def _encode(self, encoder: Any, prompt: str) -> Conditions:
         words, _, pooled, _ = encoder.encode_prompt(
-            prompt, device=self.device, do_classifier_free_guidance=False
+            prompt, device=encoder.device, do_classifier_free_guidance=False
         )
         if not prompt and encoder.config.force_zeros_for_empty_prompt:
             words, pooled = torch.zeros_like(words), torch.zeros_like(pooled)

@@ -17,13 +17,14 @@ from torch import nn
 from errors import Stopped
 from pipeline.base import Base, Conditions, Sampling
 
-MIN_SNR_GAMMA = 5.0
-"""Cap on the signal-to-noise ratio in the loss weight (Hang et al. 2023, "Min-SNR")."""
-
 
 class StableDiffusion(Base):
     sampling = Sampling(steps=12, guidance=2.0)
     adapter_prefix: ClassVar[str] = "unet"
+
+    snr_gamma: float | None = 5.0
+    """Cap on the signal-to-noise ratio in the loss weight (Hang et al. 2023, "Min-SNR"); None: all
+    timesteps weigh the same."""
 
     @classmethod
     def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
@@ -36,13 +37,13 @@ class StableDiffusion(Base):
         self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
         self.unet = pipeline.unet
         if self.device.type == "cpu":
-            # torch's fused attention is several times slower backwards on a CPU when heads are
-            # narrow (6 channels here); plain matrix products are no slower forwards either.
+            # torch's fused attention is slower backwards on a CPU in bfloat16: with heads of 32
+            # channels a whole step takes a fifth longer.
             self.unet.set_attn_processor(AttnProcessor())
         self.solver_config = pipeline.scheduler.config
         self.noise = DDPMScheduler.from_config(self.solver_config)
         self.noise.alphas_cumprod = self.noise.alphas_cumprod.to(self.device)
-        self._resolution = self.unet.config.sample_size * pipeline.vae_scale_factor
+        self._scale = pipeline.vae_scale_factor
         return self.unet
 
     def _take_words(self, pipeline: Any) -> None:
@@ -50,8 +51,8 @@ class StableDiffusion(Base):
         self.text_encoder = pipeline.text_encoder.to(self.device)
 
     @property
-    def resolution(self) -> int:
-        return self._resolution
+    def _own_resolution(self) -> int:
+        return int(self.unet.config.sample_size * self._scale)
 
     def networks(self) -> list[nn.Module]:
         return [self.unet, self.vae, self.text_encoder]
@@ -91,37 +92,43 @@ class StableDiffusion(Base):
         return latents / self.vae.config.scaling_factor
 
     def _shape(self) -> tuple[int, int, int]:
-        side = self.unet.config.sample_size
+        side = self.resolution // self._scale
         return self.unet.config.in_channels, side, side
 
     # Training
 
-    def loss(
+    def _times(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Timesteps, uniform."""
+        return torch.randint(
+            0, self.noise.config.num_train_timesteps, (count,), generator=generator
+        )
+
+    def loss_at(
         self,
         latents: torch.Tensor,
         conditions: Conditions,
-        generator: torch.Generator,
+        noise: torch.Tensor,
+        times: torch.Tensor,
         weight: torch.Tensor | float = 1.0,
     ) -> torch.Tensor:
         """Mean squared error of the prediction, Min-SNR weighted and normalised per batch."""
-        # Drawn on the CPU, so that a seed means the same on every device.
-        noise = torch.randn(latents.shape, generator=generator).to(self.device)
-        steps = self.noise.config.num_train_timesteps
-        timesteps = torch.randint(0, steps, latents.shape[:1], generator=generator).to(self.device)
-        noisy = self.noise.add_noise(latents, noise, timesteps)
+        noisy = self.noise.add_noise(latents, noise, times)
         velocity = self.noise.config.prediction_type == "v_prediction"
-        target = self.noise.get_velocity(latents, noise, timesteps) if velocity else noise
+        target = self.noise.get_velocity(latents, noise, times) if velocity else noise
         with torch.autocast(self.device.type, self.compute_dtype):
-            prediction = self._denoise(noisy, timesteps, conditions)
+            prediction = self._denoise(noisy, times, conditions)
         error = ((prediction.float() - target).square() * weight).mean(dim=(1, 2, 3))
-        share = self._min_snr(timesteps, velocity)
+        if self.snr_gamma is None:
+            return error.mean()
+        share = self._min_snr(times, self.snr_gamma, velocity)
         return (error * share).sum() / share.sum()
 
-    def _min_snr(self, timesteps: torch.Tensor, velocity: bool) -> torch.Tensor:
-        signal = self.noise.alphas_cumprod[timesteps]
+    def _min_snr(self, times: torch.Tensor, gamma: float, velocity: bool) -> torch.Tensor:
+        signal = self.noise.alphas_cumprod[times]
         snr = signal / (1 - signal).clamp(min=1e-6)
-        weight = snr.clamp(max=MIN_SNR_GAMMA) / (snr + 1 if velocity else snr.clamp(min=1e-6))
-        return weight.clamp(min=0.1)  # pure noise has weight 0 and would never be learnt
+        if velocity:  # where pure noise has weight 0 and would never be learnt
+            return (snr.clamp(max=gamma) / (snr + 1)).clamp(min=0.1)
+        return (gamma / snr.clamp(min=1e-6)).clamp(max=1)
 
     def _denoise(
         self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions

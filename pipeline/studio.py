@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from errors import BadOrder, Busy, LikenessError, Stopped, UnknownSession
+from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
 from pipeline import job
 from pipeline.job import Order, Progress, Services
 from pipeline.select import PortraitRecord, rank
 from privacy.sessions import Session
+from words import say
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ class Studio:
         self._running: str | None = None
         self._jobs: dict[str, _Ticket] = {}
         self._count = 0
-        self._seconds_per_portrait = job.FIRST_GUESS_SECONDS_PER_PORTRAIT
+        self._seconds_per_portrait: float | None = None
         self._closing = False
         self._worker: threading.Thread | None = None
         services.sessions.on_erase.append(self._forget)
@@ -64,9 +65,9 @@ class Studio:
         with self._changed:
             current = self._jobs.get(session.id)
             if current and current.progress.phase not in ENDED:
-                raise BadOrder("Your portraits are already being made.")
+                raise BadOrder(say("order.running"))
             if len(self._waiting) >= self._queue_length:
-                raise Busy("Many people are ahead of you. Please try again in a few minutes.")
+                raise Busy(say("order.queue_full"))
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
             self._count += 1
@@ -88,7 +89,7 @@ class Studio:
             if ticket.progress.phase != "queued":
                 return ticket.progress
             place = self._waiting.index(session_id) + (self._running is not None)
-            words = "You are next." if place <= 1 else f"{place} people are before you."
+            words = say("job.ahead.other", n=place) if place > 1 else say("job.ahead.next")
             return replace(ticket.progress, place=place, sentence=words)
 
     def stop(self, session_id: str, wait_s: float = 5.0) -> bool:
@@ -170,14 +171,15 @@ class Studio:
             return replace(ticket.progress, phase="stopped", sentence=why.sentence)
         except LikenessError as why:
             log.warning("job_failed", job=ticket.number, error=type(why).__name__)
-            return replace(ticket.progress, phase="failed", sentence=why.sentence)
+            if isinstance(why, OperatorError):
+                log.error("operator_needed", job=ticket.number, reason=why.sentence)
+            return replace(ticket.progress, phase="failed", sentence=why.for_visitor)
         except Exception as why:  # the edge: a bug in one job must not end the queue for everybody
             log.error("job_broke", job=ticket.number, error=type(why).__name__)
             return replace(
                 ticket.progress,
                 phase="failed",
-                sentence="Something went wrong on our side. Your photos are safe; "
-                "please press Create again.",
+                sentence=say("job.sentence.broke"),
             )
         self._seconds_per_portrait = result.seconds_per_portrait
         log.info("job_done", job=ticket.number, seconds=result.seconds, made=result.headshots)
@@ -186,5 +188,5 @@ class Studio:
             made=result.headshots,
             count=ticket.order.count,
             seconds_left=0.0,
-            sentence="Your portraits are ready.",
+            sentence=say("job.sentence.done"),
         )

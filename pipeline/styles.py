@@ -5,6 +5,10 @@
     group = "work"
     prompt = "photo of {subject}, grey studio backdrop"
 
+    [de]
+    description = "Graues Studio, gleichmäßiges Licht: das Bild für die Teamseite."
+
+A table named as a language of `words` holds name or description, or both, in that language.
 A new look is a new file and no Python.  The prompt uses the words that the embedded base knows
 (those of `pipeline/backdrops.py`) and then natural ones for larger bases; a base leaves out what
 it does not know.
@@ -13,8 +17,8 @@ it does not know.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadOrder, BadSettings
+from words import ENGLISH, LANGUAGES, language, say
 
 PERSON = "sks person"
 """The subject of a personalised prompt.  "sks" means nothing before training."""
@@ -39,6 +44,8 @@ FINISHES = ("colour", "monochrome")
 
 _REQUIRED = ("name", "description", "group", "prompt")
 _OPTIONAL = ("negative", "crop", "seed", "finish")
+_TOLD = ("name", "description")
+_TRANSLATIONS = tuple(name for name in LANGUAGES if name != ENGLISH)
 _PLACEHOLDER = "{subject}"
 
 
@@ -51,6 +58,7 @@ class Style:
     crop: a key of `CROPS`.
     seed: if given, this style's portraits do not depend on the order's seed.
     finish: "monochrome" takes what colour a base left in a picture that was to have none.
+    translations: name and description by language, see `told`.
     """
 
     key: str
@@ -62,6 +70,12 @@ class Style:
     crop: str = "square"
     seed: int | None = None
     finish: str = "colour"
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+
+    def told(self) -> tuple[str, str]:
+        """Name and description in the language of whoever is served now."""
+        translated = self.translations.get(language(), {})
+        return translated.get("name", self.name), translated.get("description", self.description)
 
     def words(self, subject: str) -> str:
         """The prompt for a subject, e.g. `PERSON`."""
@@ -91,7 +105,8 @@ def choose(styles: dict[str, Style], keys: Sequence[str] | None) -> list[Style]:
         return list(styles.values())
     for key in keys:
         if key not in styles:
-            raise BadOrder(f"There is no style {key!r}. There are: {', '.join(styles)}.")
+            known = ", ".join(styles)
+            raise BadOrder(say("order.unknown_style", key=repr(key), known=known))
     return [styles[key] for key in dict.fromkeys(keys)]
 
 
@@ -118,14 +133,24 @@ def _load(path: Path) -> Style:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path.name} is not valid TOML: {problem}.") from None
     for key in table:
-        if key not in (*_REQUIRED, *_OPTIONAL):
+        if key not in (*_REQUIRED, *_OPTIONAL, *_TRANSLATIONS):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")
     for key in _REQUIRED:
         if key not in table:
             raise BadSettings(f"{path.name}: the key {key!r} is missing.")
+    translations = {name: table.pop(name) for name in _TRANSLATIONS if name in table}
     for key, value in table.items():
         _check(path.name, key, value)
-    return Style(key=path.stem, **table)
+    for name, told in translations.items():
+        _check_translation(path.name, name, told)
+    return Style(key=path.stem, translations=translations, **table)
+
+
+def _check_translation(file: str, name: str, told: Any) -> None:
+    if not isinstance(told, dict) or not set(told) <= set(_TOLD):
+        raise BadSettings(f"{file}: [{name}] may hold {' and '.join(_TOLD)}, nothing else.")
+    for key, value in told.items():
+        _check(f"{file} [{name}]", key, value)
 
 
 def _check(file: str, key: str, value: Any) -> None:

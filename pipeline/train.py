@@ -90,6 +90,7 @@ def train(
     keep: Callable[[bytes], None] | None = None,
     every: int = CHECKPOINT_EVERY,
     resume: bytes | None = None,
+    micro_batch: int | None = None,
 ) -> bytes:
     """Train an adapter; returns it as safetensors.  The same seed gives the same adapter.
 
@@ -99,6 +100,7 @@ def train(
     resume: a checkpoint to go on from.  The adapter is then the one that the uninterrupted
         training gives: to the bit on a CPU, while a GPU repeats its sums in no fixed order.  One of
         another training (other photos, recipe, seed or base) is left alone, and all starts anew.
+    micro_batch: pictures at once, None for the recipe's batch; the steps stay what they are.
 
     Raises:
         Stopped: `stop` said so.
@@ -112,7 +114,8 @@ def train(
     examples = recompose(
         photos, faces, base.resolution, variants=recipe.variants, knows=base.knows, rng=rng
     )
-    data = _Data(base, examples, recipe.batch, stop)
+    at_once = min(micro_batch or recipe.batch, recipe.batch)
+    data = _Data(base, examples, at_once, stop)
     generator = torch.Generator().manual_seed(seed)
     with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=seed) as parameters:
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
@@ -129,7 +132,9 @@ def train(
                     keep(checkpoint.dump(step.step, identity, weights, optimizer, generator))
                 report(step)
 
-            _optimise(base, data, weights, optimizer, recipe, generator, show, stop, done=done)
+            _optimise(
+                base, data, weights, optimizer, recipe, generator, show, stop, at_once, done=done
+            )
         return adapter.dump(base)
 
 
@@ -176,6 +181,7 @@ def _optimise(
     generator: torch.Generator,
     report: Callable[[TrainStep], None],
     stop: Callable[[], bool],
+    at_once: int,
     *,
     done: int,
 ) -> None:
@@ -186,8 +192,15 @@ def _optimise(
             raise Stopped
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe)
-        loss = base.loss(*data.draw(recipe, generator), generator, weight)
-        loss.backward()
+        latents, conditions = data.draw(recipe, generator)
+        loss = torch.zeros((), device=latents.device)
+        for start in range(0, recipe.batch, at_once):
+            part = slice(start, min(start + at_once, recipe.batch))
+            some = {key: values[part] for key, values in conditions.items()}
+            mean = base.loss(latents[part], some, generator, weight)
+            share = mean * ((part.stop - part.start) / recipe.batch)
+            share.backward()
+            loss += share.detach()
         torch.nn.utils.clip_grad_norm_(weights, recipe.max_gradient_norm)
         optimizer.step()
         optimizer.zero_grad(set_to_none=False)

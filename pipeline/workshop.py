@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import BaseUnavailable
 from pipeline.album import Album
+from pipeline.crop import CROP_MARGIN
 from pipeline.faces import Faces
 from pipeline.ingest import Decoder
 from pipeline.job import Limits, Services
+from pipeline.manifest import NAME as MANIFEST
 from pipeline.manifest import require_licence
+from pipeline.planner import CALIBRATION, Facts, facts_of
+from pipeline.planning import Planning
 from pipeline.styles import load_styles
 from privacy.clock import Clock
 from privacy.database import Database
@@ -33,8 +37,8 @@ from settings import VERSION, Settings
 if TYPE_CHECKING:
     from pipeline.base import Base
 
-# What training needs of a photo: the mini base works at 160 px, so 768 px of head and shoulders
-# leave room for turns and for a closer crop. Bases that work at 1024 px bring their own number.
+# The least that is kept of a photo: the mini base works at 160 px, so 768 px of head and shoulders
+# leave room for turns and for a closer crop.
 PHOTO_PX = 768
 HOUR_S = 3600.0
 
@@ -94,12 +98,15 @@ def open_workshop(
             receipt_log = ReceiptLog(settings.log, VERSION)
             closing.callback(receipt_log.close)
             sessions.receipts.attach(receipt_log)
+        facts = facts_of(settings.base_folder)
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,
         )
         closing.callback(decoder.close)
-        album = Album(vault, decoder, faces, max_photos=settings.max_photos, photo_px=PHOTO_PX)
+        album = Album(
+            vault, decoder, faces, max_photos=settings.max_photos, photo_px=photo_px(facts)
+        )
         services = Services(
             vault=vault,
             sessions=sessions,
@@ -108,6 +115,7 @@ def open_workshop(
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
+            planning=Planning(facts, settings.log / CALIBRATION, _others(settings.base_folder)),
         )
         yield Workshop(settings, services, sweeper, clock)
 
@@ -135,6 +143,22 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
             f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
             "for example studio-mini."
         )
+
+
+def photo_px(facts: Facts | None) -> int:
+    """Pixels of the longer side that are kept of a photo: what training needs, and a margin."""
+    if facts is None:
+        return PHOTO_PX
+    return max(PHOTO_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
+
+
+def _others(base: Path) -> list[Facts]:
+    """The bases beside this one that could be used instead; one that is broken is none."""
+    found = []
+    for file in sorted(base.parent.glob(f"*/{MANIFEST}")):
+        with suppress(BaseUnavailable):
+            found.append(facts_of(file.parent))
+    return [facts for facts in found if facts is not None]
 
 
 def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Base]:

@@ -40,10 +40,10 @@ class ZImage(FlowMatching):
     def _encode(self, encoder: Any, prompt: str) -> Conditions:
         """Features padded to TOKENS, and a mask of which are real."""
         [features], _ = encoder.encode_prompt(
-            [prompt], self.device, do_classifier_free_guidance=False, max_sequence_length=TOKENS
+            [prompt], encoder.device, do_classifier_free_guidance=False, max_sequence_length=TOKENS
         )
         room = TOKENS - len(features)
-        mask = torch.arange(TOKENS, device=self.device) < len(features)
+        mask = torch.arange(TOKENS, device=encoder.device) < len(features)
         return {"features": nn.functional.pad(features, (0, 0, 0, room)), "mask": mask}
 
     def _scaled(self, latents: torch.Tensor) -> torch.Tensor:

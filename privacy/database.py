@@ -3,7 +3,8 @@
 Settings that erasure rests on, each checked after it was set: a rollback journal that each commit
 empties, durably (a write-ahead log would keep old keys; one that is deleted, SQLite's default, can
 come back after a power cut and undo the commit that destroyed a key), `secure_delete` (freed bytes
-are zeroed), full syncs, and no temporary files. Every statement runs under one lock; `transaction` holds it for several.
+are zeroed), full syncs, and no temporary files. Every statement runs under one lock; `transaction`
+holds it for several.
 
 `secure_delete` is not enough by itself: when SQLite rebalances its pages it moves rows and leaves
 copies in unused space, which a later delete does not reach (measured: after some hundred sessions,

@@ -1,5 +1,7 @@
 """One log for the whole process: event, job number, duration. Never names, paths, ids or prompts.
 
+Of a base that cannot be used it says what the operator has to repair.
+
 Everything that goes through `logging` (uvicorn, APScheduler, Gradio) is cut to warnings of the
 logger's name: their messages may hold addresses, file names or tracebacks with values.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -12,9 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 import settings as configuration
+from app import listen
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -74,6 +77,36 @@ def test_the_server_starts_and_answers(start: Start) -> None:
             time.sleep(0.05)
     process.terminate()
     assert process.wait(15) in (0, -15)
+
+
+def test_an_idle_server_rests(start: Start) -> None:
+    process = start()
+    httpx.get(f"{url_of(process)}/health")
+    server = psutil.Process(process.pid)
+    time.sleep(1)  # what happens once, after the start
+    before = server.num_ctx_switches().voluntary
+    time.sleep(2)
+    wakes_per_second = (server.num_ctx_switches().voluntary - before) / 2
+    assert wakes_per_second < 100  # a thousand, where Gradio looks for events as it likes to
+
+
+def test_answers_are_not_held_back_by_tcp() -> None:
+    """On a connection that is kept open, each answer would wait for the other side's 40 ms."""
+
+    async def told() -> int:
+        heard: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            heard.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(hear, sock=listen("127.0.0.1", 0)) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+            return await heard
+
+    assert asyncio.run(told()) == 1
 
 
 def test_a_taken_port_is_a_sentence(start: Start) -> None:

@@ -9,13 +9,15 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import settings as configuration
 from errors import BaseUnavailable
-from pipeline import manifest
+from pipeline import manifest, planner
 from pipeline.base import Base
 from pipeline.train import Recipe
 from pipeline.workshop import require_base
@@ -279,8 +281,16 @@ def test_every_manifest_is_complete(file: Path, tmp_path: Path) -> None:
     assert ours.acknowledge == ("Non-Commercial" in ours.licence)
     assert set(ours.sampling) == {"steps", "guidance"}
     Recipe(**ours.recipe)
-    assert set(content["model"]) == {"denoiser", "text_encoder", "tokens"}
-    assert set(content["memory"]) == {"resolution", "train"}
+    counts = planner.facts(ours)
+    assert counts is not None
+    assert counts.packed < counts.denoiser < 1e10
+    assert counts.words_stay == (file.stem == "sd15")
+    assert counts.distilled == any(s.get("into") == "distilled" for s in content["sources"])
+    assert len(counts.at) >= 2
+    for large, small in pairwise(counts.at):
+        assert large.resolution > small.resolution
+        assert large.recompute < large.keep
+        assert all(asdict(large)[key] > value for key, value in asdict(small).items())
     for source in content["sources"]:
         assert (source["revision"] == "unpinned") != bool(source.get("files"))
         assert not [p for p in source["take"] if p.endswith((".bin", ".ckpt", ".pt", ".py"))]

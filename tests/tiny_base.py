@@ -20,6 +20,7 @@ from diffusers import (
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
     Flux2Transformer2DModel,
+    PNDMScheduler,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
@@ -107,6 +108,24 @@ def _denoiser() -> UNet2DConditionModel:
         attention_head_dim=16,
         norm_num_groups=8,
     )
+
+
+def build_tiny_sd15(folder: Path, *, seed: int = 0) -> None:
+    """As Stable Diffusion 1.5: it predicts noise, and has a variational autoencoder."""
+    torch.manual_seed(seed)
+    tokenizer = AutoTokenizer.from_pretrained(MINI / "tokenizer", local_files_only=True)
+    StableDiffusionPipeline(
+        vae=AutoencoderKL(sample_size=SIDE, scaling_factor=0.18, **_variational(4, (8, 8, 16, 16))),
+        text_encoder=_text_encoder(len(tokenizer), tokenizer.model_max_length),
+        tokenizer=tokenizer,
+        unet=_denoiser(),
+        scheduler=PNDMScheduler(
+            beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+        ),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
 
 
 def build_tiny_sdxl(folder: Path, *, seed: int = 0) -> None:

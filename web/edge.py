@@ -1,4 +1,4 @@
-"""The outermost layer: headers on every response, and the last resort for whatever went wrong.
+"""The outermost layer: language, headers of every response, last resort for what went wrong.
 
 This is the one place of the web layer that catches everything. A visitor gets a plain sentence and
 a random reference number; the log gets the same number, the kind of the error and where in the
@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,7 +34,7 @@ from errors import (
 from settings import Settings
 from web import pages
 from web.headers import policy
-from web.words import say
+from words import language, preferred, say, speaking
 
 log = structlog.get_logger()
 
@@ -60,7 +61,11 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = policy(self._settings, scope["path"])
+        with speaking(language_of(HTTPConnection(scope))):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = policy(self._settings, scope["path"], language())
         started = False
 
         async def send_guarded(message: Message) -> None:
@@ -82,6 +87,11 @@ class Edge:
             if not started:
                 answer = _sentence(500, say("errors.unexpected", reference=reference))
                 await answer(scope, receive, send_guarded)
+
+
+def language_of(request: HTTPConnection) -> str:
+    """The language in which a browser wants to be answered, of those there are."""
+    return preferred(request.headers.get("accept-language", ""))
 
 
 def _replace(headers: MutableHeaders, ours: Mapping[str, str]) -> None:
@@ -121,7 +131,7 @@ def handle_errors(app: FastAPI) -> None:
     def known(request: Request, error: LikenessError) -> Response:
         if isinstance(error, UnknownSession):
             return not_found(request)
-        return _sentence(status_of(error), error.sentence)
+        return _sentence(status_of(error), error.for_visitor)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

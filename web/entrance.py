@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field
 from errors import UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
-from web import looks, pages
+from web import gradio_words, looks, pages
 from web.limits import Allowance
 from web.services import Services
 from web.visitor import HOUR_S, Parts, TicketText, Visitor, address_of, admit
-from web.words import span
+from words import span
 
 _STUDIO = "/studio/"
 _TEN_MINUTES_S = 600.0
@@ -86,7 +86,10 @@ def router() -> APIRouter:
     def studio_parts(services: Parts) -> Response:
         """The templates that `static/studio.js` fills with data."""
         return pages.page(
-            "parts.html", settings=services.settings, previews=looks.previews(services)
+            "parts.html",
+            settings=services.settings,
+            previews=looks.previews(services),
+            gradio_words=gradio_words.english_only(),
         )
 
     @routes.get("/favicon.ico")
@@ -113,7 +116,7 @@ def _welcome(
     return pages.page(
         "welcome.html",
         status=status,
-        settings=settings,
+        responsible=pages.responsible(settings),
         retention=span(settings.retention_hours * HOUR_S),
         undelivered=span(settings.undelivered_hours * HOUR_S),
         known=known,

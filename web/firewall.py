@@ -31,7 +31,7 @@ from web.edge import not_found
 from web.services import Services
 from web.virtual import VirtualFiles
 from web.visitor import cookie_name
-from web.words import say
+from words import say
 
 STUDIO = "/studio"
 API = f"{STUDIO}/gradio_api"

@@ -31,8 +31,8 @@ _CACHEABLE = "/studio/assets/"
 _REVALIDATED = "/static/"
 
 
-def policy(settings: Settings, path: str) -> dict[str, str]:
-    """The security headers of a response to `path`; they replace any of the same name."""
+def policy(settings: Settings, path: str, language: str) -> dict[str, str]:
+    """The headers of a response to `path` in a language; they replace any of the same name."""
     rules = _STUDIO if path == "/studio/" else _OWN_PAGES
     ancestors = " ".join(settings.portals) or "'none'"
     headers = {
@@ -40,6 +40,8 @@ def policy(settings: Settings, path: str) -> dict[str, str]:
         "content-security-policy": f"{rules}; frame-ancestors {ancestors}",
         "cache-control": _cache(path),
     }
+    if not path.startswith((_CACHEABLE, _REVALIDATED)):
+        headers |= {"content-language": language, "vary": "Accept-Language"}
     if settings.https:
         headers["strict-transport-security"] = "max-age=31536000"
     return headers

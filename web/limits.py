@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from errors import Busy
-
-_TOO_OFTEN = "That was a bit much at once. Please wait a minute and try again."
+from words import say
 
 
 class Allowance:
@@ -50,7 +49,7 @@ class Allowance:
             # At the end of the dictionary, which so stays ordered: the longest quiet come first.
             self._events[mark] = events
             if len(events) >= self._most:
-                raise Busy(_TOO_OFTEN)
+                raise Busy(say("errors.too_often"))
             events.append(now)
 
     def _forget(self, before: float) -> None:
@@ -79,7 +78,7 @@ class Slots:
         """
         with self._lock:
             if self._taken.get(who, 0) >= self._most:
-                raise Busy(_TOO_OFTEN)
+                raise Busy(say("errors.too_often"))
             self._taken[who] = self._taken.get(who, 0) + 1
         try:
             yield

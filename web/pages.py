@@ -8,7 +8,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
-from web.words import count, say, span
+from settings import Settings
+from words import count, language, say, span
 
 
 @cache
@@ -20,8 +21,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=say, count=count, span=span)
+    environment.globals.update(say=say, count=count, span=span, language=language)
     return environment
+
+
+def responsible(settings: Settings) -> dict[str, str]:
+    """Values for words: who operates the server, and whom to tell. Not set, they are told too."""
+    return {
+        name: getattr(settings, name) if name in settings.model_fields_set else say(f"name.{name}")
+        for name in ("operator", "contact")
+    }
 
 
 def page(template: str, *, status: int = 200, **values: object) -> HTMLResponse:

@@ -17,7 +17,7 @@ from web.services import Services
 from web.upload import Uploads
 from web.virtual import VirtualFiles
 from web.visitor import Parts, Visitor
-from web.words import say
+from words import say
 
 Name = Annotated[str, InPath(pattern=r"^[a-z]+-[0-9]{1,6}$")]
 _SAMPLES = Path(__file__).parent / "samples"  # made by tools/make_samples.py
@@ -36,7 +36,7 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
             raise
         except LikenessError as error:
             # Gradio shows the body of a failed upload as it is: so a bare sentence, no JSON.
-            return PlainTextResponse(error.sentence, status_of(error))
+            return PlainTextResponse(error.for_visitor, status_of(error))
 
     @routes.get(f"{API}/upload_progress")
     async def upload_progress(session: Visitor) -> Response:

@@ -21,7 +21,7 @@ from privacy.vault import Entry
 from web import sharing, wishes
 from web.services import Services
 from web.visitor import Parts, Visitor
-from web.words import count, say, span
+from words import again, count, say, span
 
 ENDED = ("done", "stopped", "failed")
 _RECOMMENDED = (6, 20)
@@ -143,7 +143,7 @@ def _job(job: Progress) -> dict[str, Any]:
     return {
         "phase": job.phase,
         "title": say(f"job.{job.phase}"),
-        "sentence": job.sentence,
+        "sentence": again(job.sentence),
         "detail": _detail(job),
         "left": _left(job),
         "bar": _bar(job),
@@ -182,7 +182,7 @@ def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
     return [
         {
             "id": record.id,
-            "style": styles[record.style].name if record.style in styles else record.style,
+            "style": styles[record.style].told()[0] if record.style in styles else record.style,
             "doubtful": record.doubtful,
             "like": like.get(record.id),
         }

@@ -27,7 +27,7 @@ from web import pages
 from web.edge import not_found
 from web.limits import Allowance
 from web.visitor import Parts, TicketText
-from web.words import count, say
+from words import count, say
 
 FILE_NAME = "likeness-receipt.json"
 _R = re.compile("[0-9a-f]{64}")

@@ -19,7 +19,7 @@ from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
 from privacy.vault import Vault
 from web import wishes
-from web.words import say
+from words import say
 
 PREVIEW = Finish(size="400", format="jpeg")
 """All that a guest ever gets of a portrait. Always marked, never with the owner's caption."""

@@ -13,20 +13,24 @@ from __future__ import annotations
 import html
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.routes import templates
 from gradio.themes import Base
+from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
 from pipeline.job import Order
-from pipeline.styles import GROUPS, Style
-from web.edge import note
+from pipeline.styles import CROPS, GROUPS, Style
+from pipeline.tone import TONES
+from web import gradio_words
+from web.edge import language_of, note
 from web.services import Services
 from web.visitor import cookie_name, session_of
-from web.words import say
+from words import language, say, speaking
 
 _SILENT: dict[str, Any] = {
     "preprocess": False,
@@ -43,6 +47,7 @@ _WARNING_S = 12
 # Handlers only hand things over, in milliseconds; this bounds how many do so at once.
 _HANDLERS_AT_ONCE = 8
 _EVENTS_WAITING = 200
+_LOOK_FOR_EVENTS_S = 0.1
 _MB = 1_000_000
 
 
@@ -55,8 +60,7 @@ def mount(app: FastAPI, services: Services, path: str) -> None:
         demo,
         path=path,
         theme=_theme(),
-        head=_HEAD,
-        i18n=_own_words(),
+        i18n=gr.I18n(**gradio_words.labels(services.styles)),
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
@@ -69,6 +73,9 @@ def mount(app: FastAPI, services: Services, path: str) -> None:
     # Gradio checks paths only for apps that were launched, and mounting does not count. Without
     # this line a request could name any file on the machine. tests/attacks/test_web.py watches it.
     demo.has_launched = True
+    # Gradio looks for events a thousand times a second, which costs an idle server 7 % of a core.
+    demo._queue.sleep_when_free = _LOOK_FOR_EVENTS_S
+    _make_the_page_ours()
 
 
 def _page(services: Services) -> gr.Blocks:
@@ -78,16 +85,16 @@ def _page(services: Services) -> gr.Blocks:
         gr.Column(elem_id="portraits", elem_classes="sheet")
         with gr.Column(elem_id="photos", elem_classes="sheet"):
             files = gr.File(
-                label=say("photos.drop"),
+                label=_told("photos.drop"),
                 file_count="multiple",
                 file_types=["image"],
                 show_label=False,
                 interactive=True,
                 elem_id="files",
             )
-            with gr.Accordion(say("photos.camera"), open=False, elem_id="camera-fold"):
+            with gr.Accordion(_told("photos.camera"), open=False, elem_id="camera-fold"):
                 camera = gr.Image(
-                    label=say("photos.camera_field"),
+                    label=_told("photos.camera_field"),
                     sources=["webcam", "clipboard"],
                     type="filepath",
                     buttons=[],
@@ -102,21 +109,27 @@ def _page(services: Services) -> gr.Blocks:
                 maximum=settings.max_portraits,
                 value=settings.portraits,
                 step=1,
-                label=say("order.count"),
+                label=_told("order.count"),
                 buttons=[],
                 elem_id="count",
             )
-            keep = gr.Checkbox(label=say("order.keep"), info=say("order.keep_info"), elem_id="keep")
-            create = gr.Button(say("order.create"), variant="primary", elem_id="create")
+            shapes, tones = _choice("crop", ("look", *CROPS)), _choice("tone", TONES)
+            keep = gr.Checkbox(
+                label=_told("order.keep"), info=_told("order.keep_info"), elem_id="keep"
+            )
+            create = gr.Button(_told("order.create"), variant="primary", elem_id="create")
 
         def order(request: gr.Request, *values: Any) -> None:
-            *chosen, portraits, keep_model = values
-            _order(services, request.request, chosen, portraits, keep_model)
+            *chosen, portraits, shape, tone, keep_model = values
+            # Gradio calls this from a thread of its own, where nobody's language is known.
+            with speaking(language_of(request.request)):
+                form = _Form(chosen, portraits, shape, tone, keep_model)
+                _order(services, request.request, form)
 
         for field in (files, camera):
             # The photos are in the vault already: only empty the field for the next ones.
             field.upload(_emptied, None, field, **_SILENT)
-        create.click(order, [*looks, count, keep], None, **_SILENT)
+        create.click(order, [*looks, count, shapes, tones, keep], None, **_SILENT)
     return demo
 
 
@@ -137,62 +150,103 @@ def _looks(group: str, styles: Sequence[Style]) -> gr.CheckboxGroup:
     """The looks of one group as cards: name on the first line, what it is on the second."""
     keys = [style.key for style in styles]
     return gr.CheckboxGroup(
-        choices=[(f"{style.name}\n{style.description}", style.key) for style in styles],
+        choices=[(_told(gradio_words.style_label(style.key)), style.key) for style in styles],
         # Work is what most people come for, and Create works at once.
         value=keys if group == GROUPS[0] else [],
-        label=say(f"looks.{group}"),
+        label=_told(f"looks.{group}"),
         elem_classes="cards",
     )
 
 
-def _order(
-    services: Services,
-    request: Request,
-    chosen: Sequence[Sequence[str] | None],
-    portraits: Any,
-    keep_model: Any,
-) -> None:
+def _choice(name: str, values: Sequence[str]) -> gr.Radio:
+    """One of several, the first being chosen: `order.<name>` and `order.<name>_<value>`."""
+    return gr.Radio(
+        choices=[(_told(f"order.{name}_{value}"), value) for value in values],
+        value=values[0],
+        label=_told(f"order.{name}"),
+        elem_classes="choice",
+    )
+
+
+class _Form(NamedTuple):
+    """What the page sent, unchecked."""
+
+    chosen: Sequence[Sequence[Any] | None]
+    portraits: Any
+    shape: Any
+    tone: Any
+    keep_model: Any
+
+
+def _order(services: Services, request: Request, form: _Form) -> None:
     """Hand the order to the studio; whatever is wrong with it becomes a sentence on the page."""
     try:
         session = session_of(services, request.cookies.get(cookie_name(services.settings)))
-        keys = tuple(key for group in chosen for key in group or ())
-        services.studio.submit(session, _order_of(keys, portraits, keep_model))
+        services.studio.submit(session, _order_of(form))
     except LikenessError as error:
-        gr.Warning(html.escape(error.sentence), duration=_WARNING_S, title=say("order.not_yet"))
+        gr.Warning(html.escape(error.for_visitor), duration=_WARNING_S, title=say("order.not_yet"))
     except Exception as error:  # the edge of an event: Gradio would print a traceback
         sentence = say("errors.unexpected", reference=note(error))
         gr.Warning(html.escape(sentence), duration=_WARNING_S, title=say("order.not_yet"))
 
 
-def _order_of(keys: tuple[str, ...], portraits: object, keep_model: object) -> Order:
+def _order_of(form: _Form) -> Order:
     """The order from raw values of the page, which anybody can forge.
 
     Raises:
         BadOrder: no looks, or a number that is none.
     """
-    if not keys:
+    keys = tuple(key for group in form.chosen for key in group or ())
+    if not keys or not all(isinstance(key, str) for key in keys):
         raise BadOrder(say("order.no_looks"))
-    if not isinstance(portraits, int | float) or not float(portraits).is_integer():
+    if not isinstance(form.portraits, int | float) or not float(form.portraits).is_integer():
         raise BadOrder(say("order.no_number"))
-    if not all(isinstance(key, str) for key in keys):
-        raise BadOrder(say("order.no_looks"))
     return Order(
         styles=keys,
-        count=int(portraits),
+        count=int(form.portraits),
         seed=secrets.randbelow(2**31),
-        keep_adapter=keep_model is True,
+        keep_adapter=form.keep_model is True,
+        crop=form.shape,
+        tone=form.tone,
     )
 
 
-def _own_words() -> gr.I18n:
-    """Our words in place of some of Gradio's."""
-    return gr.I18n(
-        en={
-            "upload_text.drop_file": say("photos.drop"),
-            "common.or": say("photos.or"),
-            "upload_text.click_to_upload": say("photos.click"),
-        }
-    )
+def _told(key: str) -> Any:
+    """A label that Gradio's browser code looks up (`gradio_words.labels`)."""
+    return gr.I18n()(key)
+
+
+_FRAME = "frontend/index.html"
+_CHANGES = {
+    'lang="en"': 'lang="{{ language() }}"',
+    "<head>": "<head>{% set _ = config.update(title=say('studio.title')) %}"
+    "<script>Object.defineProperty(navigator, 'language', "
+    "{value: document.documentElement.lang})</script>",
+    "</head>": f"{_HEAD}</head>",
+    "<gradio-app": '<p class="opening" role="status">{{ say("studio.loading") }}</p><gradio-app',
+}
+
+
+def _make_the_page_ours() -> None:
+    """Gradio's page says it is English, and its script asks the browser by a rule of its own.
+
+    So the page gets our language when it is rendered, and hands it on to the script. It also gets
+    our styles, which Gradio would only add once its scripts have drawn the page without them.
+
+    Raises:
+        RuntimeError: Gradio's page is no longer what it was.
+    """
+    environment = templates.env
+    assert environment.loader is not None
+    if "language" in environment.globals:
+        return  # in this process already
+    source, _, _ = environment.loader.get_source(environment, _FRAME)
+    for theirs, ours in _CHANGES.items():
+        if source.count(theirs) != 1:
+            raise RuntimeError(f"Gradio's page has no single {theirs} any more")
+        source = source.replace(theirs, ours)
+    environment.globals |= {"language": language, "say": say}
+    environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])
 
 
 def _theme() -> Base:
@@ -221,6 +275,9 @@ def _theme() -> Base:
         "checkbox_background_color": "var(--card)",
         "checkbox_background_color_selected": "var(--accent)",
         "checkbox_border_color": "var(--edge)",
+        "checkbox_border_color_focus": "var(--accent)",
+        "checkbox_border_color_hover": "var(--accent)",
+        "checkbox_border_color_selected": "var(--accent)",
         "checkbox_label_background_fill": "var(--card)",
         "checkbox_label_background_fill_selected": "var(--tint)",
         "checkbox_label_text_color": "var(--ink)",

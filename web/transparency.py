@@ -1,6 +1,6 @@
 """The page /privacy: what this server does with a face, told from its live settings.
 
-Says only what the code does; the words are in `words/en.toml` under [privacy].
+Says only what the code does; the words are in the catalogues of `words/` under [privacy].
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from settings import Settings
 from web import pages
 from web.receipts import public_key
 from web.visitor import HOUR_S, Parts
-from web.words import say, span
+from words import say, span
 
 GLANCE = ("encryption", "retention", "undelivered", "own", "training", "where", "operator")
 CHECKLIST = (
@@ -38,8 +38,7 @@ def router() -> APIRouter:
         values = {
             "retention": span(settings.retention_hours * HOUR_S),
             "undelivered": span(settings.undelivered_hours * HOUR_S),
-            "operator": settings.operator,
-            "contact": settings.contact,
+            **pages.responsible(settings),
         }
         return pages.page(
             "privacy.html",
@@ -48,7 +47,7 @@ def router() -> APIRouter:
                 _told("checklist", name, values, _form(name, settings)) for name in CHECKLIST
             ],
             key=public_key(services.sessions.receipts),
-            contact=settings.contact,
+            contact=values["contact"],
         )
 
     return routes

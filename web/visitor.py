@@ -24,7 +24,8 @@ _SHARED = "/shared"
 _GUEST, _VOTER = "likeness-share", "likeness-voter"
 
 
-def services_of(request: Request) -> Services:
+# Async, since what is not goes through a thread of its own, and a page polls often.
+async def services_of(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
@@ -32,7 +33,7 @@ def services_of(request: Request) -> Services:
 Parts = Annotated[Services, Depends(services_of)]
 
 
-def ticket_of(request: Request, services: Parts) -> str | None:
+async def ticket_of(request: Request, services: Parts) -> str | None:
     """The text of the ticket that the browser sent, unchecked."""
     return request.cookies.get(cookie_name(services.settings))
 

@@ -27,6 +27,7 @@ from tests.attacks.conftest import in_own_process
 from tests.conftest import Hand
 from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
 from tests.web.fakes import (
+    AS_THE_LOOK,
     Place,
     event_of,
     gradio_config,
@@ -42,7 +43,7 @@ from web.gradio_guard import NOWHERE
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
-ORDER = [["corporate"], [], [], [], 200, False]
+ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False]
 
 READ = ("/status", "/photo/photo-01", "/portrait/portrait-001", "/portraits.zip", "/session/link")
 CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue/join")
@@ -558,7 +559,8 @@ with served(scratch) as place:
     ann = visitor(place)
     sys.addaudithook(watch)
     assert upload(ann, photo + bytes(3_000_000), photo).status_code == 200
-    send_event(ann, event_of(gradio_config(ann), "create"), [["corporate"], [], [], [], 6, False])
+    order = [["corporate"], [], [], [], 6, "look", "look", False]
+    send_event(ann, event_of(gradio_config(ann), "create"), order)
     assert ann.get("/status").json()["photos"]["list"]
     done = set(written)
 print("torch" in sys.modules)

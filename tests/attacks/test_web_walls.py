@@ -174,6 +174,7 @@ SHAPES = {
     "slider": (lambda file: file, lambda file: file["path"]),
     "checkbox": (lambda file: file, lambda file: file["path"]),
     "checkboxgroup": (lambda file: [file], lambda file: [file["path"]]),
+    "radio": (lambda file: file, lambda file: file["path"]),
 }
 
 

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -28,18 +29,28 @@ FLAGS = [
 ]
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+DEVICES: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": DESKTOP},
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
+}
+# Told on the console, where `Watch` hears it. No policy stops what the debugger puts into a page.
+TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI}`));"""
 
 
 @dataclass
 class Watch:
     """What a browser did: requests to other hosts, violations of the policy, script errors."""
 
+    requests: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
     def on(self, page: Page) -> None:
+        page.add_init_script(TELL_VIOLATIONS)
         page.on("request", lambda request: self._request(request.url))
+        page.on("websocket", lambda socket: self._request(socket.url))
         page.on("console", lambda message: self._console(message.type, message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("response", lambda answer: self._response(answer.status, answer.url))
@@ -51,6 +62,7 @@ class Watch:
         assert self.failures == []
 
     def _request(self, url: str) -> None:
+        self.requests.append(url)
         parts = urlsplit(url)
         if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
             self.foreign.append(url)

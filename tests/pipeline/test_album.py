@@ -259,14 +259,14 @@ def test_a_full_disk_leaves_no_photo_without_its_record(
     album: Album, store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(album, session, photos("a")[0])
-    put = Vault.put
+    insert = Vault._insert
 
-    def full_for_records(vault: Vault, session: Session, kind: str, name: str, data: bytes) -> None:
-        if kind == "face" and name.startswith("photo"):
+    def full_for_records(vault: Vault, session: Session, kind: str, *rest: object) -> str | None:
+        if kind == "face" and str(rest[0]).startswith("photo"):
             raise DiskFull
-        put(vault, session, kind, name, data)
+        return insert(vault, session, kind, *rest)
 
-    monkeypatch.setattr(Vault, "put", full_for_records)
+    monkeypatch.setattr(Vault, "_insert", full_for_records)
     with pytest.raises(DiskFull):
         add(album, session, photos("a")[1])
     monkeypatch.undo()

@@ -11,7 +11,7 @@ import torch
 from bitsandbytes.nn import Linear4bit
 
 from errors import BaseUnavailable, TamperedError
-from pipeline import adapter
+from pipeline import adapter, quantise
 from pipeline.base import Base
 
 PROMPT = ["photo of a person, navy studio backdrop"]
@@ -38,6 +38,16 @@ def test_linear_layers_are_stored_in_four_bits_with_quantised_scales(base: Base)
         assert linear.weight.numel() * 2 == linear.in_features * linear.out_features
         assert linear.weight.quant_state.quant_type == "nf4"
         assert linear.weight.quant_state.nested
+
+
+def test_bytes_are_counted_as_they_are_stored() -> None:
+    network = torch.nn.Linear(256, 128, bias=False)
+    assert quantise.stored_bytes(network) == 4 * 256 * 128
+    network = torch.nn.Sequential(network)
+    quantise.quantise(network, torch.device("cpu"), torch.bfloat16)
+    weights, scales = 256 * 128 // 2, 256 * 128 // 64  # 4 bits each; a byte for 64 of them
+    tables = 2_048  # of levels, and what the quantisation state says in JSON
+    assert weights + scales < quantise.stored_bytes(network) < weights + scales + tables
 
 
 def test_a_quantised_prediction_is_within_a_tenth_of_the_plain_one(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -125,25 +126,28 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     assert [step.step for step in seen] == [5, 6]
 
 
-@pytest.mark.parametrize("key", LARGE)
+@pytest.mark.parametrize("key", [*BUILDERS, "sd15"])
 def test_diffusers_makes_the_same_of_the_adapter(
-    folders: dict[str, Path], key: str, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All of it: words, noise, solver, guidance, adapter.  In float32, so that it is the same."""
     monkeypatch.setattr(Base, "compute_dtype", torch.float32)
-    base: Any = Base.load(folders[key], quantise=False)
+    folder = folders.get(key, tmp_path)
+    if key == "sd15":
+        tiny.build_tiny_sd15(folder)
+    base: Any = Base.load(folder, quantise=False)
     with adapter.fresh(base, rank=4, alpha=8, seed=1) as parameters:
         for number, parameter in enumerate(parameters):
             parameter.data += torch.linspace(-0.3, 0.3, parameter.numel()).view_as(parameter)
             parameter.data *= 1 + number % 3
         data = adapter.dump(base)
-    pipeline = DiffusionPipeline.from_pretrained(folders[key], local_files_only=True)
+    pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True)
     pipeline.set_progress_bar_config(disable=True)
-    if key == "sdxl":  # the folder's solver adds noise of its own
+    if key in ("sdxl", "sd15"):  # the folder's solver is another than ours
         pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
     noise = base._start([3])
     # Klein takes no negative words; Z-Image's guidance counts from 0, everybody else's from 1.
-    unwanted = {} if key == "flux2-klein" else {"negative_prompt": "blurry"}
+    unwanted = {} if key == "flux2-klein" else {"negative_prompt": "dark photo"}
     weight = 1.0 if key == "z-image" else 2.0
 
     def theirs() -> torch.Tensor:
@@ -263,6 +267,81 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
     assert "single_transformer_blocks.1.attn.to_qkv_mlp_proj" in targets
     assert "transformer_blocks.0.attn.to_out.0" in targets
     assert base.fingerprint() == Base.load(folders["flux2-klein"]).fingerprint()
+
+
+@pytest.mark.parametrize("key", list(BUILDERS))
+def test_pictures_are_as_large_as_planned(
+    folders: dict[str, Path], photos: list[TrainingPhoto], key: str
+) -> None:
+    base = Base.load(folders[key])
+    before = base.fingerprint()
+    plan_ = base.as_it_is(rank=4, steps=1, batch=2)
+    assert plan_.resolution == SIDE
+    for checkpointing in (True, False):
+        base.configure(replace(plan_, resolution=48, checkpointing=checkpointing))
+        assert base.denoiser.is_gradient_checkpointing == checkpointing
+        person = run(base, photos, replace(SHORT, steps=1), micro_batch=1)
+    words, few = base.encode_prompts([PROMPT]), Sampling(steps=2, guidance=1.0)
+    latents = base.sample(words, words, [1], few, lambda: False)
+    assert base.decode(latents).shape == (1, 48, 48, 3)
+    shots = plan(list(load_styles(ROOT / "styles").values())[:1], 1, seed=1)
+    [(_, image)] = generate(base, person, shots, stop=lambda: False, sampling=few)
+    assert image.shape[0] % 48 == 0
+    base.configure(plan_)
+    assert base.as_it_is(rank=4, steps=1, batch=2) == plan_
+    assert base.fingerprint() == before
+
+
+class Part:
+    """A network that says where it is put."""
+
+    def __init__(self, name: str, moves: list[tuple[str, str]]) -> None:
+        self.name, self.moves = name, moves
+
+    def to(self, device: str) -> None:
+        self.moves.append((self.name, device))
+
+
+@pytest.mark.parametrize(
+    ("offload", "expected"),
+    [
+        ("none", [("distilled", "gpu"), ("own", "gpu"), ("vae", "gpu")]),
+        ("parts", [("distilled", "cpu"), ("own", "gpu"), ("vae", "gpu")]),
+        ("words", [("distilled", "cpu"), ("own", "gpu"), ("vae", "gpu")]),
+    ],
+)
+def test_what_does_not_work_leaves_before_anything_comes(
+    offload: str, expected: list[tuple[str, str]]
+) -> None:
+    moves: list[tuple[str, str]] = []
+    own, distilled, vae = (Part(name, moves) for name in ("own", "distilled", "vae"))
+    base = SimpleNamespace(networks=lambda: [own, distilled, vae], device="gpu", _offload=offload)
+    Large._bring(base, own, vae)  # type: ignore[arg-type]
+    assert moves == expected
+
+
+@pytest.mark.parametrize("offload", ["none", "parts", "words"])
+def test_denoisers_leave_while_words_are_read_and_take_turns(
+    folders: dict[str, Path], offload: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Base.load(folders["flux2-klein"])
+    assert isinstance(base, FlowMatching)
+    base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), offload=offload))
+    own, distilled, brought = base.denoiser, base._distilled, list[list[Any]]()
+    real = base._bring
+
+    def bring(*working: torch.nn.Module) -> None:
+        brought.append(list(working))
+        real(*working)
+
+    monkeypatch.setattr(base, "_bring", bring)
+    base.encode_prompts(["new words"])
+    assert brought == [[], [own, base.vae]]
+    base.encode_prompts(["new words"])
+    assert len(brought) == 2
+    with base.painting():
+        base.encode_prompts(["newer words"])
+    assert brought[2:] == [[distilled, base.vae], [], [distilled, base.vae], [own, base.vae]]
 
 
 def test_a_damaged_distilled_transformer_is_a_sentence(folders: dict[str, Path]) -> None:

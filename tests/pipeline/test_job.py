@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -61,6 +62,36 @@ def test_a_style_is_cropped_as_it_says(workshop: Workshop, session: Session) -> 
     png = workshop.services.vault.open(session, "portrait", "portrait-001")
     with Image.open(io.BytesIO(png)) as image:
         assert image.width / image.height == pytest.approx(4 / 5, abs=0.002)
+
+
+def test_an_order_may_say_shape_and_backdrop(
+    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = next(iter(workshop.services.styles))
+    monkeypatch.setattr(
+        workshop.services.faces, "matte", lambda image: np.zeros(image.shape[:2], np.uint8)
+    )
+    run(workshop, session, Order((key,), count=1, keep_adapter=True))
+    run(workshop, session, Order((key,), count=1, crop="3:4", tone="lighter"))
+    vault = workshop.services.vault
+    plain, ordered = (
+        np.asarray(Image.open(io.BytesIO(vault.open(session, "portrait", f"portrait-00{n}"))))
+        for n in (1, 2)
+    )
+    height, width = ordered.shape[:2]
+    assert width / height == pytest.approx(3 / 4, abs=0.002)
+    # Nothing is taken for the person, so the same picture is lighter everywhere.
+    cut = (plain.shape[1] - width) // 2
+    assert ordered.mean() > plain[:, cut : cut + width].mean() + 5
+
+
+@pytest.mark.parametrize("wrong", [{"crop": "16:9"}, {"tone": "neon"}, {"crop": ["square"]}])
+def test_a_shape_or_backdrop_that_is_not_offered_is_a_sentence(
+    workshop: Workshop, session: Session, wrong: dict
+) -> None:
+    key = next(iter(workshop.services.styles))
+    with pytest.raises(BadOrder, match="not on offer"):
+        run(workshop, session, Order((key,), count=1, **wrong))
 
 
 def test_a_kept_adapter_makes_more_portraits_without_training(

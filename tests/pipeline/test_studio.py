@@ -7,13 +7,15 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
-from errors import BadOrder, Busy
+from errors import BadOrder, BaseUnavailable, Busy
 from pipeline import job
 from pipeline.job import Order, Progress
 from pipeline.studio import Studio
 from pipeline.workshop import Workshop
 from privacy.sessions import Session
+from words import say
 
 
 @pytest.fixture
@@ -131,6 +133,24 @@ def test_a_bug_in_one_job_does_not_end_the_queue(
         assert progress is not None
         assert "secret" not in progress.sentence
         assert "again" in progress.sentence
+
+
+def test_what_only_the_operator_can_repair_goes_to_the_log(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BaseUnavailable("The base model 'sdxl' is incomplete.")
+
+    monkeypatch.setattr(job, "run", broken)
+    with capture_logs() as logged:
+        studio.submit(visitors[0], ORDER)
+        until(lambda: phase(studio, visitors[0]) == "failed")
+    progress = studio.progress(visitors[0].id)
+    assert progress is not None
+    assert progress.sentence == say("errors.operator")
+    assert [event["reason"] for event in logged if "reason" in event] == [
+        "The base model 'sdxl' is incomplete."
+    ]
 
 
 def test_the_data_key_is_dropped_when_a_job_ends(

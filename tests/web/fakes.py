@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ from fastapi import FastAPI
 from PIL import Image, ImageDraw
 
 import settings as configuration
+from app import listen
 from errors import BadOrder, UnknownSession
 from pipeline.album import Album
 from pipeline.faces import Faces
@@ -39,6 +39,7 @@ from privacy.vault import Vault
 from settings import Settings
 from web.server import build
 from web.services import Services
+from words import say
 
 HOUR_S = 3600.0
 STYLES = {
@@ -52,9 +53,19 @@ STYLES = {
         Style(
             "corporate-baddie", "Corporate Baddie", "Glossy light, deep red.", "social", "{subject}"
         ),
-        Style("black-white", "Black & White", "Nothing but light.", "monochrome", "{subject}"),
+        Style(
+            "black-white",
+            "Black & White",
+            "Nothing but light.",
+            "monochrome",
+            "{subject}",
+            translations={"de": {"name": "Schwarz-Weiß", "description": "Nichts als Licht."}},
+        ),
     )
 }
+AS_THE_LOOK = ("look", "look")
+"""Shape and backdrop of an order as the page sends them when nobody chose."""
+
 _COLOURS = ("#b9c0c7", "#9db7d3", "#6b4f3a", "#8e2f3c", "#777777")
 
 
@@ -74,10 +85,10 @@ class FakeStudio:
         if any(key not in STYLES for key in order.styles):
             raise BadOrder("There is no such look.")
         if sum(record.accepted for record in self._album.records(session)) < 4:
-            raise BadOrder("4 good photos are needed to learn a face. Please add more photos.")
+            raise BadOrder(say("order.no_photos", needed=4))
         self.orders.append(order)
         self._stopping[session.id] = threading.Event()
-        self._progress[session.id] = Progress("queued", place=1, sentence="You are next.")
+        self._progress[session.id] = Progress("queued", place=1, sentence=say("job.ahead.next"))
         thread = threading.Thread(target=self._work, args=(session, order), daemon=True)
         self._threads[session.id] = thread
         thread.start()
@@ -115,7 +126,7 @@ class FakeStudio:
                 break
         for made in range(order.count):
             if stopping.wait(self.step_s / 2):
-                show[session.id] = Progress("stopped", sentence="Stopped, as you asked.")
+                show[session.id] = Progress("stopped", sentence=say("job.sentence.stopped"))
                 return
             try:
                 self._add(session, order.styles[made % len(order.styles)])
@@ -199,8 +210,7 @@ def place(
 @contextmanager
 def served(scratch: Path, **options: object) -> Iterator[Place]:
     """The same, served by a real uvicorn on a free port of 127.0.0.1, as `app.py` does."""
-    with place(scratch, **options) as built, socket.socket() as listening:  # type: ignore[arg-type]
-        listening.bind(("127.0.0.1", 0))
+    with place(scratch, **options) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
         config = uvicorn.Config(
             built.app, log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=1,

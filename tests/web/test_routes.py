@@ -12,6 +12,7 @@ from PIL import Image
 from structlog.testing import capture_logs
 
 from tests.web.fakes import (
+    AS_THE_LOOK,
     Place,
     event_of,
     gradio_config,
@@ -172,12 +173,13 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
     ann_with_photos: httpx.Client, place: Place
 ) -> None:
     create = event_of(gradio_config(ann_with_photos), "create")
-    data = [["corporate"], ["old-money"], [], None, 6, True]
+    data = [["corporate"], ["old-money"], [], None, 6, "4:5", "darker", True]
     joined, messages = send_event(ann_with_photos, create, data)
     assert joined.status_code == 200
     assert messages[-2]["success"] is True
     order = place.studio.orders[-1]
     assert (order.styles, order.count, order.keep_adapter) == (("corporate", "old-money"), 6, True)
+    assert (order.crop, order.tone) == ("4:5", "darker")
     stages = set()
     for _ in range(200):
         status = ann_with_photos.get("/status").json()
@@ -194,11 +196,11 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ([[], None, [], [], 6, False], "choose at least one look"),
-        ([["corporate"], [], [], [], "many", False], "how many portraits"),
-        ([["corporate"], [], [], [], None, False], "how many portraits"),
-        ([["nonsense"], [], [], [], 6, False], "no such look"),
-        ([["corporate"], [], [], [], 6, False], "good photos are needed"),
+        ([[], None, [], [], 6, *AS_THE_LOOK, False], "choose at least one look"),
+        ([["corporate"], [], [], [], "many", *AS_THE_LOOK, False], "how many portraits"),
+        ([["corporate"], [], [], [], None, *AS_THE_LOOK, False], "how many portraits"),
+        ([["nonsense"], [], [], [], 6, *AS_THE_LOOK, False], "no such look"),
+        ([["corporate"], [], [], [], 6, *AS_THE_LOOK, False], "good photos are needed"),
     ],
 )
 def test_a_bad_order_is_a_sentence_on_the_page(
@@ -215,7 +217,7 @@ def test_a_job_can_be_stopped(ann_with_photos: httpx.Client, place: Place) -> No
     send_event(
         ann_with_photos,
         event_of(gradio_config(ann_with_photos), "create"),
-        [["corporate"], [], [], [], 200, False],
+        [["corporate"], [], [], [], 200, *AS_THE_LOOK, False],
     )
     assert ann_with_photos.post("/job/stop").status_code == 204
     assert ann_with_photos.get("/status").json()["stage"] != "working"

@@ -1,31 +1,187 @@
-"""Every visible word is in the catalogue, and nothing else is."""
+"""Every visible word is in the catalogues, in every language, and nothing else is."""
 
 from __future__ import annotations
 
+import ast
 import re
+import string
+import sys
+import tomllib
 from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError, UnknownSession
+from pipeline.face_record import FaceRecord
 from pipeline.job import Phase
+from pipeline.resemblance import Lack
 from pipeline.styles import GROUPS
-from web.words import _catalogue, count, say, span
+from web.gradio_words import english_only
+from words import (
+    ENGLISH,
+    LANGUAGES,
+    Sentence,
+    again,
+    catalogue,
+    count,
+    preferred,
+    say,
+    span,
+    speaking,
+)
 
-WEB = Path(__file__).parents[2] / "web"
-SOURCES = [*WEB.glob("*.py"), *WEB.glob("templates/*.html")]
+ROOT = Path(__file__).parents[2]
+SOURCES = [
+    ROOT / "errors.py",
+    *(ROOT / "pipeline").glob("*.py"),
+    *(ROOT / "web").glob("*.py"),
+    *(ROOT / "web").glob("templates/*.html"),
+]
 KEYS = {
     key
     for source in SOURCES
     for key in re.findall(r"""\b(?:say|count)\(\s*["']([\w.]+)["']\s*[,)]""", source.read_text())
 }
+OTHERS = [name for name in LANGUAGES if name != ENGLISH]
+
+# The same in German: names, numbers, and what is only a place to fill in.
+ALIKE = {
+    "name.product",
+    "welcome.promise.encrypted_number",
+    "privacy.glance.training_term",
+    "privacy.glance.operator",
+    "photos.alt",
+    "portraits.size_800",
+    "portraits.size_400",
+    "portraits.format_png",
+    "portraits.format_jpeg",
+    "portraits.format_webp",
+}
+STYLE_NAMES_ALIKE = {"Corporate", "Corporate Baddie", "Film Noir", "LinkedIn Classic", "Old Money"}
+
+
+def places(words: str) -> set[tuple[str, str]]:
+    """What a text has to be filled in with, and how."""
+    return {(name, how or "") for _, name, how, _ in string.Formatter().parse(words) if name}
 
 
 def test_every_key_that_is_used_exists() -> None:
-    known = set(_catalogue()) | {key.rsplit(".", 1)[0] for key in _catalogue()}
+    known = set(catalogue(ENGLISH)) | {key.rsplit(".", 1)[0] for key in catalogue(ENGLISH)}
     assert known >= KEYS
+    assert len(KEYS) > 100
     assert known >= {f"job.{phase}" for phase in get_args(Phase)}
     assert known >= {f"looks.{group}" for group in GROUPS}
+    assert known >= {f"photos.lacking.{lack}" for lack in get_args(Lack)}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_language_has_the_same_keys_and_places(name: str) -> None:
+    english, other = catalogue(ENGLISH), catalogue(name)
+    assert list(other) == list(english)  # in the same order, so that they can be read side by side
+    assert {key: places(other[key]) for key in other} == {k: places(english[k]) for k in english}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_was_left_in_english(name: str) -> None:
+    english, other = catalogue(ENGLISH), catalogue(name)
+    assert {key for key in english if english[key] == other[key]} == ALIKE
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_style_is_told_in_every_language(name: str) -> None:
+    for path in sorted((ROOT / "styles").glob("*.toml")):
+        style = tomllib.loads(path.read_text())
+        told = style[name]
+        assert told["description"] != style["description"], path.name
+        assert "name" in told or style["name"] in STYLE_NAMES_ALIKE, path.name
+
+
+# --- what is raised --------------------------------------------------------------------------
+
+FOR_VISITORS = {"BadPhoto", "BadOrder", "Busy", "TamperedError"}
+# The command line speaks English, and to nobody else; decoder.py imports nothing of the project.
+NOT_FOR_VISITORS = {"__main__.py", "decoder.py"}
+MODULES = [
+    path
+    for folder in ("pipeline", "privacy", "web")
+    for path in sorted((ROOT / folder).glob("*.py"))
+    if path.name not in NOT_FOR_VISITORS
+]
+
+
+def calls(path: Path) -> list[tuple[str, ast.Call]]:
+    return [
+        (node.func.id, node)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_no_sentence_for_a_visitor_stands_in_the_code(path: Path) -> None:
+    for name, call in calls(path):
+        if name in FOR_VISITORS and call.args:
+            said = call.args[0]
+            assert isinstance(said, ast.Call), f"line {call.lineno}: {ast.unparse(said)}"
+            assert ast.unparse(said.func) in ("say", "count"), f"line {call.lineno}"
+        for keyword in call.keywords:
+            if keyword.arg == "sentence":
+                literal = isinstance(keyword.value, ast.Constant | ast.JoinedStr)
+                assert not literal, f"line {call.lineno}: {ast.unparse(keyword.value)}"
+
+
+def test_every_verdict_has_words() -> None:
+    codes = {"good", "too_many", "duplicate", "different_person"}
+    for module in ("ingest", "check"):
+        for name, call in calls(ROOT / "pipeline" / f"{module}.py"):
+            if name in ("_refusal", "_fault", "_Refused") and call.args:
+                codes |= {
+                    node.value
+                    for node in ast.walk(call.args[0])
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str)
+                }
+    codes |= {"too_many_pixels", "animated"}  # of the decoding process
+    assert {f"verdict.{code}" for code in codes} == {
+        key for key in catalogue(ENGLISH) if key.startswith("verdict.")
+    }
+
+
+def test_a_visitor_does_not_read_what_is_for_the_operator() -> None:
+    error = BaseUnavailable("There is no base model in the folder 'sdxl'.")
+    assert "sdxl" in error.sentence
+    assert error.for_visitor == catalogue(ENGLISH)["errors.operator"]
+
+
+@pytest.mark.parametrize("error", [UnknownSession, DiskFull, Stopped, TamperedError])
+def test_an_error_without_words_of_its_own_has_some_in_every_language(
+    error: type[UnknownSession],
+) -> None:
+    raised = error()
+    with speaking("de"):
+        german = raised.for_visitor
+    assert german in catalogue("de").values()
+    assert raised.for_visitor == str(raised) in catalogue(ENGLISH).values()
+
+
+def test_the_scripts_have_no_words_of_their_own() -> None:
+    for path in (ROOT / "web" / "static").glob("*.js"):
+        code = re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        found = set(re.findall(r"""["'`]([A-Z][a-z]+ [a-z]+[^"'`\n]*)["'`]""", code))
+        # Gradio's words may be looked for.
+        assert found <= {*english_only(), "Click to upload or drop files"}, path.name
+
+
+def test_words_need_nothing_but_the_standard_library() -> None:
+    """privacy/ speaks through errors, and must be auditable alone."""
+    for node in ast.walk(ast.parse((ROOT / "words" / "__init__.py").read_text())):
+        if isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+
+
+# --- saying ----------------------------------------------------------------------------------
 
 
 def test_a_missing_value_is_an_error() -> None:
@@ -50,3 +206,68 @@ def test_one_and_many() -> None:
 )
 def test_times_are_told_to_the_next_minute(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+def test_a_sentence_is_told_again_to_somebody_else() -> None:
+    left = say("bar.delivered", left=span(3600))
+    assert left == "Everything is erased in 1 hour"
+    with speaking("de"):
+        assert again(left) == "Alles wird in 1 Stunde gelöscht"
+        assert again("me.jpg") == "me.jpg"
+    assert again(left) == "Everything is erased in 1 hour"
+
+
+def test_an_error_is_told_in_the_language_of_whoever_reads_it() -> None:
+    with speaking("de"):
+        error = BadOrder(say("order.running"))
+        assert error.sentence == "Ihre Porträts entstehen bereits."
+    assert error.sentence == "Your portraits are already being made."
+    assert BadOrder("Something of the command line.").sentence == "Something of the command line."
+
+
+def test_a_stored_sentence_is_told_in_the_language_of_whoever_reads_it() -> None:
+    sentence = say("verdict.too_large_file", megabytes=20.0)
+    stored = FaceRecord("photo-01", "me.jpg", "too_large_file", sentence, None).to_json()
+    with speaking("de"):
+        told = FaceRecord.from_json("photo-01", stored).sentence
+    assert told.startswith("Diese Datei ist größer als 20 MB.")
+    assert FaceRecord.from_json("photo-01", stored).sentence == sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "told"),
+    [('"Plain words."', "Plain words."), ('{"key": "verdict.gone", "values": {}}', "")],
+)
+def test_a_record_of_another_version_is_read_all_the_same(sentence: str, told: str) -> None:
+    stored = f'{{"label": "me.jpg", "code": "blurred", "sentence": {sentence}}}'.encode()
+    assert FaceRecord.from_json("photo-01", stored).sentence == told
+
+
+@pytest.mark.parametrize(
+    ("accepted", "name"),
+    [
+        ("", "en"),
+        ("de", "de"),
+        ("de-DE,de;q=0.9,en;q=0.5", "de"),
+        ("DE-at", "de"),
+        ("en-GB,de;q=0.9", "en"),
+        ("en;q=0.3, de;q=0.8", "de"),
+        ("fr-FR,fr;q=0.9", "en"),
+        ("fr,de;q=0.5,en;q=0.2", "de"),
+        ("de;q=0,en", "en"),
+        ("de;q=0", "en"),
+        ("de;q=nan", "en"),
+        ("de;q=many", "en"),
+        ("*", "en"),
+        (",;,;q=1,,-", "en"),
+        ("den", "en"),
+    ],
+)
+def test_the_browser_chooses_among_the_languages_there_are(accepted: str, name: str) -> None:
+    assert preferred(accepted) == name
+
+
+def test_words_are_sentences_that_know_their_key() -> None:
+    said = count("photos.meter.missing", 2, good=4)
+    assert isinstance(said, Sentence)
+    assert (said.key, said.values) == ("photos.meter.missing.other", {"n": 2, "good": 4})

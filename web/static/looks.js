@@ -21,6 +21,8 @@ export class Looks {
   #dress() {
     for (const box of this.#boxes()) {
       const card = box.closest("label");
+      box.removeAttribute("title"); // the look's key
+      this.#nameFirst(card.querySelector("span"));
       if (!this.previews.has(box.name) || card.querySelector("img")) continue;
       const image = document.createElement("img");
       image.src = `/look/${box.name}.webp`;
@@ -30,6 +32,15 @@ export class Looks {
       card.append(image);
     }
     this.#count();
+  }
+
+  /** A label has the name in its first line; a narrow card may need two for it. */
+  #nameFirst(words) {
+    const [name, description] = words.textContent.split("\n");
+    if (!description) return;
+    const strong = document.createElement("strong");
+    strong.textContent = name;
+    words.replaceChildren(strong, " ", description);
   }
 
   #count() {

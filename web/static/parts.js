@@ -1,10 +1,16 @@
 // Templates from the server, and the few ways in which data is put into them.
 // Data goes in as text or as an attribute, never as HTML.
 
-/** Fetches the templates. Returns a function that clones one by its id. */
+const AGAIN = 2000; // milliseconds until the templates are asked for once more
+
+/** Fetches the templates, however often it takes. Returns a function that clones one by its id. */
 export async function loadParts() {
-  const answer = await fetch("/studio-parts", { cache: "no-store" });
-  if (!answer.ok) throw new Error("parts");
+  const answer = await fetch("/studio-parts", { cache: "no-store" }).catch(() => null);
+  if (answer?.status === 404) location.replace("/?ended=1");
+  if (!answer?.ok) {
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    return loadParts();
+  }
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
   return (id) => document.importNode(parsed.getElementById(id).content, true);
 }

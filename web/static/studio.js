@@ -4,6 +4,7 @@
 import { loadParts, slot, text, whenPresent } from "./parts.js";
 import { Portraits } from "./portraits.js";
 import { Looks } from "./looks.js";
+import { replaceWords } from "./gradio.js";
 import { drawBar, drawJob, drawPhotos } from "./views.js";
 
 // Milliseconds between two polls.
@@ -49,6 +50,7 @@ class Studio {
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
     document.body.append(this.clone("foot"), this.clone("dialogs"));
+    replaceWords(document.body, this.clone("gradio-words"));
   }
 
   async poll() {
@@ -81,7 +83,7 @@ class Studio {
   }
 
   #draw(status) {
-    const changed = status.stage !== this.stage;
+    const before = this.stage;
     this.stage = status.stage;
     this.marks = { photos: status.photos_mark, portraits: status.portraits_mark };
     document.body.dataset.stage = status.stage;
@@ -91,7 +93,18 @@ class Studio {
     if (status.photos) drawPhotos(this.places.photos, status.photos, this.clone);
     drawJob(this.places.job, status.job);
     this.portraits.draw(status, status.stage === "working");
-    if (changed && status.stage !== "choosing") window.scrollTo({ top: 0, behavior: "smooth" });
+    if (before && before !== this.stage) this.#turnTo();
+  }
+
+  /** Another part of the walk: from its top, and the keyboard goes on from its heading. */
+  #turnTo() {
+    window.scrollTo({ top: 0, behavior: "smooth" });
+    const { job, portraits, photos } = this.places;
+    const shown = [job, portraits, photos].find((place) => place.checkVisibility());
+    const heading = shown?.querySelector("h2");
+    if (!heading || document.querySelector("dialog[open]")) return;
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
   }
 
   /** The session is gone: by time, or by a click in another tab. */
@@ -100,7 +113,9 @@ class Studio {
     for (const section of Object.values(this.places)) section.replaceChildren();
     this.bar.remove();
     const gone = document.getElementById("gone");
+    // Browsers let Escape through at the second time; behind the dialog is nothing any more.
     gone.addEventListener("cancel", (event) => event.preventDefault());
+    gone.addEventListener("close", () => location.replace("/"));
     gone.showModal();
   }
 
@@ -152,6 +167,7 @@ class Studio {
     };
     dialog.addEventListener("close", forget, { once: true });
     dialog.showModal();
+    slot(dialog, "link").setSelectionRange(0, 0); // so that it shows from its beginning
   }
 
   async #endShare(button) {

@@ -4,6 +4,8 @@ import { follow, slot, text } from "./parts.js";
 
 export function drawBar(bar, status) {
   text(slot(bar, "countdown"), status.time.sentence);
+  // For screen readers, at a place that is never hidden: what the job is doing now.
+  text(slot(bar, "news"), status.job?.title ?? "");
   bar.querySelector('[data-does="ask-delete-model"]').hidden = !status.model_kept;
 }
 

@@ -1,0 +1,59 @@
+"""What a job can see of the GPU: its memory, its name, and that it ran short.
+
+Everything here works, and says nothing, on a machine without one.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+
+import torch
+
+_SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """name: as CUDA gives it. free: bytes that a job may use, those that we hold already too."""
+
+    name: str
+    free: int
+
+
+def gpu() -> Gpu | None:
+    """The one that models run on; None without."""
+    if not torch.cuda.is_available():
+        return None
+    free, _ = torch.cuda.mem_get_info()
+    return Gpu(torch.cuda.get_device_name(), free + torch.cuda.memory_reserved())
+
+
+def short_of_memory(error: BaseException) -> bool:
+    """Whether the GPU's memory ran short; libraries beneath torch say it in their own words."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
+
+
+def release() -> None:
+    """Give back what nothing uses any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def watch() -> None:
+    """`peak` counts from now on."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak() -> dict[str, int]:
+    """Most bytes since `watch` that tensors took, and that we held; empty without a GPU."""
+    if not torch.cuda.is_available():
+        return {}
+    return {
+        "allocated": torch.cuda.max_memory_allocated(),
+        "reserved": torch.cuda.max_memory_reserved(),
+    }

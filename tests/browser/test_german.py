@@ -1,0 +1,96 @@
+"""The whole walk in a German Chromium: no English of ours or of Gradio's is left on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Watch, visit
+from tests.browser.test_studio import add_photos, finished, stage
+from tests.web.fakes import Place, served
+from tests.web.test_german import english_in
+
+pytestmark = pytest.mark.browser
+
+# What can be read or heard: text in open and closed parts, and what stands in attributes.
+EVERYTHING = """() => {
+  const all = [...document.querySelectorAll("body *")]
+    .filter((e) => !e.closest("script, style, template"));
+  const texts = all.flatMap((e) => [...e.childNodes])
+    .filter((n) => n.nodeType === Node.TEXT_NODE).map((n) => n.data.trim());
+  const heard = all.flatMap((e) => ["aria-label", "title", "placeholder", "alt"]
+    .map((name) => e.getAttribute(name)));
+  return [document.title, ...texts, ...heard].filter(Boolean);
+}"""
+# In Gradio's words and in ours, where a piece of the catalogue is too short to count.
+ENGLISH_WORDS = re.compile(
+    r"\b(the|your|you|and|of|to|for|from|photo|capture|upload|click|drop|close|warning|select|"
+    r"remove|number|range|value|share|download|settings|loading)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with served(tmp_path_factory.mktemp("scratch"), step_s=0.3, portraits=6) as place:
+        yield place
+
+
+def require_german(page: Page) -> None:
+    """Looks of the fakes that have no German words are named in English; so are file names."""
+    told = [words for words in page.evaluate(EVERYTHING) if "\n" not in words]
+    assert len(told) > 5
+    assert english_in("\n".join(told)) == set()
+    left = [words for words in told if ENGLISH_WORDS.search(words)]
+    assert left == []
+
+
+def test_the_walk_is_german_from_the_first_page_to_the_last(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch, locale="de-DE", permissions=["camera"]) as page:
+        page.goto("/")
+        assert page.evaluate("document.documentElement.lang") == "de"
+        require_german(page)
+        page.get_by_role("checkbox").check()
+        page.get_by_role("button", name="Los geht’s").click()
+        expect(page.locator(".countdown")).to_have_text(
+            "Alles wird spätestens in 48 Stunden gelöscht"
+        )
+        assert page.evaluate("document.documentElement.lang") == "de"
+        expect(page).to_have_title("Ihr Studio – Likeness")
+
+        page.get_by_role("button", name="Meine Porträts machen").click()
+        toast = page.get_by_test_id("toast-body")
+        expect(toast).to_contain_text("Noch nicht")
+        expect(toast).to_contain_text("4 gute Fotos sind nötig")
+        page.get_by_role("button", name="Die Kamera benutzen").click()
+        expect(page.get_by_text("Kamera einschalten")).to_be_visible()
+        require_german(page)
+        page.get_by_text("Kamera einschalten").click()
+        expect(page.get_by_label("Foto aufnehmen")).to_be_visible()
+        require_german(page)
+
+        add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a picture"], name="ich")
+        expect(page.locator(".photo.accepted")).to_have_count(4, timeout=20_000)
+        expect(page.locator(".photo:not(.accepted)")).to_contain_text("das wir öffnen können")
+        page.get_by_label("Schwarz-Weiß").last.check()
+        expect(page.locator("[data-slot=chosen]")).to_have_text("3 Stile gewählt.")
+        require_german(page)
+
+        page.get_by_role("button", name="Meine Porträts machen").click()
+        expect(stage(page, "working")).to_have_count(1, timeout=10_000)
+        expect(page.locator("#job h2")).to_have_text("Wir lernen Ihr Gesicht kennen")
+        require_german(page)
+        expect(finished(page)).to_have_count(6)
+        expect(page.get_by_role("button", name="Schwarz-Weiß", exact=True)).to_be_visible()
+        require_german(page)
+
+        page.get_by_role("button", name="Alles löschen").click()
+        page.get_by_role("button", name="Ja, alles löschen").click()
+        expect(page.get_by_role("heading", name="Alles ist gelöscht")).to_be_visible()
+        require_german(page)
+        watch.clean()

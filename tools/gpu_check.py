@@ -1,0 +1,166 @@
+"""Measure a base on this machine's GPU: a whole job, by the product's own way.
+
+    make gpu-check KEY=sdxl PHOTOS=my-selfies [COUNT=100]
+
+Prints what was planned beside what was measured, as a table for docs/gpu.md.  Photos, adapter and
+portraits are erased at the end, as after every run of `python -m pipeline`, and here the finished
+portraits too; the table has numbers only.
+
+Exit codes: 0 done, 1 could not finish, 2 bad input or no GPU, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
+
+NO_GPU = (
+    "There is no NVIDIA GPU that torch can use on this machine, so there is nothing to measure. "
+    "To try the command itself on the processor, add --device cpu (make: DEVICE=cpu)."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    chosen = _parser().parse_args(arguments)
+    if chosen.device == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks
+    os.environ["LIKENESS_BASE"] = chosen.key
+    import torch
+
+    from pipeline import __main__ as command_line
+    from privacy.harden import harden
+    from privacy.log import configure as configure_log
+
+    if chosen.device == "cuda" and not torch.cuda.is_available():
+        print(NO_GPU, file=sys.stderr)
+        return 2
+    configure_log("error")
+    harden()
+    stopping: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: stopping.append(n))
+    try:
+        with tempfile.TemporaryDirectory(prefix="gpu-check-") as out:
+            job = [chosen.photos, "--out", out, "--count", chosen.count, "--seed", chosen.seed]
+            asked = command_line._parser().parse_args(map(str, job))
+            result = command_line.headshots(asked, stop=lambda: bool(stopping))
+    except Stopped as why:
+        print(why.sentence, "Everything of this run has been erased.", file=sys.stderr)
+        return 130
+    except (BadOrder, BadSettings, BaseUnavailable) as why:
+        print(why.sentence, file=sys.stderr)
+        return 2
+    except LikenessError as why:
+        print(why.sentence, file=sys.stderr)
+        return 1
+    print(table(result, machine(chosen.device)))
+    return 0
+
+
+def machine(device: str) -> dict[str, str]:
+    """Card, driver and versions, for the head of the table."""
+    import bitsandbytes
+    import diffusers
+    import torch
+
+    about = {
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "bitsandbytes": bitsandbytes.__version__,
+    }
+    if device == "cpu":
+        return {"card": "none: computed on the processor", **about}
+    total = torch.cuda.get_device_properties(0).total_memory
+    card = f"{torch.cuda.get_device_name()}, {total / 2**30:.1f} GiB"
+    return {"card": card, "driver": _driver(), "CUDA": str(torch.version.cuda), **about}
+
+
+def _driver() -> str:
+    """The NVIDIA driver's version, as its own tool says it."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return said.stdout.strip().splitlines()[0]
+
+
+def table(result: dict[str, Any], about: dict[str, str]) -> str:
+    """Markdown: a line about the machine, then what was planned beside what was measured."""
+    planned, ran, seconds = result["planned"], result["plan"], result["seconds"]
+    memory, likeness = result["memory"], result["likeness"]
+    way = ran["offload"] + (", checkpointing" if ran["checkpointing"] else "")
+    way += ", tiles" if ran["tiling"] else ""
+    rows = [
+        ("resolution, px", planned["resolution"], ran["resolution"]),
+        ("pictures at once, training", planned["micro_batch"], ran["micro_batch"]),
+        ("portraits at once", planned["generation_batch"], ran["generation_batch"]),
+        ("steps down for memory", 0, result["steps_down"]),
+    ]
+    for work, expected in (("train", "train_bytes"), ("generate", "generate_bytes")):
+        peak = memory.get(work, {})
+        rows.append((f"peak, {work}: allocated, GiB", None, _gib(peak.get("allocated"))))
+        rows.append(
+            (f"peak, {work}: reserved, GiB", _gib(planned[expected]), _gib(peak.get("reserved")))
+        )
+    step, portrait = planned["seconds_per_step"], planned["seconds_per_portrait"]
+    rows += [
+        ("training, steps/s", _rate(1, step), _rate(1, result["seconds_per_step"])),
+        ("portraits/s", _rate(1, portrait), _rate(result["headshots"], seconds["generate"])),
+        ("minutes, photos to portraits", _minutes(planned["seconds"]), _minutes(seconds["total"])),
+        ("likeness, median", None, likeness["median"]),
+        ("share above the same-person line", None, likeness["share_same_person"]),
+    ]
+    head = ", ".join(f"{key} {value}" for key, value in about.items())
+    photos = result["photos"]["accepted"]
+    job = f"{photos} photos, {result['headshots']} portraits, {ran['steps']} steps"
+    return "\n".join(
+        [
+            f"**{result['base']}** — {head}; {job} of {ran['batch']}, rank {ran['rank']}; {way}",
+            "",
+            "| | planned (computed) | measured |",
+            "|---|---|---|",
+            *(f"| {name} | {_shown(plan)} | {_shown(real)} |" for name, plan, real in rows),
+        ]
+    )
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _gib(size: int | None) -> float | None:
+    return None if size is None else round(size / 2**30, 2)
+
+
+def _rate(count: int, seconds: float | None) -> float | None:
+    return round(count / seconds, 3) if seconds else None
+
+
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds / 60, 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.gpu_check", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("key", metavar="KEY", help="a folder under models, or a path")
+    parser.add_argument("photos", type=Path, metavar="PHOTOS", help="photos of one person")
+    parser.add_argument("--count", type=int, default=100, help="how many portraits (100)")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
