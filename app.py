@@ -6,6 +6,7 @@ that nobody can reach a server that still keeps what it should have forgotten.
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
 
@@ -15,6 +16,8 @@ import settings as configuration
 from errors import BadSettings, LikenessError
 from privacy.harden import harden
 from privacy.log import configure as configure_log
+
+_SWITCH_S = 0.001
 
 
 def main() -> int:
@@ -37,6 +40,9 @@ def serve(settings: configuration.Settings) -> None:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
         BaseUnavailable: the base or the face models are missing.
     """
+    gc.disable()  # nothing made until the port opens is garbage; looking for it takes half a second
+    # A page that polls waits for the training thread to let go of the interpreter, several times.
+    sys.setswitchinterval(_SWITCH_S)
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
     from pipeline.studio import Studio
     from pipeline.workshop import open_workshop
@@ -64,6 +70,8 @@ def serve(settings: configuration.Settings) -> None:
                 timeout_graceful_shutdown=5,
             )
         )
+        gc.freeze()
+        gc.enable()
         workshop.sweeper.start()
         try:
             host, port = listening.getsockname()[:2]

@@ -7,13 +7,14 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import likeness, main_job, model, vault
+from benchmarks import likeness, main_job, model, pages, vault
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
     "main_job": main_job.run,
     "train_steps": model.train_steps,
     "generate_images": model.generate_images,
+    "nf4_memory": model.nf4_memory,
     "likeness_embedded": likeness.likeness_embedded,
     "vault_cipher": vault.vault_cipher,
     "vault_write": vault.vault_write,
@@ -21,6 +22,7 @@ BENCHMARKS = {
     "ingest_20": vault.ingest_20,
     "delete_all": vault.delete_all,
     "sweep_10000": vault.sweep,
+    "pages": pages.run,
 }
 LATEST = Path(__file__).parent / "latest.json"
 

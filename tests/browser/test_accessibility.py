@@ -1,0 +1,150 @@
+"""axe-core and thumbs: every step of the walk, light and dark, on a desktop and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import DEVICES, PHONE, Watch, visit
+from tests.browser.test_portraits import heart, session_of, tile
+from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
+from tests.web.fakes import Place, served
+from tools.fetch_dev import AXE
+
+pytestmark = pytest.mark.browser
+
+# Only what holds up somebody: axe calls that serious and critical.
+RUN_AXE = """async () => {
+  const { violations } = await axe.run(document, { resultTypes: ["violations"] });
+  return violations.filter((v) => v.impact === "serious" || v.impact === "critical")
+    .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(" ")} ${n.failureSummary}`));
+}"""
+# What can be pressed is at least 44 px high and wide, or stands within a sentence. A field inside
+# a label is as large as its label.
+SMALL_TARGETS = """() => {
+  const pressed = "a[href], button, input, select, textarea, summary, [tabindex='0']";
+  const modal = document.querySelector("dialog[open]");
+  const inSentence = (e) => e.matches("a") && getComputedStyle(e).display === "inline"
+    && e.parentElement.textContent.trim() !== e.textContent.trim();
+  return [...(modal ?? document).querySelectorAll(pressed)].filter((e) => {
+    if (!e.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
+    const box = (e.closest("label") ?? e).getBoundingClientRect();
+    return box.width > 1 && !inSentence(e) && (box.width < 43.9 || box.height < 43.9);
+  }).map((e) => {
+    const box = (e.closest("label") ?? e).getBoundingClientRect();
+    return `${Math.round(box.width)} x ${Math.round(box.height)}: ${e.outerHTML.slice(0, 120)}`;
+  });
+}"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with served(tmp_path_factory.mktemp("scratch"), portraits=12) as place:
+        yield place
+
+
+def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
+    """Everything that a visitor may come to see, one after the other, by name."""
+    page.goto("/")
+    yield "welcome"
+    enter(page)
+    yield "studio"
+    page.get_by_role("button", name="Use the camera").click()
+    add_photos(page, [*selfies[:4], b"a text that calls itself a photo"])
+    expect(page.locator(".photo.accepted")).to_have_count(4)
+    yield "photos"
+    page.get_by_role("button", name="Private link").first.click()
+    expect(page.locator("#private-link")).to_be_visible()
+    yield "private link"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Delete everything").click()
+    yield "delete everything"
+    page.keyboard.press("Escape")
+    place.studio.step_s = 0.8
+    order_portraits(page)
+    expect(page.locator("#job h2")).to_have_text("Learning your face")
+    place.studio.step_s = 60.0  # stays there, as a real job does
+    yield "waiting"
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(stage(page, "choosing")).to_have_count(1)
+    yield "stopped"
+    session = session_of(page, place)
+    place.services.vault.put(session, "adapter", "adapter", b"a model")
+    for look in ("corporate", "old-money"):
+        place.studio.deliver(session, 4, look)
+    page.reload()
+    finished(page)
+    with page.expect_response("**/heart"):
+        heart(page, 1).click()
+    page.get_by_text("Caption and AI mark").click()
+    page.get_by_text("Less like you").click()
+    yield "portraits"
+    page.get_by_role("button", name="Delete my model").click()
+    yield "delete my model"
+    page.keyboard.press("Escape")
+    tile(page, 1).locator(".portrait").click()
+    yield "large view"
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Ask colleagues").click()
+    link = page.get_by_label("Link for colleagues")
+    expect(link).not_to_have_value("")
+    address = link.input_value()
+    yield "share"
+    page.goto(address)
+    expect(page.get_by_role("listitem")).to_have_count(1)
+    page.get_by_role("button", name="I like this one").click()
+    yield "shared"
+    page.goto("/shared#nothing")
+    expect(page.get_by_role("alert")).to_be_visible()
+    yield "link that has ended"
+    page.goto("/return#nothing")
+    yield "return"
+    page.get_by_role("button", name="Open my session").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    yield "link that opens nothing"
+    page.goto("/receipt")
+    yield "receipt"
+    page.get_by_role("button", name="Look it up").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    yield "no such receipt"
+    page.goto("/privacy")
+    yield "privacy"
+    page.goto("/studio/")
+    finished(page)
+    page.get_by_role("button", name="Delete everything").click()
+    page.get_by_role("button", name="Yes, delete everything").click()
+    expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+    yield "goodbye"
+    page.goto("/nothing-here")
+    yield "nothing"
+    enter(page)
+    session = session_of(page, place)
+    place.services.sessions.erase(session.id, "user")
+    expect(page.locator("#gone")).to_be_visible()
+    yield "ended"
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_nothing_on_any_step_holds_somebody_up(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes], device: str
+) -> None:
+    problems: list[str] = []
+    seen: list[str] = []
+    with visit(chromium, place.url, watch, **DEVICES[device]) as page:
+        for step in steps(page, place, selfie_jpegs):
+            seen.append(step)
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
+                problems += [f"{step}, {scheme}: {p}" for p in page.evaluate(RUN_AXE)]
+            if device == "phone":
+                problems += [f"{step}: {p}" for p in page.evaluate(SMALL_TARGETS)]
+                width = page.evaluate("document.documentElement.scrollWidth")
+                if width > PHONE["width"]:
+                    problems.append(f"{step}: {width} px wide")
+    assert not problems, "\n".join(problems)
+    assert len(seen) == 21
+    assert watch.foreign == []
+    assert watch.complaints == []

@@ -1,0 +1,314 @@
+"""The walk under conditions that people have: a phone, a keyboard, a bad network, the back button.
+
+The studio behind it only pretends to learn; its clock is moved by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import DEVICES, Watch, visit
+from tests.browser.test_portraits import heart, session_of, tile
+from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
+from tests.conftest import Hand
+from tests.web.fakes import Place, served
+
+pytestmark = pytest.mark.browser
+
+DAY_S = 24 * 3600.0
+TABS = 120  # more than any step has
+# What Chrome's own tools call slow 4G; latency in ms, the rest in bytes per second.
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 2e5, "uploadThroughput": 9e4}
+
+
+@pytest.fixture(scope="module")
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, hand: Hand) -> Iterator[Place]:
+    scratch = tmp_path_factory.mktemp("scratch")
+    with served(scratch, now=hand, step_s=0.5, portraits=6) as place:
+        yield place
+
+
+def reconnect(page: Page) -> None:
+    """Reload, then lose the network and find it again."""
+    page.reload()
+    expect(page.locator("body[data-stage]")).to_have_count(1)
+    page.context.set_offline(True)
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # polls at once
+    expect(page.get_by_text("The connection is lost")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.get_by_text("The connection is lost")).to_be_hidden()
+
+
+def test_every_step_survives_a_reload_and_a_lost_connection(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
+        page.goto("/")
+        page.reload()
+        enter(page)
+        reconnect(page)
+        add_photos(page, selfie_jpegs[:4])
+        expect(page.locator(".photo.accepted")).to_have_count(4)
+        reconnect(page)
+        expect(page.locator(".photo.accepted")).to_have_count(4)
+        page.get_by_label("Old Money").check()
+        place.studio.step_s = 2.0
+        order_portraits(page)
+        reconnect(page)
+        expect(stage(page, "working")).to_have_count(1)
+        place.studio.step_s = 0.2
+        expect(finished(page)).to_have_count(6)
+        heart(page, 1).click()
+        reconnect(page)
+        expect(heart(page, 1)).to_have_attribute("aria-pressed", "true")
+        tile(page, 2).locator(".portrait").click()
+        page.reload()
+        expect(finished(page)).to_have_count(6)
+        expect(page.locator("#viewer")).to_be_hidden()
+        page.get_by_role("button", name="Delete everything").click()
+        page.get_by_role("button", name="Yes, delete everything").click()
+        receipt = page.get_by_role("heading", name="Your receipt")
+        expect(receipt).to_be_visible()
+        page.reload()  # the page shows the receipt once, as it says
+        expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+        expect(receipt).to_be_hidden()
+        assert (
+            page.evaluate("() => document.documentElement.scrollWidth")
+            <= page.viewport_size["width"]
+        )  # type: ignore[index]
+        assert watch.foreign == []
+
+
+def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
+        for address in ("/privacy", "/receipt", "/return", "/shared"):
+            page.goto(address)
+        expect(page.get_by_role("alert")).to_be_visible()
+        watch.failures.clear()  # /shared has nobody to show anything to
+        place.studio.step_s = 0.1
+        enter(page)
+        add_photos(page, selfie_jpegs[:4])
+        expect(page.locator(".photo.accepted")).to_have_count(4)
+        order_portraits(page)
+        finished(page).first.click()
+        page.keyboard.press("Escape")
+        heart(page, 1).click()
+        page.get_by_role("button", name="Ask colleagues").click()
+        expect(page.get_by_label("Link for colleagues")).not_to_have_value("")
+        page.keyboard.press("Escape")
+        with page.expect_download():
+            page.get_by_role("link", name="Download all").click()
+        page.get_by_role("button", name="Delete everything").click()
+        page.get_by_role("button", name="Yes, delete everything").click()
+        expect(page).to_have_url(f"{place.url}/goodbye")
+        hosts = {urlsplit(url).netloc for url in watch.requests if not url.startswith("blob:")}
+        assert hosts - {""} == {urlsplit(place.url).netloc}
+        assert len(watch.requests) > 50
+        watch.clean()
+        # The watch does notice: a picture from elsewhere is refused, and that is told.
+        page.evaluate("() => { new Image().src = 'http://elsewhere.example/picture.png' }")
+        page.wait_for_timeout(300)
+        assert any("policy: img-src refused http://elsewhere" in told for told in watch.complaints)
+
+
+def tab_to(page: Page, goal: Locator) -> None:
+    """As people do who use no mouse: on with Tab until it is there."""
+    for _ in range(TABS):
+        page.keyboard.press("Tab")
+        if goal.evaluate("(element) => element === document.activeElement"):
+            return
+    raise AssertionError(f"the Tab key does not reach {goal}")
+
+
+def test_the_whole_walk_with_the_keyboard_alone(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        page.goto("/")
+        tab_to(page, page.get_by_role("checkbox"))
+        page.keyboard.press("Space")
+        tab_to(page, page.get_by_role("button", name="Start"))
+        page.keyboard.press("Enter")
+        expect(page.locator(".countdown")).to_contain_text("Erased in")
+
+        upload = page.get_by_role("button", name="Drop your photos here")
+        page.wait_for_timeout(500)  # Gradio draws its fields anew when all its scripts are there
+        tab_to(page, upload)
+        expect(upload).to_be_focused()
+        with page.expect_file_chooser() as chooser:
+            page.keyboard.press("Enter")
+        chooser.value.set_files(
+            [
+                {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+                for number, photo in enumerate(selfie_jpegs[:4])
+            ]
+        )
+        expect(page.locator(".photo.accepted")).to_have_count(4)
+        tab_to(page, page.get_by_label("Old Money"))
+        page.keyboard.press("Space")
+        expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
+        place.studio.step_s = 0.5
+        tab_to(page, page.get_by_role("button", name="Create my portraits"))
+        page.keyboard.press("Enter")
+
+        # What was pressed is gone; the keyboard goes on from the heading of what came instead.
+        expect(page.locator("#job h2")).to_be_focused()
+        expect(page.locator("[data-slot=news]")).to_have_text("Learning your face")
+        place.studio.step_s = 0.1
+        finished(page)
+        expect(page.locator("#portraits h2")).to_be_focused()
+        expect(page.locator("[data-slot=news]")).to_have_text("Your portraits are ready")
+        portrait = page.locator("button.portrait").first
+        tab_to(page, portrait)
+        page.keyboard.press("Enter")
+        expect(page.locator("#viewer p")).to_contain_text("1 / 6")
+        page.keyboard.press("Escape")
+        expect(portrait).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+        expect(page.locator(".tile .heart").first).to_have_attribute("aria-pressed", "true")
+
+        for name, dialog in (("Ask colleagues", "#share"), ("Private link", "#private-link")):
+            opener = page.get_by_role("button", name=name).first
+            tab_to(page, opener)
+            page.keyboard.press("Enter")
+            expect(page.locator(dialog)).to_be_visible()
+            for _ in range(8):  # Tab stays within, but for the browser's own controls
+                page.keyboard.press("Tab")
+                inside = f"document.activeElement.closest('{dialog}, body') "
+                assert page.evaluate(f"{inside} === document.activeElement.closest('dialog') || "
+                                     "document.activeElement === document.body")  # fmt: skip
+            page.keyboard.press("Escape")
+            expect(opener).to_be_focused()
+
+        tab_to(page, page.get_by_role("button", name="Delete everything"))
+        page.keyboard.press("Enter")
+        expect(page.locator("#delete-all").get_by_role("button", name="Keep it")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+        watch.clean()
+
+
+def test_two_visitors_at_once_and_a_third_with_a_link(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with (
+        visit(chromium, place.url, watch) as ann,
+        visit(chromium, place.url, watch, **DEVICES["phone"]) as bob,
+        visit(chromium, place.url, watch) as colleague,
+    ):
+        place.studio.step_s = 0.3
+        for page in (ann, bob):
+            enter(page)
+            add_photos(page, selfie_jpegs[:4])
+        for page in (ann, bob):
+            expect(page.locator(".photo.accepted")).to_have_count(4)
+        ann.get_by_label("Old Money").check()
+        for page in (ann, bob):
+            order_portraits(page)
+        for page in (ann, bob):
+            expect(finished(page)).to_have_count(6)
+        assert ann.get_by_role("button", name="Old Money", exact=True).count() == 1
+        assert bob.get_by_role("button", name="Old Money", exact=True).count() == 0
+        with ann.expect_response("**/heart"):
+            heart(ann, 2).click()
+        ann.get_by_role("button", name="Ask colleagues").click()
+        link = ann.get_by_label("Link for colleagues")
+        expect(link).not_to_have_value("")
+        colleague.goto(link.input_value())
+        expect(colleague.get_by_role("listitem")).to_have_count(1)
+        # Bob's leaving takes nothing of Ann's.
+        bob.get_by_role("button", name="Delete everything").click()
+        bob.get_by_role("button", name="Yes, delete everything").click()
+        expect(bob.get_by_role("heading", name="Everything is erased")).to_be_visible()
+        colleague.get_by_role("button", name="I like this one").click()
+        ann.keyboard.press("Escape")
+        ann.reload()
+        expect(finished(ann)).to_have_count(6)
+        expect(tile(ann, 2).locator(".votes")).to_have_text("1 vote")
+        watch.clean()
+
+
+def test_the_back_button_leads_back_and_to_nothing_that_is_erased(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        place.studio.deliver(session_of(page, place), 2)
+        page.reload()
+        expect(finished(page)).to_have_count(2)
+        page.get_by_role("link", name="Privacy and audit").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("your face")
+        page.go_back()
+        expect(finished(page)).to_have_count(2)
+        page.go_back()
+        page.get_by_role("link", name="Continue").click()
+        expect(finished(page)).to_have_count(2)
+        page.get_by_role("button", name="Delete everything").click()
+        page.get_by_role("button", name="Yes, delete everything").click()
+        expect(page).to_have_url(f"{place.url}/goodbye")
+        for _ in range(4):
+            page.go_back()
+            assert page.locator("button.portrait").count() == 0
+            if urlsplit(page.url).path == "/":
+                break
+        expect(page.get_by_role("button", name="Start")).to_be_visible()
+        watch.clean()
+
+
+def test_a_slow_network_shows_nothing_half_made(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
+        page.goto("/")
+        page.get_by_role("checkbox").check()
+        network = page.context.new_cdp_session(page)
+        network.send("Network.emulateNetworkConditions", SLOW)
+        page.get_by_role("button", name="Start").click(no_wait_after=True)
+        waiting = page.get_by_text("One moment, the studio is opening.")
+        expect(waiting).to_be_visible()
+        # While it loads: our paper and our type, and no field that is not ready yet.
+        expect(waiting).to_have_css("position", "fixed")
+        expect(page.locator("#files")).not_to_be_visible()
+        expect(page.locator(".countdown")).to_contain_text("Erased in")
+        expect(waiting).to_be_hidden()
+        add_photos(page, selfie_jpegs[:4])
+        expect(page.locator(".photo.accepted")).to_have_count(4)
+        place.studio.step_s = 0.1
+        order_portraits(page)
+        expect(finished(page)).to_have_count(6)
+        watch.clean()
+
+
+def test_a_page_left_open_past_its_time_lets_go_of_everything(
+    chromium: Browser, place: Place, watch: Watch, hand: Hand
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        place.studio.deliver(session_of(page, place), 2)
+        page.reload()
+        finished(page).first.click()
+        hand.forward(DAY_S - 60)
+        expect(page.locator(".countdown")).to_contain_text("minute")
+        expect(page.locator("#viewer")).to_be_visible()
+        hand.forward(61)
+        expect(page.get_by_role("heading", name="This session has ended")).to_be_visible()
+        assert page.locator("img[src*='/portrait/']:visible").count() == 0
+        assert page.locator("button.portrait").count() == 0
+        for _ in range(3):
+            page.keyboard.press("Escape")  # behind it is nothing to come back to
+        expect(page.get_by_role("button", name="Start")).to_be_visible()
+        watch.failures = [f for f in watch.failures if f != "404 /status"]
+        watch.clean()
