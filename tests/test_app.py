@@ -87,7 +87,7 @@ def test_an_idle_server_rests(start: Start) -> None:
     before = server.num_ctx_switches().voluntary
     time.sleep(2)
     wakes_per_second = (server.num_ctx_switches().voluntary - before) / 2
-    assert wakes_per_second < 100  # a thousand, where Gradio looks for events as it likes to
+    assert wakes_per_second < 300  # a thousand, where Gradio looks for events as it likes to
 
 
 def test_answers_are_not_held_back_by_tcp() -> None:

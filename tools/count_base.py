@@ -115,7 +115,7 @@ ARCHITECTURES = {
     "sdxl": Architecture(StableDiffusionXL, _sdxl, _kl(4), (77, 2048), (4, 8)),
     "z-image": _z_image,
     "z-image-turbo": _z_image,
-    "flux2-klein": Architecture(
+    "flux2-klein-4b": Architecture(
         Flux2Klein, _klein(5, 20, 24, 7680), AutoencoderKLFlux2, (512, 7680), (128, 16)
     ),
     "flux2-klein-9b": Architecture(

@@ -61,6 +61,11 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         reconnect(page)
         expect(page.locator(".photo.accepted")).to_have_count(4)
         page.get_by_label("Old Money").check()
+        page.get_by_label("LinkedIn Classic").uncheck()
+        reconnect(page)
+        expect(page.get_by_label("Old Money")).to_be_checked()
+        expect(page.get_by_label("LinkedIn Classic")).not_to_be_checked()
+        expect(page.get_by_text("2 looks chosen")).to_be_visible()
         place.studio.step_s = 2.0
         order_portraits(page)
         reconnect(page)

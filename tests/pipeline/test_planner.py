@@ -50,8 +50,8 @@ ONE_AT_A_TIME = {"micro_batch": 1, "generation_batch": 1, "tiling": False}
 PUBLISHED = [
     # base, GB from, to, resolution, and how those runs are said to be made
     ("z-image", 10, 12, 1024, {"checkpointing": True, "offload": "parts"}),
-    ("flux2-klein", 12, 16, 1024, {"checkpointing": True, "offload": "none"}),
-    ("flux2-klein", 0, 8, 512, {"checkpointing": True, "offload": "words"}),
+    ("flux2-klein-4b", 12, 16, 1024, {"checkpointing": True, "offload": "none"}),
+    ("flux2-klein-4b", 0, 8, 512, {"checkpointing": True, "offload": "words"}),
     ("sdxl", 0, 16, 1024, {"checkpointing": True, "offload": "none"}),
     ("sd15", 6, 8, 512, {"checkpointing": False, "offload": "none"}),
 ]
@@ -90,7 +90,7 @@ def test_published_time_is_reproduced_at_the_middle_resolution_of_its_trainers()
 
 def test_what_the_published_cards_hold_is_planned_on_them() -> None:
     assert planned(KNOWN["z-image-turbo"], card("RTX 4070").free, tflops=58).resolution >= 512
-    assert planned(KNOWN["flux2-klein"], card("RTX 4060").free).resolution == 512
+    assert planned(KNOWN["flux2-klein-4b"], card("RTX 4060").free).resolution == 512
     for key in ("sd15", "sdxl"):
         assert planned(KNOWN[key], card("RTX 4060").free).resolution == KNOWN[key].at[0].resolution
 

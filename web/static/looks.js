@@ -2,13 +2,16 @@
 
 import { slot, text } from "./parts.js";
 
+const KEPT = "looks"; // in the tab's own storage, which ends with it
+
 export class Looks {
   /** @param section where Gradio put the cards; its head (template looks-head) is in it already */
   constructor(section) {
     this.section = section;
     this.chosen = slot(section, "chosen");
     this.previews = new Set(this.chosen.dataset.previews.split(" ").filter(Boolean));
-    section.addEventListener("change", () => this.#count());
+    this.wanted = JSON.parse(sessionStorage.getItem(KEPT) ?? "null"); // before a reload
+    section.addEventListener("change", () => this.#keep());
     // Gradio draws its cards again when it likes.
     new MutationObserver(() => this.#dress()).observe(section, { childList: true, subtree: true });
     this.#dress();
@@ -31,6 +34,22 @@ export class Looks {
       image.loading = "lazy";
       card.append(image);
     }
+    this.#restore();
+    this.#count();
+  }
+
+  /** Press what differs from the choice before a reload, once the cards are there. */
+  #restore() {
+    const boxes = this.#boxes();
+    if (!this.wanted || boxes.length === 0) return;
+    const wanted = new Set(this.wanted);
+    this.wanted = null;
+    for (const box of boxes) if (box.checked !== wanted.has(box.name)) box.click();
+  }
+
+  #keep() {
+    const chosen = this.#boxes().filter((box) => box.checked);
+    sessionStorage.setItem(KEPT, JSON.stringify(chosen.map((box) => box.name)));
     this.#count();
   }
 
