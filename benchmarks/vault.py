@@ -27,6 +27,7 @@ from benchmarks.measure import Measurement
 from pipeline.album import Album
 from pipeline.faces import Faces
 from pipeline.ingest import LONG_SIDE, Decoder
+from pipeline.job import KEPT_TOGETHER
 from pipeline.workshop import PHOTO_PX
 from privacy import stream
 from privacy.clock import Clock
@@ -44,7 +45,10 @@ PHOTO, PORTRAIT, RECORD, ROW, ADAPTER = 900_000, 1_200_000, 1200, 400, 6_000_000
 SESSION: tuple[dict[str, int], ...] = (
     *({"counter": 2, f"photo-{n}": PHOTO, f"record-{n}": RECORD} for n in range(1, 13)),
     {"adapter": ADAPTER},
-    *({f"portrait-{n}": PORTRAIT, "sheet": n * ROW} for n in range(1, 101)),
+    *(
+        {f"portrait-{n - m}": PORTRAIT for m in range(KEPT_TOGETHER)} | {"sheet": n * ROW}
+        for n in range(KEPT_TOGETHER, 101, KEPT_TOGETHER)
+    ),
 )
 """Names and bytes of the files of a whole session, those that the product writes together in one
 dictionary; a name that comes again replaces the earlier file."""

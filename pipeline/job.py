@@ -44,6 +44,9 @@ T = TypeVar("T")
 
 Phase = Literal["queued", "preparing", "training", "generating", "done", "stopped", "failed"]
 
+KEPT_TOGETHER = 4
+"""Portraits in one commit of the vault: each costs several waits for the disk."""
+
 # Until a first job has measured it on this machine: seconds for one portrait of the mini base.
 FIRST_GUESS_SECONDS_PER_PORTRAIT = 0.8
 
@@ -379,7 +382,7 @@ def _portraits(
     report: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> None:
-    """Make, score and keep the portraits one by one; each is visible as soon as it is kept."""
+    """Make, score and keep the portraits, a few at a time; they are visible once they are kept."""
     from pipeline.generate import generate, plan
 
     person = person_vector(photos)
@@ -390,29 +393,41 @@ def _portraits(
     report(replace(progress, seconds_left=order.count * result.seconds_per_portrait))
     shots = plan(styles, order.count, order.seed)
 
+    waiting: list[File] = []
+
     def make() -> None:
         """Those that are not made yet."""
         rest = shots[len(records) - earlier :]
         group = result.plan.generation_batch if result.plan else None
         # Closed at once, also by an error in between: an open generator keeps its adapter attached.
         with closing(generate(base, adapter, rest, stop=stop, batch=group)) as making:
-            for shot, square in making:
-                keep(shot, square)
+            try:
+                for shot, square in making:
+                    waiting.append(finished(shot, square))
+                    if len(waiting) == KEPT_TOGETHER:
+                        keep()
+            finally:
+                keep()
 
-    def keep(shot: Shot, square: np.ndarray) -> None:
-        """Finished, judged and in the vault."""
+    def finished(shot: Shot, square: np.ndarray) -> File:
+        """In shape and judged."""
         if order.tone != "look":
             square = toned(square, services.faces.matte(square), order.tone)
         image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
         number = f"portrait-{len(records) + 1:03d}"
-        record = judged(number, shot, image, services.faces, person)
-        records.append(record)
-        portrait = ("portrait", record.id, _png(image))
-        services.vault.put_all(session, [portrait, _sheet(records)])
+        records.append(judged(number, shot, image, services.faces, person))
         made = len(records) - earlier
         result.seconds_per_portrait = (time.monotonic() - started) / made
         left = (order.count - made) * result.seconds_per_portrait
         report(replace(progress, made=made, seconds_left=left))
+        return "portrait", number, _png(image)
+
+    def keep() -> None:
+        """In the vault, together with what is known of all so far."""
+        files = [*waiting]
+        waiting.clear()
+        if files:
+            services.vault.put_all(session, [*files, _sheet(records)])
 
     def tell(words: str) -> None:
         nonlocal progress

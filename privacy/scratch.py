@@ -112,7 +112,7 @@ def make_subfolder(parent: Path, name: str) -> None:
 
 
 @contextmanager
-def open_folder(path: Path) -> Iterator[int]:
+def open_folder(path: str | Path) -> Iterator[int]:
     """The descriptor of a folder; OSError when it is missing, a link or not a folder."""
     descriptor = os.open(path, _FOLDER)
     try:

@@ -270,7 +270,7 @@ class Vault:
     def _read(self, session: Session, file_id: str, size: int) -> bytes | None:
         """The ciphertext, or None when there is no plain file of that size."""
         try:
-            with scratch.open_folder(self._root / session.id) as folder:
+            with scratch.open_folder(self._home(session)) as folder:
                 return scratch.read(folder, file_id, size)
         except FileNotFoundError:
             return None
@@ -279,11 +279,15 @@ class Vault:
                 return None
             raise
 
+    def _home(self, session: Session) -> str:
+        # pathlib's own joining takes a tenth of the time that opening a small file does.
+        return os.path.join(self._root, session.id)
+
     @contextmanager
     def _folder(self, session: Session) -> Iterator[int]:
         """The open folder of a session. It goes missing only when the session is erased."""
         try:
-            with scratch.open_folder(self._root / session.id) as folder:
+            with scratch.open_folder(self._home(session)) as folder:
                 yield folder
         except FileNotFoundError:
             raise UnknownSession from None
