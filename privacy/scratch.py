@@ -179,12 +179,14 @@ def read(folder: int, name: str, size: int) -> bytes | None:
     """
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(name, flags, dir_fd=folder)
-    with open(descriptor, "rb", buffering=0) as file:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_size != size:
             return None
-        data = file.read(size)
-        return data if data is not None and len(data) == size else None
+        data = os.read(descriptor, size)
+        return data if len(data) == size else None
+    finally:
+        os.close(descriptor)
 
 
 def unlink(folder: int, name: str) -> None:

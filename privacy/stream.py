@@ -66,8 +66,11 @@ def decrypt(key: bytes, ciphertext: bytes, aad: bytes) -> bytes:
     if segments[-1][1] - segments[-1][0] < TAG_BYTES:
         raise TamperedError
     cipher = _file_cipher(key, header, aad)
-    opened, done = _allocate(length), 0
     try:
+        if len(segments) == 1:  # needs no buffer of ours
+            ((start, end, nonce),) = segments
+            return cipher.decrypt(nonce, source[start:end], None)
+        opened, done = _allocate(length), 0
         with opened.getbuffer() as target:
             for start, end, nonce in segments:
                 until = done + end - start - TAG_BYTES
