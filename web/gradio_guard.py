@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 NOWHERE = "/dev/null/likeness"
 
@@ -91,3 +91,19 @@ def building() -> Iterator[None]:
             yield
         finally:
             routes.DEFAULT_TEMP_DIR = NOWHERE
+
+
+@contextmanager
+def describing() -> Iterator[None]:
+    """While a page is described: Gradio makes three servers then that nobody would ever start.
+
+    They take a third of a second; the one that is mounted is made afterwards.
+    """
+    from gradio import blocks
+
+    real = blocks.App
+    vars(blocks)["App"] = SimpleNamespace(create_app=lambda *_, **__: None)
+    try:
+        yield
+    finally:
+        vars(blocks)["App"] = real

@@ -28,6 +28,7 @@ from pipeline.styles import CROPS, GROUPS, Style
 from pipeline.tone import TONES
 from web import gradio_words
 from web.edge import language_of, note
+from web.gradio_guard import describing
 from web.services import Services
 from web.visitor import cookie_name, session_of
 from words import language, say, speaking
@@ -53,8 +54,9 @@ _MB = 1_000_000
 
 def mount(app: FastAPI, services: Services, path: str) -> None:
     """Mount the page. The firewall in front of it decides what of Gradio can be reached."""
-    demo = _page(services)
-    demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
+    with describing():
+        demo = _page(services)
+        demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
     gr.mount_gradio_app(
         app,
         demo,
