@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from font_source_sans_pro import font_files_ttf
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
@@ -182,10 +183,11 @@ def _marked_png(png: bytes) -> bytes:
 
 @lru_cache(maxsize=32)
 def _font(size: float) -> ImageFont.FreeTypeFont:
-    """The font that Pillow carries, so that nothing depends on what the machine has."""
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont)
-    return font
+    """Source Sans, from its own package, so that nothing depends on what the machine has.
+
+    The font that Pillow carries has no ü, é or ł.
+    """
+    return ImageFont.truetype(font_files_ttf["SourceSansPro"], size)
 
 
 @lru_cache(maxsize=512)

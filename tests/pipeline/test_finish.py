@@ -232,6 +232,11 @@ def test_words_stand_small_in_their_own_corners(portrait: bytes) -> None:
     assert not changed(portrait, Finish()).any()
 
 
+@pytest.mark.parametrize("name", ["Jürgen Groß", "Zoë Łukasik", "Čapek Ağaoğlu", "Ελένη", "Иван"])
+def test_names_of_europe_can_be_written(portrait: bytes, name: str) -> None:
+    assert changed(portrait, Finish(caption=name)).any()
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [
