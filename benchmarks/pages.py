@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import ssl
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +24,7 @@ import psutil
 import settings as configuration
 from benchmarks.measure import Measurement
 from tests.web.fakes import event_of, gradio_config, send_event
+from tools.own_server import own_server
 
 PAGES = 200
 PAUSE_S = 1.5  # WORKING in web/static/studio.js
@@ -57,27 +56,12 @@ class Server:
 @contextmanager
 def server() -> Iterator[Server]:
     """A server on an empty scratch folder, with the settings that everybody starts with."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
-    with tempfile.TemporaryDirectory() as folder:
-        environment |= {"LIKENESS_PORT": "0", "LIKENESS_LOG_LEVEL": "warning"}
-        environment |= {f"LIKENESS_{name}": f"{folder}/{name}" for name in ("SCRATCH", "LOG")}
-        started = time.perf_counter()
-        with subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=configuration.ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
-            try:
-                while not _answers(url):
-                    time.sleep(0.005)
-                seconds = time.perf_counter() - started
-                yield Server(psutil.Process(process.pid), url, seconds)
-            finally:
-                process.terminate()
+    started = time.perf_counter()
+    with own_server(LOG_LEVEL="warning") as (process, url):
+        while not _answers(url):
+            time.sleep(0.005)
+        seconds = time.perf_counter() - started
+        yield Server(psutil.Process(process.pid), url, seconds)
 
 
 def _answers(url: str) -> bool:

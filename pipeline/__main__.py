@@ -43,31 +43,42 @@ SCRATCH_PREFIX = "run-"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     chosen = _parser().parse_args(arguments)
+    code, result = attempt(chosen)
+    if result is None:
+        return code
+    _say(result, chosen.out)
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+def attempt(chosen: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
+    """`headshots` as a command runs it: hardened, stopped by signals, errors as sentences.
+
+    Returns:
+        The exit code, and the numbers if it is 0.
+    """
     configure_log("error")
     harden()
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopping.append(n))
     try:
-        result = headshots(chosen, stop=lambda: bool(stopping))
+        return 0, headshots(chosen, stop=lambda: bool(stopping))
     except Stopped as why:
         print(why.sentence, "Everything of this run has been erased.", file=sys.stderr)
-        return 130
+        return 130, None
     except (BadOrder, BadSettings, BaseUnavailable) as why:
         print(why.sentence, file=sys.stderr)
-        return 2
+        return 2, None
     except LikenessError as why:
         print(why.sentence, file=sys.stderr)
-        return 1
+        return 1, None
     except OSError as why:
         print(
             f"{chosen.out} cannot be written: {why.strerror or 'unknown reason'}.", file=sys.stderr
         )
-        return 1
-    _say(result, chosen.out)
-    if chosen.json:
-        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
-    return 0
+        return 1, None
 
 
 def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:

@@ -13,15 +13,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
 
 NO_GPU = (
     "There is no NVIDIA GPU that torch can use on this machine, so there is nothing to measure. "
@@ -38,31 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import torch
 
     from pipeline import __main__ as command_line
-    from privacy.harden import harden
-    from privacy.log import configure as configure_log
 
     if chosen.device == "cuda" and not torch.cuda.is_available():
         print(NO_GPU, file=sys.stderr)
         return 2
-    configure_log("error")
-    harden()
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _: stopping.append(n))
-    try:
-        with tempfile.TemporaryDirectory(prefix="gpu-check-") as out:
-            job = [chosen.photos, "--out", out, "--count", chosen.count, "--seed", chosen.seed]
-            asked = command_line._parser().parse_args(map(str, job))
-            result = command_line.headshots(asked, stop=lambda: bool(stopping))
-    except Stopped as why:
-        print(why.sentence, "Everything of this run has been erased.", file=sys.stderr)
-        return 130
-    except (BadOrder, BadSettings, BaseUnavailable) as why:
-        print(why.sentence, file=sys.stderr)
-        return 2
-    except LikenessError as why:
-        print(why.sentence, file=sys.stderr)
-        return 1
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as out:
+        job = [chosen.photos, "--out", out, "--count", chosen.count, "--seed", chosen.seed]
+        code, result = command_line.attempt(command_line._parser().parse_args(map(str, job)))
+    if result is None:
+        return code
     print(table(result, machine(chosen.device)))
     return 0
 

@@ -11,13 +11,8 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 import settings as configuration
+from tools.own_server import own_server
 
 DEVICES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": {"width": 1280, "height": 800}},
@@ -38,27 +34,6 @@ DEVICES: dict[str, dict[str, Any]] = {
 LOOKS = ("Old Money", "Black & White")
 QUALITY = 80
 MINUTE_MS = 60_000.0
-
-
-@contextmanager
-def server(count: int) -> Iterator[str]:
-    """`python app.py` on an empty scratch folder; its address."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
-    with tempfile.TemporaryDirectory() as folder:
-        environment |= {"LIKENESS_PORT": "0", "LIKENESS_PORTRAITS": str(count)}
-        environment |= {f"LIKENESS_{name}": f"{folder}/{name}" for name in ("SCRATCH", "LOG")}
-        with subprocess.Popen(
-            [sys.executable, "app.py"],
-            cwd=configuration.ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            try:
-                yield process.stdout.readline().rsplit(" ", 1)[-1].strip()
-            finally:
-                process.terminate()
 
 
 class Album:
@@ -138,7 +113,7 @@ def main() -> int:
         print("This needs Chromium: apt install chromium", file=sys.stderr)
         return 2
     chosen.to.mkdir(parents=True, exist_ok=True)
-    with server(chosen.count) as url, sync_playwright() as playwright:
+    with own_server(PORTRAITS=chosen.count) as (_, url), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for device, options in DEVICES.items():
             if chosen.only in (None, device):
