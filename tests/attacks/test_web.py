@@ -39,6 +39,7 @@ from tests.support.web import (
 )
 from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
 from web.gradio.guard import NOWHERE
+from web.routes import welcome
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
