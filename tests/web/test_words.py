@@ -133,8 +133,8 @@ def test_no_sentence_for_a_visitor_stands_in_the_code(path: Path) -> None:
 
 def test_every_verdict_has_words() -> None:
     codes = {"good", "too_many", "duplicate", "different_person"}
-    for module in ("ingest", "check"):
-        for name, call in calls(ROOT / "pipeline" / f"{module}.py"):
+    for module in ("ingest", "quality"):
+        for name, call in calls(ROOT / "pipeline" / "photos" / f"{module}.py"):
             if name in ("_refusal", "_fault", "_Refused") and call.args:
                 codes |= {
                     node.value
