@@ -57,6 +57,12 @@ class Settings(BaseSettings):
         description="Hours from the first photo until an undelivered job is erased.",
     )
     min_photos: int = Field(4, ge=2, le=20, description="Good photos needed to start.")
+    photo_px: int = Field(
+        2048,
+        ge=768,
+        le=4096,
+        description="Most pixels on the longer side that are kept of a photo: head to chest, cut out.",
+    )
     max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")
     max_photo_mb: int = Field(20, ge=1, le=100, description="Largest photo file, MB.")
     max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")

@@ -25,10 +25,11 @@ from PIL import Image
 import settings as configuration
 from benchmarks.measure import Measurement
 from dev.make_selfies import selfies
-from pipeline.assembly import PHOTO_PX
+from pipeline.assembly import TRAINING_PX as PHOTO_PX
+from pipeline.imaging import CutOut
 from pipeline.job import KEPT_TOGETHER
-from pipeline.photos.album import Album
-from pipeline.photos.detection import Faces
+from pipeline.photos.album import Album, Keeping
+from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import LONG_SIDE, Decoder
 from privacy import stream
 from privacy.clock import Clock
@@ -124,6 +125,11 @@ def vault_read() -> dict[str, Measurement]:
     return found | {f"vault_read_{name}": _read_rates(*how) for name, how in SIZES.items()}
 
 
+def _whole(image: NDArray[np.uint8], face: Face) -> CutOut:
+    """Everything is person: what cutting out costs is measured on its own."""
+    return CutOut(image, np.full(image.shape[:2], 255, np.uint8))
+
+
 def ingest_20() -> dict[str, Measurement]:
     """Seconds for 20 photos of 12 megapixels, one after the other, finding faces apart.
 
@@ -135,7 +141,8 @@ def ingest_20() -> dict[str, Measurement]:
     faces = _TimedFaces(Faces(configuration.load().models / "faces"))
     files = _twelve_megapixels(faces.faces)
     with parts() as opened, Decoder(max_bytes=20_000_000, max_pixels=50_000_000) as decoder:
-        album = Album(opened.vault, decoder, faces, max_photos=PHOTOS, photo_px=PHOTO_PX)  # type: ignore[arg-type]
+        keeping = Keeping(PHOTOS, PHOTO_PX, PHOTO_PX)
+        album = Album(opened.vault, decoder, faces, _whole, keeping)  # type: ignore[arg-type]
         warm_up, _ = opened.sessions.create()
         album.add(warm_up, files[0], "first")  # loads the models, starts the process
         session, _ = opened.sessions.create()

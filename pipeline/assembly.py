@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from errors import BaseUnavailable
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.job import Limits, Services
-from pipeline.photos.album import Album
+from pipeline.compositing.matting import cut_out
+from pipeline.imaging import CutOut
+from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
-from pipeline.photos.detection import Faces
+from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.planner import CALIBRATION, Facts, facts_of
 from pipeline.planning.planning import Planning
@@ -37,9 +42,9 @@ from settings import VERSION, Settings
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
 
-# The least that is kept of a photo: the mini base works at 160 px, so 768 px of head and shoulders
-# leave room for turns and for a closer crop.
-PHOTO_PX = 768
+# The least that training gets of a photo: the mini base works at 160 px, so 768 px of head and
+# shoulders leave room for turns and for a closer crop.
+TRAINING_PX = 768
 HOUR_S = 3600.0
 
 
@@ -104,9 +109,8 @@ def open_workshop(
             max_pixels=settings.max_photo_megapixels * 1_000_000,
         )
         closing.callback(decoder.close)
-        album = Album(
-            vault, decoder, faces, max_photos=settings.max_photos, photo_px=photo_px(facts)
-        )
+        keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
+        album = Album(vault, decoder, faces, cutter(faces), keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
@@ -145,11 +149,16 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
         )
 
 
-def photo_px(facts: Facts | None) -> int:
-    """Pixels of the longer side that are kept of a photo: what training needs, and a margin."""
+def cutter(faces: Faces) -> Callable[[NDArray[np.uint8], Face], CutOut]:
+    """Cuts people out with the segmenter of `faces`."""
+    return lambda image, face: cut_out(image, face, faces.matte)
+
+
+def training_px(facts: Facts | None) -> int:
+    """Pixels of the longer side that training gets of a photo: what it needs, and a margin."""
     if facts is None:
-        return PHOTO_PX
-    return max(PHOTO_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
+        return TRAINING_PX
+    return max(TRAINING_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
 
 
 def _others(base: Path) -> list[Facts]:

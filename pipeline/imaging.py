@@ -1,4 +1,4 @@
-"""Where a face stands in a crop: one template for training, personalisation and scoring.
+"""Pictures as everybody passes them on: cut-outs, and where a face stands in a crop.
 
 Every portrait that meets the embedded base model is turned, scaled and shifted so that its
 eyes and mouth fall on fixed points.  The small model then spends its capacity on who somebody
@@ -10,9 +10,13 @@ and reads no files.
 
 from __future__ import annotations
 
+import io
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 TEMPLATE_SIZE = 160
 """Side in pixels of the crop in which `EYES_AND_MOUTH` is written."""
@@ -24,6 +28,41 @@ EYES_AND_MOUTH: NDArray[np.float32] = np.array(
 
 _ANTIALIAS_BELOW = 0.6
 """Scale under which a cubic warp alone would alias: the picture is shrunk by area first."""
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """A person without their room.
+
+    colours: uint8 RGB [H, W, 3], the person's own, 0 where alpha is 0. alpha: uint8 [H, W], 255 is
+    person. confidence: of the matte, 0 to 1. faults: codes of what is wrong with it, none if it may
+    be set before another wall: "unsure", "holes", "head_missing", "hair_cut", "bystander".
+    """
+
+    colours: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
+    confidence: float = 1.0
+    faults: tuple[str, ...] = ()
+
+    def to_png(self) -> bytes:
+        """Colours and alpha in one lossless file, with nothing beside them."""
+        buffer = io.BytesIO()
+        rgba = np.dstack([self.colours, self.alpha])
+        Image.fromarray(rgba).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_png(cls, png: bytes) -> CutOut:
+        """Back from `to_png`; confidence and faults are not in the file."""
+        with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+            rgba = np.asarray(image.convert("RGBA"))
+        return cls(np.ascontiguousarray(rgba[..., :3]), np.ascontiguousarray(rgba[..., 3]))
+
+    def before(self, grey: int) -> NDArray[np.uint8]:
+        """uint8 RGB [H, W, 3]: the person before an even wall, 0 to 255."""
+        alpha = self.alpha[..., None].astype(np.uint16)
+        mixed = self.colours.astype(np.uint16) * alpha + np.uint16(grey) * (255 - alpha)
+        return ((mixed + 127) // 255).astype(np.uint8)
 
 
 def anchors(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -1,28 +1,29 @@
-"""The photos of one session: check each, keep its head-and-shoulders crop, judge the set.
+"""The photos of one session: check each, cut the person out, judge the set.
 
-A photo becomes an encrypted PNG of kind "photo" and a record of kind "face" under the same name;
+A photo becomes an encrypted PNG of kind "photo", the person's colours and alpha without their room,
+and a record of kind "face" under the same name;
 a photo that is turned away leaves only the record, so that the page can say why. Whether two
 photos are nearly the same, and whether one shows somebody else, depends on the others: that is
 judged anew from the records each time, and never stored.
 
-Knows nothing of uploads and deadlines; `check.py` knows what a good photo is, `resemblance.py`
-what a good set is.
+Knows nothing of uploads and deadlines; `quality.py` knows what a good photo is, `similarity.py`
+what a good set is. How a person is cut out is handed in.
 """
 
 from __future__ import annotations
 
-import io
 import threading
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from errors import BadPhoto
-from pipeline.photos.detection import Faces
+from pipeline.imaging import CutOut
+from pipeline.photos.crop import head_and_shoulders
+from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
 from pipeline.photos.record import FaceNumbers, FaceRecord
@@ -32,6 +33,9 @@ from privacy.vault import File, Vault
 from words import say
 
 PHOTO, FACE = "photo", "face"
+
+PLAIN_WALL = 128
+"""Grey that training sees behind a cut-out; it gets other walls there."""
 
 MAX_LABEL = 80
 """Characters kept of a file name."""
@@ -48,7 +52,8 @@ class PhotoRecord:
     """What the page shows of a photo.
 
     id: "photo-01" and so on. label: the visitor's own file name. code: None if accepted, else a
-    code of `ingest.py` or `check.py`, "duplicate", "different_person" or "too_many".
+    code of `ingest.py` or `quality.py`, "duplicate", "different_person" or "too_many". studio: fit
+    to be set before another wall; a photo may be accepted and be fit for painting only.
     """
 
     id: str
@@ -56,6 +61,7 @@ class PhotoRecord:
     accepted: bool
     code: str | None
     sentence: str
+    studio: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,23 +77,50 @@ class TrainingPhoto:
     embedding: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class CutOutPhoto:
+    """An accepted photo in RAM, as the photo way needs it.
+
+    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length.
+    """
+
+    id: str
+    cut_out: CutOut
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How much is kept: photos of a session; most pixels on the longer side of a photo, and of the
+    crop of it that training gets."""
+
+    photos: int
+    photo_px: int
+    training_px: int
+
+
 class Album:
     """Photos by session. Thread-safe; photos are opened and checked in parallel."""
 
     def __init__(
-        self, vault: Vault, decoder: Decoder, faces: Faces, *, max_photos: int, photo_px: int
+        self,
+        vault: Vault,
+        decoder: Decoder,
+        faces: Faces,
+        cut_out: Callable[[NDArray[np.uint8], Face], CutOut],
+        keeping: Keeping,
     ) -> None:
         """
         Args:
-            max_photos: how many photos of a session are kept.
-            photo_px: the most pixels on the longer side of a kept photo.
+            cut_out: given uint8 RGB [H, W, 3] and the face in it.
         """
         self._vault, self._decoder, self._faces = vault, decoder, faces
-        self._max_photos, self._photo_px = max_photos, photo_px
+        self._cut_out, self._keeping = cut_out, keeping
         self._writing = threading.Lock()  # numbers are given and photos counted under it
 
     def add(self, session: Session, data: bytes, label: str) -> PhotoRecord:
-        """Check an uploaded file and keep its crop; returns the verdict, in view of the others.
+        """Check an uploaded file and keep its cut-out; returns the verdict, in view of the others.
 
         A bad photo is a rejected record, not an exception.
 
@@ -99,15 +132,18 @@ class Album:
         """
         label = clean_label(label)
         try:
-            checked = check_photo(self._decoder.decode(data), self._faces, self._photo_px)
+            image = self._decoder.decode(data)
+            checked = check_photo(image, self._faces, self._keeping.photo_px)
         except BadPhoto as bad:
             return self._reject(session, label, bad)
-        png = _png(checked.image)
+        cut_out = self._cut_out(checked.image, checked.face)
+        numbers = replace(checked.numbers, faults=cut_out.faults)
+        png = cut_out.to_png()
         with self._writing:
             kept = len(self._vault.list(session, PHOTO))
-            if kept < self._max_photos:
-                photo_id = self._keep(session, label, checked.face, png)
-        if kept >= self._max_photos:
+            if kept < self._keeping.photos:
+                photo_id = self._keep(session, label, numbers, png)
+        if kept >= self._keeping.photos:
             full = BadPhoto(say("verdict.too_many", kept=kept), "too_many")
             return self._reject(session, label, full)
         return next(record for record in self.records(session) if record.id == photo_id)
@@ -142,7 +178,7 @@ class Album:
             self._vault.delete(session, FACE, photo_id)
 
     def image(self, session: Session, photo_id: str) -> bytes:
-        """The kept crop of a photo as PNG.
+        """The kept cut-out of a photo as PNG, RGB and alpha.
 
         Raises:
             KeyError: no such photo, or one that was turned away.
@@ -158,13 +194,42 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        stored = self._stored(session)
         photos = []
-        for record, verdict in zip(stored, _judged(stored), strict=True):
-            if verdict.accepted and record.face is not None:
-                image = _pixels(self._vault.open(session, PHOTO, record.id))
-                photos.append(TrainingPhoto(image, record.face.landmarks, record.face.embedding))
+        for photo_id, face in self._accepted(session):
+            person = CutOut.from_png(self._vault.open(session, PHOTO, photo_id)).before(PLAIN_WALL)
+            px = self._keeping.training_px
+            image, landmarks = head_and_shoulders(person, face.landmarks, px)
+            photos.append(TrainingPhoto(image, landmarks, face.embedding))
         return photos
+
+    def studio_photos(self, session: Session) -> list[str]:
+        """Ids of the accepted photos whose cut-out is good, in order of arrival.
+
+        Raises:
+            UnknownSession: the session was erased.
+        """
+        return [photo_id for photo_id, face in self._accepted(session) if not face.faults]
+
+    def cut_out(self, session: Session, photo_id: str) -> CutOutPhoto:
+        """One of `studio_photos` with its pixels.
+
+        Raises:
+            KeyError: it was removed meanwhile. UnknownSession: the session was erased.
+        """
+        png = self._vault.open(session, PHOTO, photo_id)
+        record = FaceRecord.from_json(photo_id, self._vault.open(session, FACE, photo_id))
+        if record.face is None:
+            raise KeyError(photo_id)
+        cut = CutOut.from_png(png)
+        return CutOutPhoto(photo_id, cut, record.face.landmarks, record.face.embedding)
+
+    def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
+        stored = self._stored(session)
+        return [
+            (record.id, record.face)
+            for record, verdict in zip(stored, _judged(stored), strict=True)
+            if verdict.accepted and record.face is not None
+        ]
 
     def _stored(self, session: Session) -> list[FaceRecord]:
         records = []
@@ -180,7 +245,8 @@ class Album:
     def _keep(self, session: Session, label: str, face: FaceNumbers, png: bytes) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
-        record = FaceRecord(photo_id, label, None, say("verdict.good"), face)
+        words = say("verdict.painting_only") if face.faults else say("verdict.good")
+        record = FaceRecord(photo_id, label, None, words, face)
         kept = [(PHOTO, photo_id, png), (FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
@@ -249,9 +315,12 @@ def _judged(stored: Sequence[FaceRecord]) -> list[PhotoRecord]:
 def _verdict(record: FaceRecord, against: BadPhoto | None = None) -> PhotoRecord:
     """A record as the page shows it; `against` is what speaks against it in view of the others."""
     if against is not None:
-        return PhotoRecord(record.id, record.label, False, against.code, against.sentence)
+        return PhotoRecord(
+            record.id, record.label, False, against.code, against.sentence, studio=False
+        )
     accepted = record.code is None
-    return PhotoRecord(record.id, record.label, accepted, record.code, record.sentence)
+    studio = accepted and record.face is not None and not record.face.faults
+    return PhotoRecord(record.id, record.label, accepted, record.code, record.sentence, studio)
 
 
 def _duplicate_of(first: FaceRecord) -> BadPhoto:
@@ -260,15 +329,3 @@ def _duplicate_of(first: FaceRecord) -> BadPhoto:
 
 def _different_person() -> BadPhoto:
     return BadPhoto(say("verdict.different_person"), "different_person")
-
-
-def _png(image: NDArray[np.uint8]) -> bytes:
-    """Pixels as PNG, with nothing beside them."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
-def _pixels(png: bytes) -> NDArray[np.uint8]:
-    with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
-        return np.array(image.convert("RGB"))

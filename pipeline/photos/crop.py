@@ -16,7 +16,13 @@ from pipeline.imaging import TEMPLATE_SIZE, align_transform
 from pipeline.photos.detection import Face
 
 CROP_MARGIN = 1.3
-"""Side of the crop, in sides of the square that the alignment of `align.py` cuts out."""
+"""Side of a training crop, in sides of the square that alignment (`imaging.align`) cuts out."""
+
+KEPT_MARGIN = 2.2
+"""Side of what is kept of a photo, likewise: head to mid-chest, with room for hair."""
+
+KEPT_BELOW = 0.35
+"""Further sides below: a portrait ends at the chest, not at the collar."""
 
 _FACE_MARGIN = 1.3
 """The detector's box ends at the forehead and the ears; a bystander's whole head is left out."""
@@ -31,39 +37,65 @@ class Box(NamedTuple):
     bottom: float
 
 
-def head_and_shoulders(
-    image: NDArray[np.uint8], face: Face, others: Sequence[Face], photo_px: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Crop around `face`, without the `others`: uint8 RGB [h, w, 3], h and w <= `photo_px`.
+def kept_frame(
+    image: NDArray[np.uint8], face: Face, others: Sequence[Face], kept_px: int
+) -> tuple[NDArray[np.uint8], Face]:
+    """Crop head to mid-chest, without the `others`: uint8 RGB [h, w, 3], h and w <= `kept_px`.
 
-    Returns the crop and the landmarks in its pixels. The crop holds the square that alignment
-    will cut, with a margin; the margin is given up where another face would be in it, and a face
-    that cannot be left out is blurred beyond recognition.
+    Returns the crop and `face` in its pixels. The crop holds the square that alignment will cut,
+    with a margin; the margin is given up where another face would be in it, and a face that cannot
+    be left out is blurred beyond recognition.
     """
-    height, width = image.shape[:2]
-    needed = _aligned_square(face)
-    box = _enlarged(needed, CROP_MARGIN)
+    needed = _aligned_square(face.landmarks)
+    box = _enlarged(needed, KEPT_MARGIN)
+    box = box._replace(bottom=box.bottom + KEPT_BELOW * (needed.bottom - needed.top))
     for other in others:
         box = _without(box, needed, other)
-    left, top = max(0, round(box.left)), max(0, round(box.top))
-    right, bottom = min(width, round(box.right)), min(height, round(box.bottom))
+    left, top, right, bottom = _inside(box, image)
     crop = image[top:bottom, left:right].copy()
     for other in others:
         _blur_face(crop, face, other, left, top)
-    landmarks = face.landmarks - np.array([left, top], np.float32)
-    scale = min(1.0, photo_px / max(crop.shape[:2]))
-    if scale < 1:
-        size = (max(1, round(crop.shape[1] * scale)), max(1, round(crop.shape[0] * scale)))
-        landmarks = landmarks * np.array(
-            [size[0] / crop.shape[1], size[1] / crop.shape[0]], np.float32
-        )
-        crop = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return crop, landmarks
+    crop, scale = _shrunk(crop, kept_px)
+    x, y, width, height = face.box
+    moved = ((x - left) * scale[0], (y - top) * scale[1], width * scale[0], height * scale[1])
+    landmarks = (face.landmarks - np.array([left, top], np.float32)) * scale
+    return crop, Face(moved, landmarks, face.score)
 
 
-def _aligned_square(face: Face) -> Box:
+def head_and_shoulders(
+    image: NDArray[np.uint8], landmarks: NDArray[np.float32], photo_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Crop for training out of a kept frame: uint8 RGB [h, w, 3], h and w <= `photo_px`.
+
+    landmarks: float32 [5, 2] in pixels of `image`. Returns the crop, and them in its pixels.
+    """
+    box = _enlarged(_aligned_square(landmarks), CROP_MARGIN)
+    left, top, right, bottom = _inside(box, image)
+    crop, scale = _shrunk(image[top:bottom, left:right].copy(), photo_px)
+    return crop, (landmarks - np.array([left, top], np.float32)) * scale
+
+
+def _inside(box: Box, image: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the part of `box` that lies in the picture."""
+    height, width = image.shape[:2]
+    left, top = max(0, round(box.left)), max(0, round(box.top))
+    return left, top, min(width, round(box.right)), min(height, round(box.bottom))
+
+
+def _shrunk(crop: NDArray[np.uint8], most_px: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The crop with its longer side at most `most_px`, and the factors of x and y."""
+    height, width = crop.shape[:2]
+    scale = min(1.0, most_px / max(height, width))
+    if scale == 1:
+        return crop, np.ones(2, np.float32)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, np.array([size[0] / width, size[1] / height], np.float32)
+
+
+def _aligned_square(landmarks: NDArray[np.float32]) -> Box:
     """The upright rectangle around what alignment cuts out of the picture."""
-    inverse = cv2.invertAffineTransform(align_transform(face.landmarks, TEMPLATE_SIZE))
+    inverse = cv2.invertAffineTransform(align_transform(landmarks, TEMPLATE_SIZE))
     corners = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], float)
     corners[:, :2] *= TEMPLATE_SIZE
     corners = corners @ inverse.T

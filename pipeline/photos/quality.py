@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from errors import BadPhoto
 from pipeline.imaging import align
-from pipeline.photos.crop import head_and_shoulders
+from pipeline.photos.crop import kept_frame
 from pipeline.photos.detection import Face, Faces
 from pipeline.photos.record import FaceNumbers
 from pipeline.photos.similarity import fingerprint
@@ -52,14 +52,19 @@ _DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
 @dataclass(frozen=True)
 class CheckedPhoto:
-    """A good photo. image: uint8 RGB [H, W, 3], head and shoulders; face: what was measured."""
+    """A good photo.
+
+    image: uint8 RGB [H, W, 3], head to mid-chest, still with its room. face: where it is in
+    `image`. numbers: what was measured.
+    """
 
     image: NDArray[np.uint8]
-    face: FaceNumbers
+    face: Face
+    numbers: FaceNumbers
 
 
-def check_photo(image: NDArray[np.uint8], faces: Faces, photo_px: int) -> CheckedPhoto:
-    """Judge one photo, uint8 RGB [H, W, 3], and crop it; the crop's longer side is <= `photo_px`.
+def check_photo(image: NDArray[np.uint8], faces: Faces, kept_px: int) -> CheckedPhoto:
+    """Judge one photo, uint8 RGB [H, W, 3], and crop it; the crop's longer side is <= `kept_px`.
 
     Raises:
         BadPhoto: code "no_face", "several_faces", "face_too_small", "too_dark", "too_bright" or
@@ -83,10 +88,10 @@ def check_photo(image: NDArray[np.uint8], faces: Faces, photo_px: int) -> Checke
         raise _fault("too_bright")
     if sharp < MIN_SHARPNESS:
         raise _fault("blurred")
-    crop, landmarks = head_and_shoulders(image, face, others, photo_px)
+    crop, kept = kept_frame(image, face, others, kept_px)
     embedding = faces.embed(image, face)
-    numbers = FaceNumbers(landmarks, embedding, fingerprint(image, face), sharp, light)
-    return CheckedPhoto(crop, numbers)
+    numbers = FaceNumbers(kept.landmarks, embedding, fingerprint(image, face), sharp, light)
+    return CheckedPhoto(crop, kept, numbers)
 
 
 def _fault(code: str) -> BadPhoto:

@@ -32,6 +32,7 @@ class FaceNumbers:
     fingerprint: NDArray[np.uint8]
     sharpness: float
     brightness: float
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class FaceRecord:
                 "fingerprint": _packed(self.face.fingerprint),
                 "sharpness": self.face.sharpness,
                 "brightness": self.face.brightness,
+                "faults": list(self.face.faults),
             }
         return json.dumps(fields).encode()
 
@@ -78,6 +80,7 @@ class FaceRecord:
                 ),
                 fields["sharpness"],
                 fields["brightness"],
+                tuple(fields["faults"]),
             )
         return cls(photo_id, fields["label"], fields["code"], _told(fields["sentence"]), face)
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from errors import BadPhoto, DiskFull, UnknownSession
-from pipeline.photos.album import MAX_REJECTED, Album, PhotoRecord, clean_label
+from pipeline.assembly import cutter
+from pipeline.photos.album import MAX_REJECTED, Album, Keeping, PhotoRecord, clean_label
 from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
@@ -50,7 +51,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def album(store: Store, decoder: Decoder) -> Album:
-    return Album(store.vault, decoder, models(), max_photos=12, photo_px=PX)
+    return Album(store.vault, decoder, models(), cutter(models()), Keeping(12, PX, PX))
 
 
 @pytest.fixture
@@ -82,7 +83,13 @@ def test_what_training_gets_is_the_crop_with_its_landmarks(album: Album, session
     found = models().detect(photo.image)[0]
     assert np.allclose(found.landmarks, photo.landmarks, atol=0.1 * found.box[2])
     with Image.open(io.BytesIO(album.image(session, "photo-01"))) as stored:
-        assert np.array_equal(np.asarray(stored), photo.image)
+        assert stored.mode == "RGBA"
+        rgba = np.asarray(stored)
+    assert max(rgba.shape[:2]) == PX
+    person, _ = head_and_shoulders(
+        CutOut(rgba[..., :3], rgba[..., 3]).before(PLAIN_WALL), _landmarks_of(album, session), PX
+    )
+    assert np.array_equal(person, photo.image)
 
 
 def blurred(picture: Picture) -> Picture:
@@ -189,7 +196,7 @@ def test_four_different_people_are_not_one_album() -> None:
 def test_more_photos_than_allowed_are_turned_away(
     store: Store, decoder: Decoder, session: Session
 ) -> None:
-    album = Album(store.vault, decoder, models(), max_photos=2, photo_px=PX)
+    album = Album(store.vault, decoder, models(), cutter(models()), Keeping(2, PX, PX))
     for picture in photos("a")[:3]:
         record = add(album, session, picture)
     assert record.code == "too_many"

@@ -355,8 +355,8 @@ def test_without_a_gpu_the_numbers_are_those_of_the_recipe(tmp_path: Path) -> No
 
 
 def test_as_much_is_kept_of_a_photo_as_the_base_learns_from() -> None:
-    assert assembly.photo_px(None) == assembly.PHOTO_PX == 768
-    assert assembly.photo_px(KNOWN["sd15"]) == 768
-    assert assembly.photo_px(KNOWN["sdxl"]) == 1331  # 1024 and the crop's margin
+    assert assembly.training_px(None) == assembly.TRAINING_PX == 768
+    assert assembly.training_px(KNOWN["sd15"]) == 768
+    assert assembly.training_px(KNOWN["sdxl"]) == 1331  # 1024 and the crop's margin
     one_size = replace(KNOWN["sdxl"], at=KNOWN["sdxl"].at[-1:])
-    assert assembly.photo_px(one_size) == 768
+    assert assembly.training_px(one_size) == 768
