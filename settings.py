@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         2048,
         ge=768,
         le=4096,
-        description="Most pixels on the longer side that are kept of a photo: head to chest, cut out.",
+        description="Most pixels on the longer side of what is kept of a photo, head to chest.",
     )
     max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")
     max_photo_mb: int = Field(20, ge=1, le=100, description="Largest photo file, MB.")

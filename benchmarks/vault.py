@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import structlog
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
 from PIL import Image
 
 import settings as configuration

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from errors import BaseUnavailable
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
-from pipeline.job import Limits, Services
 from pipeline.compositing.matting import cut_out
 from pipeline.imaging import CutOut
+from pipeline.job import Limits, Services
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Face, Faces

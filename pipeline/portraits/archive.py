@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.portraits.export import SUFFIXES, Finish, finish
-from pipeline.portraits.score import PortraitRecord
+from pipeline.portraits.score import PortraitRecord, Way
 
 if TYPE_CHECKING:
     from privacy.sessions import Session
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 
 
-def render(png: bytes, size: str) -> bytes:
+def render(png: bytes, size: str, way: Way = "painted") -> bytes:
     """A stored portrait as PNG in a size, for looking at it; it carries the mark.
 
     Raises:
         BadOrder: an unknown size.
     """
-    return finish(png, Finish(size))
+    return finish(png, Finish(size), way=way)
 
 
 def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> bytes:
@@ -36,7 +36,7 @@ def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> 
     Raises:
         KeyError: it is not in the vault. UnknownSession: the session was erased.
     """
-    return finish(vault.open(session, "portrait", record.id), how, record.face)
+    return finish(vault.open(session, "portrait", record.id), how, record.face, record.way)
 
 
 def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:

@@ -11,7 +11,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from font_source_sans_pro import font_files_ttf
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
+from pipeline.portraits.score import Way
 from words import say
 
 SIZES = ("original", "800", "400", "cv", "print")
@@ -41,18 +42,24 @@ _USUAL_FACE = (0.3, 0.2, 0.4, 0.45)  # of portraits whose record has no box
 _QUALITY = 92
 _AI = "AI"
 
-MARK = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
-    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
-    '<rdf:Description rdf:about=""'
-    ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-    " Iptc4xmpExt:DigitalSourceType="
-    '"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>'
-    "</rdf:RDF></x:xmpmeta>"
-    '<?xpacket end="r"?>'
-).encode()
-"""The whole XMP packet, read-only, without padding."""
+
+def _mark(source_type: str) -> bytes:
+    """A whole XMP packet, read-only, without padding, with an IPTC digital source type."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about=""'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        " Iptc4xmpExt:DigitalSourceType="
+        f'"http://cv.iptc.org/newscodes/digitalsourcetype/{source_type}"/>'
+        "</rdf:RDF></x:xmpmeta>"
+        '<?xpacket end="r"?>'
+    ).encode()
+
+
+MARKS = {"painted": _mark("trainedAlgorithmicMedia"), "photo": _mark("composite")}
+"""By the way of a portrait: made by a trained model; a real photograph put together with a wall."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Finish:
     """What a file for download should be like.
 
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
-    watermark: a small "AI" in the lower right; marked: carries `MARK`.
+    watermark: a small "AI" in the lower right, of painted ones; marked: carries one of `MARKS`.
 
     Raises:
         BadOrder: an unknown size or format, a caption that is too long or cannot be drawn.
@@ -84,24 +91,28 @@ class Finish:
             raise BadOrder(say(key, letter=strange))
 
 
-def finish(png: bytes, how: Finish, face: Sequence[float] | None = None) -> bytes:
+def finish(
+    png: bytes, how: Finish, face: Sequence[float] | None = None, way: Way = "painted"
+) -> bytes:
     """A stored portrait as a file of `how.format`.
 
     A PNG in its original size, with nothing drawn on it, keeps the stored pixels bit for bit.
 
     Args:
         face: left, top, width, height as shares of the picture; only "cv" needs it.
+        way: how the portrait was made. A photograph is never called AI.
     """
+    how = how if way == "painted" else replace(how, watermark=False)
     asks_nothing = how.size == "original" and not how.caption and not how.watermark
     if how.format == "png" and asks_nothing:
-        return _marked_png(png) if how.marked else png
+        return _marked_png(png, way) if how.marked else png
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
     image.info = {}
     image = _sized(image, how.size, face or _USUAL_FACE)
     if how.caption or how.watermark:
         image = _drawn(image, how.caption, how.watermark)
-    return _encoded(image, how)
+    return _encoded(image, how, way)
 
 
 def cv_frame(width: int, height: int, face: Sequence[float]) -> tuple[float, float, float, float]:
@@ -157,26 +168,26 @@ def _drawn(image: Image.Image, caption: str, watermark: bool) -> Image.Image:
     return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
-def _encoded(image: Image.Image, how: Finish) -> bytes:
+def _encoded(image: Image.Image, how: Finish, way: Way) -> bytes:
     buffer = io.BytesIO()
     options: dict[str, Any] = {}
     if dots := _PAPER_DPI.get(how.size):
         options["dpi"] = (dots, dots)  # WebP has no place for it
     if how.format == "png":
         image.save(buffer, "PNG", compress_level=3, **options)
-        return _marked_png(buffer.getvalue()) if how.marked else buffer.getvalue()
+        return _marked_png(buffer.getvalue(), way) if how.marked else buffer.getvalue()
     if how.marked:
-        options["xmp"] = MARK
+        options["xmp"] = MARKS[way]
     if how.format == "jpeg":
         options |= {"subsampling": "4:4:4"}  # red on grey keeps its edge
     image.save(buffer, how.format.upper(), quality=_QUALITY, **options)
     return buffer.getvalue()
 
 
-def _marked_png(png: bytes) -> bytes:
+def _marked_png(png: bytes, way: Way) -> bytes:
     """The same PNG with the mark in an iTXt chunk behind the header; pixels are not touched."""
     header_end = 8 + 25  # signature, IHDR
-    body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARK
+    body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARKS[way]
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:header_end] + chunk + png[header_end:]
 

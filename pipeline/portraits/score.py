@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from pipeline.photos.detection import SAME_PERSON
 if TYPE_CHECKING:
     from pipeline.photos.album import TrainingPhoto
     from pipeline.portraits.generate import Shot
+
+Way = Literal["photo", "painted"]
+"""The person's own photo in a new studio, or a new picture painted by a model of the face."""
 
 # Measured on 100 portraits of the built-in base: two that a person would call the same differ by
 # less than 9 grey levels of 255 in an 8 x 8 miniature, and share a face above 0.55. Two of the same
@@ -36,8 +39,8 @@ class PortraitRecord:
 
     id: its name in the vault; style: a style's key; likeness: -1 to 1, -1 without a face;
     doubtful: no face, or not surely the same person; face: left, top, width, height of its box as
-    shares of the picture, None without a face; signature: see `signature`, empty without a face.
-    The last two are missing in records of earlier versions.
+    shares of the picture, None without a face; signature: see `signature`, empty without a face;
+    way: how it was made; photo: id of the photo that the "photo" way made it of.
     """
 
     id: str
@@ -47,6 +50,8 @@ class PortraitRecord:
     doubtful: bool
     face: tuple[float, ...] | None = None
     signature: str = ""
+    way: Way = "painted"
+    photo: str = ""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PortraitRecord:

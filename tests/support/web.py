@@ -24,8 +24,8 @@ from PIL import Image, ImageDraw
 import settings as configuration
 from app import listen
 from errors import BadOrder, UnknownSession
-from pipeline.job import Order, Progress, load_sheet
 from pipeline.assembly import cutter
+from pipeline.job import Order, Progress, load_sheet
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
@@ -202,9 +202,7 @@ def place(
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")
-        album = Album(
-            vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768)
-        )
+        album = Album(vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768))
         studio = FakeStudio(sessions, vault, album, step_s)
         services = Services(chosen, sessions, vault, album, studio, STYLES, now)
         yield Place(build(chosen, services), services, studio)

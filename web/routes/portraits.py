@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from errors import UnknownSession
 from pipeline.portraits.archive import archive, one, render
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish
+from pipeline.portraits.score import PortraitRecord
 from privacy.sessions import Session
 from web import wishes
 from web.http.dependencies import Parts, Visitor
@@ -38,11 +39,12 @@ def router() -> APIRouter:
         portrait_id: Name, services: Parts, session: Visitor, size: str = "original"
     ) -> Response:
         """For looking at."""
+        record = _record(services, session, portrait_id)
         try:
             png = services.vault.open(session, "portrait", portrait_id)
         except KeyError:
             raise UnknownSession from None
-        return Response(render(png, size), media_type="image/png")
+        return Response(render(png, size, record.way), media_type="image/png")
 
     @routes.post("/portrait/{portrait_id}/heart")
     def heart(portrait_id: Name, tap: Tap, services: Parts, session: Visitor) -> Response:
@@ -64,10 +66,7 @@ def router() -> APIRouter:
         size: str = "original",
         format: str = "png",
     ) -> Response:
-        records = services.studio.portraits(session)
-        record = next((record for record in records if record.id == portrait_id), None)
-        if record is None:
-            raise UnknownSession
+        record = _record(services, session, portrait_id)
         how = _how(services, session, size, format)
         name = f"{portrait_id}.{SUFFIXES[format]}"
         return Response(
@@ -99,6 +98,18 @@ def router() -> APIRouter:
         )
 
     return routes
+
+
+def _record(services: Services, session: Session, portrait_id: str) -> PortraitRecord:
+    """What is known of a portrait of this session.
+
+    Raises:
+        UnknownSession: there is none of that name.
+    """
+    for record in services.studio.portraits(session):
+        if record.id == portrait_id:
+            return record
+    raise UnknownSession
 
 
 def _how(services: Services, session: Session, size: str, format: str) -> Finish:

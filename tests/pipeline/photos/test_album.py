@@ -14,7 +14,8 @@ from PIL import Image
 
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
-from pipeline.photos.album import MAX_REJECTED, Album, Keeping, PhotoRecord, clean_label
+from pipeline.photos.album import MAX_REJECTED, PLAIN_WALL, Album, Keeping, PhotoRecord, clean_label
+from pipeline.photos.crop import head_and_shoulders
 from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
@@ -84,11 +85,9 @@ def test_what_training_gets_is_the_crop_with_its_landmarks(album: Album, session
     assert np.allclose(found.landmarks, photo.landmarks, atol=0.1 * found.box[2])
     with Image.open(io.BytesIO(album.image(session, "photo-01"))) as stored:
         assert stored.mode == "RGBA"
-        rgba = np.asarray(stored)
-    assert max(rgba.shape[:2]) == PX
-    person, _ = head_and_shoulders(
-        CutOut(rgba[..., :3], rgba[..., 3]).before(PLAIN_WALL), _landmarks_of(album, session), PX
-    )
+        assert max(stored.size) == PX
+    kept = album.cut_out(session, "photo-01")
+    person, _ = head_and_shoulders(kept.cut_out.before(PLAIN_WALL), kept.landmarks, PX)
     assert np.array_equal(person, photo.image)
 
 
