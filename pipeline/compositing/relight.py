@@ -170,7 +170,7 @@ def _lambert(normals: Floats, light: Floats, wrap: float) -> Floats:
 
 
 def _rim(shape: Shape, light: Light) -> Floats:
-    """Where a light from behind, opposite the key, touches the silhouette: float32 [h, w], 0 to 1."""
+    """Where a light from behind, opposite the key, touches the silhouette: float32 [h, w]."""
     side = -1.0 if light.azimuth > 0 else 1.0
     from_behind = direction(side * _RIM_AZIMUTH, 35)
     across = np.clip(shape.normals[..., :2] @ from_behind[:2] * 1.6, 0, 1)
