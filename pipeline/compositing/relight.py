@@ -1,7 +1,7 @@
 """Light a person again: a smooth gain that is multiplied onto the photo's linear colours.
 
-The gain is the ratio of two shadings of the same normals: by the new lights, and by the even light
-from the camera's side that most photos have. So skin, hair and cloth keep every bit of texture.
+The gain is the ratio of two shadings of the same normals: by the new lights, and by the light that
+the photo was taken in. So skin, hair and cloth keep every bit of texture.
 It is computed at the small size of the shape and enlarged to any portrait.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.colour import LUMINANCE, XYZ_TO_SRGB, Floats
+from pipeline.compositing.shading import direction, lambert, photo_shading
 from pipeline.compositing.shape import Shape
 
 _LIMITS: dict[str, tuple[float, float]] = {
@@ -86,11 +87,14 @@ LIGHTS: dict[str, Light] = {
 }
 """Named lights. They are data: a look may name one or write out its own."""
 
-_PHOTO_AMBIENT = 0.5
-"""Share of even light in the photo as it was taken; the rest comes from beside the camera."""
-
 _LEAST, _MOST = 0.3, 1.9
 """Bounds of the gain: beyond them noise of dark parts shows, and pale skin turns chalky."""
+
+_BURNT = 0.7
+"""Blurred linear brightness above which colour begins to be lost."""
+
+_CAMERA = direction(0, 12)
+"""Where the fill stands: a little above the camera."""
 
 _RIM_AZIMUTH = 150.0
 _RIM_GAIN = 1.1
@@ -104,9 +108,9 @@ def gain(shape: Shape, light: Light) -> Floats:
     if light.strength == 0:
         return np.ones((*shape.normals.shape[:2], 3), np.float32)
     normals = shape.normals
-    before = _PHOTO_AMBIENT + (1 - _PHOTO_AMBIENT) * _lambert(normals, _CAMERA, 0.5)
-    key = _lambert(normals, direction(light.azimuth, light.elevation), 0.2 + 0.6 * light.size)
-    even = light.ambient + light.fill * _lambert(normals, _CAMERA, 0.5)
+    before = photo_shading(normals, shape.azimuth)
+    key = lambert(normals, direction(light.azimuth, light.elevation), 0.2 + 0.6 * light.size)
+    even = light.ambient + light.fill * lambert(normals, _CAMERA, 0.5)
     now = even[..., None] + key[..., None] * key_colour(light.temperature_k)
     ratio = now / before[..., None]
     # A photographer sets the exposure by the face: it stays as bright as it was.
@@ -127,16 +131,6 @@ def lit(colours: Floats, field: Floats) -> Floats:
             cv2.resize(field, (width, height), interpolation=cv2.INTER_LINEAR), np.float32
         )
     return np.asarray(cv2.multiply(colours, field), np.float32)
-
-
-def direction(azimuth: float, elevation: float) -> Floats:
-    """Unit vector x, y, z from the person to a light at these angles in degrees, see `Light`."""
-    a, e = np.radians(azimuth), np.radians(elevation)
-    return np.array([np.sin(a) * np.cos(e), -np.sin(e), np.cos(a) * np.cos(e)], np.float32)
-
-
-_CAMERA = direction(0, 12)
-"""Where the light of an ordinary photo comes from on average: a little above the camera."""
 
 
 def key_colour(kelvin: float) -> Floats:
@@ -160,15 +154,6 @@ def _planck(kelvin: float) -> NDArray[np.float64]:
     return np.asarray(XYZ_TO_SRGB @ np.array([x / y, 1.0, (1 - x - y) / y]))
 
 
-def _lambert(normals: Floats, light: Floats, wrap: float) -> Floats:
-    """Shade by a light that reaches round the body: Lambert's cosine, wrapped, float32 [h, w].
-
-    The square joins shadow and light without a kink that would show as a line.
-    """
-    cosine = normals @ light
-    return np.asarray(np.square(np.clip((cosine + wrap) / (1 + wrap), 0, None)), np.float32)
-
-
 def _rim(shape: Shape, light: Light) -> Floats:
     """Where a light from behind, opposite the key, touches the silhouette: float32 [h, w]."""
     side = -1.0 if light.azimuth > 0 else 1.0
@@ -186,9 +171,13 @@ def _bounded(ratio: Floats) -> Floats:
 
 
 def _held_back(field: Floats, peak: Floats) -> Floats:
-    """Let what is bright already rise less, so that white collars and foreheads do not burn out.
+    """Let what is bright already rise less, and what is burnt out fall less.
 
-    By the blurred brightness: a pixel's own would flatten the texture of bright skin.
+    Or white collars burn out, and burnt skin, which has no colour left, turns grey. By the blurred
+    brightness: a pixel's own would flatten the texture of bright skin.
     """
-    more = np.maximum(field - 1, 0)
-    return np.asarray(field / (1 + more * np.square(np.clip(peak, 0, 1))[..., None]), np.float32)
+    bright = np.clip(peak, 0, 1)[..., None]
+    more, less = np.maximum(field - 1, 0), np.maximum(1 - field, 0)
+    burnt = np.clip((bright - _BURNT) / (1 - _BURNT), 0, 1)
+    raised = field / (1 + more * bright * bright)
+    return np.asarray(raised + less * burnt * (1 - 0.3 * burnt), np.float32)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import LinearNDInterpolator
 
 from pipeline.compositing.colour import Floats, linear
+from pipeline.compositing.shading import photo_azimuth
 
 WORK_SIDE = 384
 """Long side in pixels at which shape and light are computed: both are smooth, so it is enough."""
@@ -34,7 +35,7 @@ class Shape:
     is nearer, for moving the person and not for light; face: float32 [h, w], 0 to 1, how far a
     pixel belongs to the face; edge: float32 [h, w], 1 at the silhouette, 0 inside and where the
     picture's border cuts the person; peak: float32 [h, w], the photo's brightest linear channel,
-    blurred.
+    blurred; azimuth: degrees right of the camera where the photo's own light seems to stand.
     """
 
     normals: Floats
@@ -42,6 +43,7 @@ class Shape:
     face: Floats
     edge: Floats
     peak: Floats
+    azimuth: float
 
 
 def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np.float32]) -> Shape:
@@ -62,10 +64,10 @@ def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np
     face = _face_weight(inside, unit)
     balloon, distance = _balloon(small_alpha, unit)
     normals = _joined(
-        (_normals(relief, unit * 0.035), face),
+        (_normals(relief, unit * 0.045, 0.72), face),
         (head.normals(), head.weight()),
         (head.neck_normals(), head.neck_weight()),
-        _normals(balloon, unit * 0.05),
+        _normals(balloon, unit * 0.05, 0.95),
     )
     return Shape(
         normals=normals,
@@ -73,6 +75,7 @@ def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np
         face=face,
         edge=np.exp(-((distance / (unit * 0.05)) ** 2)).astype(np.float32),
         peak=_peak(small, small_alpha, unit),
+        azimuth=photo_azimuth(small, small_alpha, mesh, normals),
     )
 
 
@@ -125,12 +128,8 @@ class _Head:
         return sides * _falling(np.abs(self.down - 0.72), 0.12, 0.42)
 
     def _turned(self, right: Floats, down: Floats, most: float) -> Floats:
-        """Normals from slopes in the face's frame, bent back softly before they leave `most`."""
-        length = np.hypot(right, down)
-        bent = most * np.tanh(length / most) / np.maximum(length, 1e-6)
-        flat = np.stack([right * bent, down * bent], axis=-1) @ self.axes
-        z = np.sqrt(np.maximum(1 - (flat**2).sum(axis=-1, keepdims=True), 0.02))
-        return np.concatenate([flat, z], axis=-1).astype(np.float32)
+        """Normals from slopes in the face's frame."""
+        return _bent(np.stack([right, down], axis=-1) @ self.axes, most)
 
 
 _NECK_LEAN = 0.22
@@ -157,20 +156,17 @@ def _face_relief(
 
 
 def _continued(relief: Floats, inside: NDArray[np.uint8], unit: float) -> Floats:
-    """Fill what is unknown with a blur of what is known, from coarse to fine."""
+    """Fill what is unknown with a blur of what is known, far away with its mean."""
     known = inside.astype(np.float32)
-    filled = relief.copy()
-    for share in (0.3, 0.1):
-        weight = cv2.GaussianBlur(known, (0, 0), unit * share)
-        mean = cv2.GaussianBlur(relief * known, (0, 0), unit * share) / np.maximum(weight, 1e-4)
-        trust = np.clip(weight * 4, 0, 1)
-        filled = np.where(inside == 1, relief, mean * trust + filled * (1 - trust))
-    return filled.astype(np.float32)
+    mean = float(relief.sum() / max(float(known.sum()), 1.0))
+    weight = cv2.GaussianBlur(known, (0, 0), unit * 0.12) + 0.01
+    filled = (cv2.GaussianBlur(relief, (0, 0), unit * 0.12) + 0.01 * mean) / weight
+    return np.where(inside == 1, relief, filled).astype(np.float32)
 
 
 def _face_weight(inside: NDArray[np.uint8], unit: float) -> Floats:
     """Where the face's own shape counts: its eroded core, blurred widely. Narrower shows a rim."""
-    reach = max(1, round(unit * 0.09))
+    reach = max(1, round(unit * 0.12))
     core = cv2.erode(inside, np.ones((3, 3), np.uint8), iterations=reach)
     return np.asarray(cv2.GaussianBlur(core.astype(np.float32), (0, 0), unit * 0.1), np.float32)
 
@@ -188,12 +184,24 @@ def _balloon(alpha: Floats, unit: float) -> tuple[Floats, Floats]:
     return np.asarray(cv2.GaussianBlur(relief, (0, 0), unit * 0.05), np.float32), distance
 
 
-def _normals(relief: Floats, sigma: float) -> Floats:
-    """Normals float32 [h, w, 3] of a relief, blurred by `sigma` pixels first."""
+def _normals(relief: Floats, sigma: float, most: float) -> Floats:
+    """Normals float32 [h, w, 3] of a relief, blurred by `sigma` pixels and bent back to `most`."""
     smooth = cv2.GaussianBlur(relief, (0, 0), sigma)
     x = -cv2.Sobel(smooth, cv2.CV_32F, 1, 0) / 8
     y = -cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
-    return _unit_length(np.dstack([x, y, np.ones_like(smooth)]))
+    steep = np.sqrt(1 + x * x + y * y)
+    return _bent(np.dstack([x / steep, y / steep]), most)
+
+
+def _bent(flat: Floats, most: float) -> Floats:
+    """Normals from their x and y [h, w, 2], bent back softly before they lean more than `most`.
+
+    Noses and brows as steep as they are would be lit as hard patches beside a softer head.
+    """
+    length = np.sqrt((flat * flat).sum(axis=-1, keepdims=True))
+    leaning = most * np.tanh(length / most)
+    flat = flat * (leaning / np.maximum(length, 1e-6))
+    return np.concatenate([flat, np.sqrt(1 - leaning**2)], axis=-1).astype(np.float32)
 
 
 def _joined(
@@ -222,7 +230,8 @@ def _peak(image: NDArray[np.uint8], alpha: Floats, unit: float) -> Floats:
     sigma = unit * 0.06
     weight = cv2.GaussianBlur(alpha, (0, 0), sigma)
     blurred = cv2.GaussianBlur(brightest * alpha, (0, 0), sigma)
-    return np.asarray(blurred / np.maximum(weight, 1e-3), np.float32)
+    mean = float((brightest * alpha).sum() / max(float(alpha.sum()), 1.0))
+    return np.asarray((blurred + 0.05 * mean) / (weight + 0.05), np.float32)
 
 
 def _unit_length(vectors: Floats) -> Floats:

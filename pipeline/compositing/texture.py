@@ -17,8 +17,9 @@ from pipeline.compositing.skin import FOREHEAD, LEFT_CHEEK, RIGHT_CHEEK
 _FINE = 2.5
 """Sigma in pixels of the portrait: what is finer counts as texture."""
 
-_FLOOR = 0.02
-"""Added to the luminance, 0 to 1, before the logarithm, so that noise in the dark stays small."""
+_FLOOR = 0.1
+"""Share of the skin's middle luminance that is added before the logarithm, so that noise in the
+dark stays small; a share, so that a darker or brighter portrait gives the same number."""
 
 _SHRINKS = 0.7
 """Scale below which the photo is shrunk by area before it is warped, as a warp alone aliases."""
@@ -69,7 +70,8 @@ def resampled(
 
 def _energy(image: NDArray[np.uint8], skin: NDArray[np.bool_]) -> float:
     """Spread of what is finer than `_FINE` on the skin; the middle of it, as moles are no noise."""
-    tone = np.log(luminance(linear(image)) + np.float32(_FLOOR))
+    light = luminance(linear(image))
+    tone = np.log(light + np.float32(max(_FLOOR * float(np.median(light[skin])), 1e-3)))
     fine: Floats = np.asarray(tone - cv2.GaussianBlur(tone, (0, 0), _FINE), np.float32)
     values = np.abs(fine[skin])
     kept = values[values <= np.percentile(values, 95)]
