@@ -76,14 +76,16 @@ class Light:
 LIGHTS: dict[str, Light] = {
     "none": Light(strength=0),
     "soft": Light(azimuth=-35, elevation=30, size=1.0, fill=0.35, ambient=0.45),
-    "left": Light(azimuth=-60, elevation=22, size=0.8, fill=0.2, ambient=0.3),
-    "right": Light(azimuth=60, elevation=22, size=0.8, fill=0.2, ambient=0.3),
-    "top": Light(azimuth=0, elevation=60, size=0.7, fill=0.25, ambient=0.3),
-    "firm": Light(azimuth=-48, elevation=42, size=0.35, fill=0.12, rim=0.25, ambient=0.2),
+    "left": Light(azimuth=-60, elevation=22, size=0.8, strength=1.3, fill=0.2),
+    "right": Light(azimuth=60, elevation=22, size=0.8, strength=1.3, fill=0.2),
+    "top": Light(azimuth=0, elevation=60, size=0.7, strength=1.2),
+    "firm": Light(azimuth=-48, elevation=42, size=0.35, strength=1.4, fill=0.12, rim=0.25),
     "flat": Light(azimuth=0, elevation=5, size=1.0, fill=0.6, ambient=0.8),
-    "rim": Light(azimuth=-40, elevation=25, size=0.8, fill=0.25, rim=0.8, ambient=0.3),
-    "warm": Light(azimuth=50, elevation=18, size=0.8, temperature_k=4000, fill=0.2, ambient=0.3),
-    "window": Light(azimuth=-75, elevation=12, size=1.0, temperature_k=6200, fill=0.15),
+    "rim": Light(azimuth=-40, elevation=25, size=0.8, rim=0.8),
+    "warm": Light(azimuth=50, elevation=18, size=0.8, strength=1.2, temperature_k=4000, fill=0.2),
+    "window": Light(
+        azimuth=-75, elevation=12, size=1.0, strength=1.3, temperature_k=6200, fill=0.15
+    ),
 }
 """Named lights. They are data: a look may name one or write out its own."""
 

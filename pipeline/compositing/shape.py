@@ -59,7 +59,7 @@ def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np
     factors = np.array([size[0] / image.shape[1], size[1] / image.shape[0], scale], np.float32)
     mesh = points * factors
     unit = max(float(np.linalg.norm(mesh[CHIN] - mesh[FOREHEAD])), 8.0)
-    head = _Head.of(mesh, size, unit)
+    head = _Head.of(mesh, small_alpha, unit)
     relief, inside = _face_relief(mesh, size, unit)
     face = _face_weight(inside, unit)
     balloon, distance = _balloon(small_alpha, unit)
@@ -84,53 +84,72 @@ class _Head:
     """Where head and neck lie: coordinates of every pixel in the face's own frame.
 
     across, down: float32 [h, w] from the face's centre, in face heights, along the tilted face;
-    axes: [2, 2] unit vectors of that frame in the picture; yaw: sine of the turn of the head.
+    axes: [2, 2] unit vectors of that frame in the picture; radii: half the width and the height of
+    the head with its hair.
     """
 
     across: Floats
     down: Floats
     axes: Floats
-    yaw: float
+    radii: tuple[float, float]
 
     @classmethod
-    def of(cls, mesh: NDArray[np.float32], size: tuple[int, int], unit: float) -> _Head:
+    def of(cls, mesh: NDArray[np.float32], alpha: Floats, unit: float) -> _Head:
         """Place the head: x runs through both sides of the face, y from forehead to chin."""
-        side = mesh[LEFT_SIDE] - mesh[RIGHT_SIDE]
-        width = max(float(np.linalg.norm(side)), 1e-3)
-        yaw = float(np.clip(side[2] / width, -0.9, 0.9))
         y_axis = (mesh[CHIN] - mesh[FOREHEAD])[:2]
         y_axis = y_axis / max(float(np.linalg.norm(y_axis)), 1e-3)
         x_axis = np.array([y_axis[1], -y_axis[0]], np.float32)
         # The skull's middle lies behind the face: a turn moves it sideways in the picture.
-        centre = (mesh[FOREHEAD, :2] + mesh[CHIN, :2]) / 2 * 0.5
-        centre = centre + (mesh[RIGHT_SIDE, :2] + mesh[LEFT_SIDE, :2]) / 2 * 0.5
-        y, x = np.mgrid[0 : size[1], 0 : size[0]].astype(np.float32)
+        centre = mesh[[FOREHEAD, CHIN, RIGHT_SIDE, LEFT_SIDE], :2].mean(axis=0)
+        y, x = np.mgrid[0 : alpha.shape[0], 0 : alpha.shape[1]].astype(np.float32)
         x, y = (x - centre[0]) / unit, (y - centre[1]) / unit
         across, down = x * x_axis[0] + y * x_axis[1], x * y_axis[0] + y * y_axis[1]
-        return cls(across, down, np.stack([x_axis, y_axis]).astype(np.float32), yaw)
+        axes = np.stack([x_axis, y_axis]).astype(np.float32)
+        return cls(across, down, axes, _radii(across, down, alpha))
 
     def normals(self) -> Floats:
         """Face of an ellipsoid as wide as a head with hair: never steeper than at 85 % of it."""
-        return self._turned(self.across / 0.62, (self.down + 0.12) / 0.8, 0.85)
+        wide, high = self.radii
+        return self._turned(self.across / wide, (self.down + _CROWN) / high, 0.85)
 
     def weight(self) -> Floats:
         """How far a pixel belongs to the head: 1 on it, falling off softly over half a face."""
-        radius = np.hypot(self.across / 0.62, (self.down + 0.12) / 0.8)
+        wide, high = self.radii
+        radius = np.hypot(self.across / wide, (self.down + _CROWN) / high)
         return _falling(radius, 0.75, 1.35)
 
     def neck_normals(self) -> Floats:
         """Face of a cylinder under the chin that leans forward, so that it looks down a little."""
-        return self._turned(self.across / 0.4, np.full_like(self.down, _NECK_LEAN), 0.9)
+        return self._turned(self.across / 0.5, np.full_like(self.down, _NECK_LEAN), 0.5)
 
     def neck_weight(self) -> Floats:
         """How far a pixel belongs to the neck: from the jaw to the collar."""
-        sides = _falling(np.abs(self.across), 0.22, 0.5)
+        sides = _falling(np.abs(self.across), 0.12, 0.5)
+        # Long hair beside the neck is one body with the head's: a round neck would streak it.
+        sides = sides * np.float32(np.interp(self.radii[0], (0.65, 0.95), (1.0, 0.4)))
         return sides * _falling(np.abs(self.down - 0.72), 0.12, 0.42)
 
     def _turned(self, right: Floats, down: Floats, most: float) -> Floats:
         """Normals from slopes in the face's frame."""
         return _bent(np.stack([right, down], axis=-1) @ self.axes, most)
 
+
+def _radii(across: Floats, down: Floats, alpha: Floats) -> tuple[float, float]:
+    """Measure half the width and height of head and hair in the face's frame.
+
+    An afro is one round body; with a head of usual size inside of it, it would show that head's
+    outline as a dark ring.
+    """
+    person = alpha > 0.5
+    beside = np.abs(across[person & (np.abs(down) < 0.3)])
+    above = -down[person & (np.abs(across) < 0.3)]
+    wide = float(np.percentile(beside, 98)) if beside.size else 0.0
+    high = float(np.percentile(above, 98)) if above.size else 0.0
+    return float(np.clip(wide * 1.1, 0.5, 1.1)), float(np.clip(high, 0.7, 1.1))
+
+
+_CROWN = 0.12
+"""How far the head's middle lies above the face's, in face heights."""
 
 _NECK_LEAN = 0.22
 """Sine of the angle by which a neck's front looks down."""
