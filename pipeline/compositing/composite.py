@@ -19,7 +19,7 @@ from pipeline.compositing.colour import LUMINANCE, encoded_exact
 
 Floats = NDArray[np.float32]
 
-_STEPS = 4095
+_STEPS = 16383
 """Entries of the table from linear light to graded values; spaced by square roots of light."""
 
 _KNEE = 0.72
@@ -80,24 +80,29 @@ def composite(
     [H, W, 3], linear, may exceed 1. rng: for the wall's grain.
     """
     behind = shoulder(wall)
-    picture = behind * (1 - alpha)[..., None]
-    person = at_edges(person, alpha, behind)
-    picture += person
+    rest = 1 - alpha
+    picture = _times(behind, rest)
+    picture += at_edges(person, alpha, behind)
     values = graded(picture, grade)
     level = float(np.clip(grain(values, alpha), _LEAST_GRAIN, _MOST_GRAIN))
-    values += (_noise(rng, alpha.shape) * (1 - alpha) * np.float32(level))[..., None]
-    values *= 255
-    # Rounds to the nearest and stops at 0 and 255.
-    return cv2.convertScaleAbs(np.maximum(values, 0, out=values)).astype(np.uint8, copy=False)
+    rest *= _noise(rng, alpha.shape)
+    rest *= np.float32(level)
+    values += cv2.merge((rest, rest, rest))
+    # One pass: rounds to the nearest and stops at 255; what is below 0 is below half a level.
+    return np.asarray(cv2.convertScaleAbs(values, alpha=255.0), np.uint8)
 
 
 def shoulder(light: Floats) -> Floats:
     """Bend light above `_KNEE` towards 1, as film does, so that windows have no hard rim."""
     if float(light.max()) <= _KNEE:
         return light
-    over = np.maximum(light - np.float32(_KNEE), 0)
+    # Most of a room is below: only the pixels above pay for the exponential.
+    flat = light.reshape(-1).copy()
+    bright = np.flatnonzero(flat > _KNEE)
+    over = flat[bright] - np.float32(_KNEE)
     room = np.float32(1 - _KNEE)
-    return np.minimum(light, np.float32(_KNEE)) + room * (1 - np.exp(over * (-0.62 / room)))
+    flat[bright] = np.float32(_KNEE) + room * (1 - np.exp(over * np.float32(-0.62 / room)))
+    return flat.reshape(light.shape)
 
 
 def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
@@ -113,14 +118,12 @@ def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
     small = (max(8, width // 8), max(8, height // 8))
     solid = (alpha > 0.98).astype(np.float32)
     reach = max(1.0, 0.012 * max(small))
-    inside = cv2.resize(person * solid[..., None], small, interpolation=cv2.INTER_AREA)
+    inside = cv2.resize(_times(person, solid), small, interpolation=cv2.INTER_AREA)
     inside = cv2.GaussianBlur(inside, (0, 0), reach)
     weight = cv2.GaussianBlur(cv2.resize(solid, small, interpolation=cv2.INTER_AREA), (0, 0), reach)
-    outside = cv2.GaussianBlur(
-        cv2.resize(wall * (1 - alpha)[..., None], small, interpolation=cv2.INTER_AREA),
-        (0, 0),
-        reach,
-    )
+    gap = 1 - cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)
+    outside = _times(cv2.resize(wall, small, interpolation=cv2.INTER_AREA), gap)
+    outside = cv2.GaussianBlur(outside, (0, 0), reach)
     at_x = ((columns + 0.5) * (small[0] / width) - 0.5).astype(np.float32)
     at_y = ((rows + 0.5) * (small[1] / height) - 0.5).astype(np.float32)
     inner, share, around = (_sampled(field, at_x, at_y) for field in (inside, weight, outside))
@@ -144,7 +147,8 @@ def graded(picture: Floats, grade: Grade) -> Floats:
     """Develop linear light [H, W, 3] into encoded values 0..1, float32."""
     if grade.monochrome:
         picture = cv2.transform(picture, _MONO[None])
-        return np.repeat(_look_up(picture, grade)[..., None], 3, axis=2)
+        grey = _look_up(picture, grade)
+        return np.asarray(cv2.merge((grey, grey, grey)))
     mix = _mix(grade.saturation, grade.warmth)
     if mix is not None:
         picture = cv2.transform(picture, mix)
@@ -222,11 +226,15 @@ def _table(grade: Grade) -> Floats:
 
 
 def _look_up(light: Floats, grade: Grade) -> Floats:
-    """Read the table of a grade, linear between its entries."""
-    place = np.sqrt(np.clip(light, 0, 1), dtype=np.float32)
+    """Read the table of a grade, at most an eighth of a grey level from its curve."""
+    place = np.maximum(light, 0)
+    cv2.sqrt(place, place)
     place *= np.float32(_STEPS)
-    table = _table(grade)
-    whole = place.astype(np.uint16)
-    place -= whole
-    slope = np.append(np.diff(table), 0).astype(np.float32)
-    return table[whole] + place * slope[whole]
+    place += np.float32(0.5)
+    np.minimum(place, np.float32(_STEPS), out=place)
+    return _table(grade)[place.astype(np.uint16)]
+
+
+def _times(picture: Floats, plane: Floats) -> Floats:
+    """Multiply [H, W, 3] with [H, W]; faster than broadcasting over the last axis."""
+    return np.asarray(cv2.multiply(picture, cv2.merge((plane, plane, plane))), np.float32)

@@ -162,8 +162,8 @@ def choose(
             indexing="ij",
         )
     )
-    cost = 2.5 * np.abs(np.log(tall / ideal)) + 4 * np.abs(eyes - shape.eyes)
-    cost += 2.5 * np.abs(across - centre)
+    cost = 2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - shape.eyes)
+    cost += 5 * np.abs(across - centre)
     if cut.top is None:  # hair that the photo cuts cannot have room above it
         cost += 12 * np.maximum(head.above / tall + shape.room - eyes, 0)
     allowed = (1 - eyes) * tall > 0.62 * head.height
@@ -225,7 +225,8 @@ def cut(person: Person, frame: Frame, gain: Floats | None) -> tuple[Floats, Floa
     alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
     if frame.fade:
         alpha = alpha * _fading(frame, (top, bottom), person.alpha.shape[0])
-    whole = np.dstack([linear(colours) * alpha[..., None], alpha])
+    cover = cv2.merge((alpha, alpha, alpha))
+    whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
     here = matrix.copy()
     here[:, 2] += here[:, :2] @ np.array([left, top])
     if frame.scale < 0.6:  # cubic alone would alias: shrink by area first
