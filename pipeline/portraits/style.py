@@ -8,7 +8,8 @@
     [de]
     description = "Graues Studio, gleichmäßiges Licht: das Bild für die Teamseite."
 
-A table named as a language of `words` holds name or description, or both, in that language.
+A table named as a language of `words` holds name or description, or both, in that language; the
+table `[photo]` says what the photo way does, see `compositing.look`.
 A new look is a new file and no Python.  The prompt uses the words that the embedded base knows
 (those of `pipeline/compositing/backdrops.py`) and then natural ones for larger bases; a base
 leaves out what it does not know.
@@ -27,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadOrder, BadSettings
+from pipeline.compositing.look import PhotoLook, photo_look
 from words import ENGLISH, LANGUAGES, language, say
 
 PERSON = "sks person"
@@ -46,6 +48,7 @@ _REQUIRED = ("name", "description", "group", "prompt")
 _OPTIONAL = ("negative", "crop", "seed", "finish")
 _TOLD = ("name", "description")
 _TRANSLATIONS = tuple(name for name in LANGUAGES if name != ENGLISH)
+_PHOTO = "photo"
 _PLACEHOLDER = "{subject}"
 
 
@@ -59,6 +62,7 @@ class Style:
     seed: if given, this style's portraits do not depend on the order's seed.
     finish: "monochrome" takes what colour a base left in a picture that was to have none.
     translations: name and description by language, see `told`.
+    photo: what the photo way does; None for a look that is only painted.
     """
 
     key: str
@@ -71,6 +75,7 @@ class Style:
     seed: int | None = None
     finish: str = "colour"
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
+    photo: PhotoLook | None = None
 
     def told(self) -> tuple[str, str]:
         """Name and description in the language of whoever is served now."""
@@ -133,17 +138,18 @@ def _load(path: Path) -> Style:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path.name} is not valid TOML: {problem}.") from None
     for key in table:
-        if key not in (*_REQUIRED, *_OPTIONAL, *_TRANSLATIONS):
+        if key not in (*_REQUIRED, *_OPTIONAL, *_TRANSLATIONS, _PHOTO):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")
     for key in _REQUIRED:
         if key not in table:
             raise BadSettings(f"{path.name}: the key {key!r} is missing.")
     translations = {name: table.pop(name) for name in _TRANSLATIONS if name in table}
+    photo = photo_look(path.name, table.pop(_PHOTO)) if _PHOTO in table else None
     for key, value in table.items():
         _check(path.name, key, value)
     for name, told in translations.items():
         _check_translation(path.name, name, told)
-    return Style(key=path.stem, translations=translations, **table)
+    return Style(key=path.stem, translations=translations, photo=photo, **table)
 
 
 def _check_translation(file: str, name: str, told: Any) -> None:

@@ -1,0 +1,377 @@
+"""Choose the part of a photo that becomes a portrait, and render it.
+
+A frame never shows what the camera did not see.  Beyond the photo there may be wall, but only on
+sides where the person does not touch the photo's border; elsewhere the frame ends inside it, or,
+below, the person fades into the wall before the photo ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compositing.colour import linear
+from pipeline.compositing.composite import Floats, Grade, composite
+
+MOST_ENLARGED = 1.5
+"""Portrait pixels per photo pixel."""
+
+MOST_TILT = 15.0
+"""Degrees by which a tilted head is straightened."""
+
+SMALLEST_PX = 256
+"""Shorter side of a portrait below which there is none."""
+
+HEAD_PER_EYES = 3.55
+"""Height of a head, crown to chin, in distances between the pupils (225 mm and 63 mm)."""
+
+_EYES_PER_MOUTH = 0.923
+"""Distance of the pupils beside that of eyes and mouth: 63 and 68 mm."""
+
+_CROWN = 0.5
+"""Eyes to crown as a share of a head's height."""
+
+_FADE = 0.2
+"""Height of the fade above the photo's lower border, as a share of the portrait's."""
+
+_INSIDE = 1.5
+"""Photo pixels by which a frame stays within a border that cuts the person."""
+
+
+class Refusal(StrEnum):
+    """Why a photo gives no portrait of a shape."""
+
+    HEAD_CUT = "head_cut"
+    NO_ROOM = "no_room"
+    TOO_SMALL = "too_small"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A portrait's proportions; lengths are shares of its height, x of its width.
+
+    eyes: the line of the eyes from above. centre: where the head stands from the left.
+    head: head heights by distance, see `DISTANCES`, times this. room: least wall above hair.
+    """
+
+    width: int
+    height: int
+    eyes: float = 0.40
+    centre: float = 0.5
+    head: float = 1.0
+    room: float = 0.045
+
+
+SHAPES: Mapping[str, Shape] = {
+    "square": Shape(1, 1, eyes=0.42),
+    "4:5": Shape(4, 5, eyes=0.39, head=0.92),
+    "3:4": Shape(3, 4, eyes=0.38, head=0.88),
+    "wide": Shape(16, 9, eyes=0.42, centre=0.36),
+    "avatar": Shape(1, 1, eyes=0.46, head=1.02, room=0.09),
+}
+"""Shapes by name. "avatar" keeps the head within the circle that fits into its square."""
+
+DISTANCES: Mapping[str, float] = {"face": 0.60, "head_and_shoulders": 0.45, "half_body": 0.28}
+"""Height of the head as a share of the portrait's height, by the camera's distance."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A part of a photo as a portrait.
+
+    matrix: 2 x 3, photo pixels to portrait pixels (centres of pixels at whole numbers). size: H, W
+    of the portrait. scale: portrait pixels per photo pixel. fade: the person fades out above the
+    photo's lower border. exact: eyes and head are where and as large as the shape says.
+    """
+
+    matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
+    size: tuple[int, int]
+    scale: float
+    fade: bool
+    exact: bool
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """The matrix as an array [2, 3]."""
+        return np.array(self.matrix)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
+    the person may fade out below, whether a wide picture has its head on the right."""
+
+    shape: str = "square"
+    distance: str = "head_and_shoulders"
+    side: int = 1024
+    fade: bool = False
+    right: bool = False
+
+
+class Person(Protocol):
+    """A cut-out: colours uint8 RGB [H, W, 3], alpha uint8 [H, W]."""
+
+    @property
+    def colours(self) -> NDArray[np.uint8]: ...
+
+    @property
+    def alpha(self) -> NDArray[np.uint8]: ...
+
+
+@dataclass(frozen=True)
+class _Head:
+    """Where a head is: its middle at the height of the eyes (photo pixels), the rotation [2, 2]
+    from photo to upright, its height, and how far hair or hat reach above the eyes, in pixels."""
+
+    middle: NDArray[np.float64]
+    turn: NDArray[np.float64]
+    height: float
+    above: float
+
+
+def choose(
+    alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish
+) -> Frame | Refusal:
+    """Choose the frame nearest to a wish that shows nothing the camera did not see.
+
+    alpha: uint8 [H, W]. landmarks: [5, 2] as `faces.Face` has them, in the photo's pixels.
+
+    Raises:
+        KeyError: no such shape or distance.
+    """
+    shape = SHAPES[wish.shape]
+    head = _head(alpha, landmarks)
+    cut = borders(alpha)
+    if cut.top is not None and head.middle[1] < 0.3 * head.height:
+        return Refusal.HEAD_CUT
+    ideal = head.height / (DISTANCES[wish.distance] * shape.head)
+    centre = 1 - shape.centre if wish.right else shape.centre
+    # Height of the frame in photo pixels, the head's place in it: all combinations [N].
+    tall, eyes, across = (
+        a.ravel()
+        for a in np.meshgrid(
+            ideal * np.append(1.0, np.geomspace(0.4, 1.35, 57)),
+            shape.eyes + np.append(0.0, np.linspace(-0.16, 0.12, 29)),
+            centre + np.append(0.0, np.linspace(-0.16, 0.16, 17)),
+            indexing="ij",
+        )
+    )
+    cost = 2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - shape.eyes)
+    cost += 5 * np.abs(across - centre)
+    if cut.top is None:  # hair that the photo cuts cannot have room above it
+        cost += 12 * np.maximum(head.above / tall + shape.room - eyes, 0)
+    allowed = (1 - eyes) * tall > 0.62 * head.height
+    allowed &= _seen(alpha.shape, head, cut, (tall, eyes, across), wish)
+    cost[~allowed] = np.inf
+    best = int(np.argmin(cost))
+    if not np.isfinite(cost[best]):
+        return Refusal.NO_ROOM
+    place = (float(tall[best]), float(eyes[best]), float(across[best]))
+    return _framed(alpha.shape, head, cut, place, wish, exact=bool(cost[best] < 1e-9))
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Where a person touches the photo's borders: first and last pixel along each, or None."""
+
+    top: tuple[int, int] | None
+    bottom: tuple[int, int] | None
+    left: tuple[int, int] | None
+    right: tuple[int, int] | None
+
+
+def borders(alpha: NDArray[np.uint8]) -> Borders:
+    """Find where the person of an alpha uint8 [H, W] is cut by the photo."""
+
+    def reach(strip: NDArray[np.uint8], axis: int) -> tuple[int, int] | None:
+        touched = np.flatnonzero(strip.max(axis=axis) > 10)
+        return (int(touched[0]), int(touched[-1])) if touched.size else None
+
+    return Borders(
+        reach(alpha[:2], 0), reach(alpha[-2:], 0), reach(alpha[:, :2], 1), reach(alpha[:, -2:], 1)
+    )
+
+
+def render(
+    person: Person,
+    frame: Frame,
+    gain: Floats | None,
+    wall: Floats,
+    grade: Grade,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Render a portrait: uint8 RGB of the frame's size.
+
+    gain: what the light multiplies linear colours with, float32 [h, w, 3] over the whole photo at
+    any size, or None. wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
+    """
+    colours, alpha = cut(person, frame, gain)
+    if frame.scale > 1.05:  # an enlarged photo is soft, a wall as fine as the paper would show it
+        wall = cv2.GaussianBlur(wall, (0, 0), 0.45 + 0.8 * (frame.scale - 1))
+    return composite(colours, alpha, wall, grade, rng)
+
+
+def cut(person: Person, frame: Frame, gain: Floats | None) -> tuple[Floats, Floats]:
+    """Bring person and light into a frame: linear light times alpha [H, W, 3], alpha [H, W]."""
+    matrix = frame.affine
+    (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
+    colours = person.colours[top:bottom, left:right]
+    alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
+    if frame.fade:
+        alpha = alpha * _fading(frame, (top, bottom), person.alpha.shape[0])
+    cover = cv2.merge((alpha, alpha, alpha))
+    whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
+    here = matrix.copy()
+    here[:, 2] += here[:, :2] @ np.array([left, top])
+    if frame.scale < 0.6:  # cubic alone would alias: shrink by area first
+        shrunk = max(0.25, frame.scale / 0.85)
+        before = whole.shape[:2]
+        whole = cv2.resize(whole, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
+        ratio = np.array([before[1] / whole.shape[1], before[0] / whole.shape[0]])
+        here[:, 2] += here[:, :2] @ (0.5 * ratio - 0.5)
+        here[:, :2] *= ratio
+    size = (frame.size[1], frame.size[0])
+    moved = cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    shape = np.clip(moved[..., 3], 0, 1)
+    shape[shape > 0.998] = 1
+    light = np.maximum(moved[..., :3], 0)
+    if gain is not None:
+        light *= _moved_gain(gain, matrix, frame.size, person.alpha.shape)
+    return light, shape
+
+
+def _head(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> _Head:
+    points = np.asarray(landmarks, np.float64).reshape(5, 2)
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    across = points[1] - points[0]
+    tilt = np.clip(np.degrees(np.arctan2(across[1], across[0])), -MOST_TILT, MOST_TILT)
+    cos, sin = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))
+    turn = np.array([[cos, sin], [-sin, cos]])
+    apart = max(float(np.hypot(*across)), _EYES_PER_MOUTH * float(np.hypot(*(mouth - eyes))))
+    height = HEAD_PER_EYES * apart
+    # The eyes of a turned head lie towards its nose; its middle lies the other way.
+    nose = turn @ (points[2] - eyes)
+    middle = eyes + turn.T @ np.array([-0.3 * nose[0], 0.0])
+    rows, columns = np.nonzero(alpha[::4, ::4] > 100)
+    upright = (np.stack([columns, rows], axis=1) * 4 - middle) @ turn.T
+    near = upright[np.abs(upright[:, 0]) < 0.55 * height]
+    above = float(-near[:, 1].min()) if near.size else _CROWN * height
+    return _Head(middle, turn, height, float(np.clip(above, 0.4 * height, 1.4 * height)))
+
+
+def _corners(
+    head: _Head, place: tuple[NDArray[np.float64], ...], ratio: float
+) -> NDArray[np.float64]:
+    """Corners of frames in the photo: [4, 2, N], from the upper left, clockwise."""
+    tall, eyes, across = place
+    wide = tall * ratio
+    left, right = -across * wide, (1 - across) * wide
+    top, bottom = -eyes * tall, (1 - eyes) * tall
+    upright = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
+    turned = np.einsum("ji,kjn->kin", head.turn, upright)
+    return np.asarray(turned + head.middle[None, :, None])
+
+
+def _seen(
+    size: tuple[int, ...],
+    head: _Head,
+    cut: Borders,
+    place: tuple[NDArray[np.float64], ...],
+    wish: Wish,
+) -> NDArray[np.bool_]:
+    """Tell which frames [N] end inside every border that cuts the person within their reach."""
+    ratio = SHAPES[wish.shape].width / SHAPES[wish.shape].height
+    corners = _corners(head, place, ratio)
+    low, high = corners.min(axis=0), corners.max(axis=0)  # [2, N]: x, y
+    height, width = size
+    beyond = (place[0] * 0.12) if wish.fade else -_INSIDE
+
+    def clear(reach: tuple[int, int] | None, axis: int) -> NDArray[np.bool_] | bool:
+        if reach is None:
+            return True
+        return np.asarray((high[axis] < reach[0] - _INSIDE) | (low[axis] > reach[1] + _INSIDE))
+
+    return np.asarray(
+        (clear(cut.top, 0) | (low[1] >= _INSIDE))
+        & (clear(cut.bottom, 0) | (high[1] <= height - 1 + beyond))
+        & (clear(cut.left, 1) | (low[0] >= _INSIDE))
+        & (clear(cut.right, 1) | (high[0] <= width - 1 - _INSIDE))
+    )
+
+
+def _framed(
+    size: tuple[int, ...],
+    head: _Head,
+    cut: Borders,
+    place: tuple[float, float, float],
+    wish: Wish,
+    exact: bool,
+) -> Frame | Refusal:
+    shape = SHAPES[wish.shape]
+    tall, eyes, across = place
+    ratio = shape.width / shape.height
+    most = int(MOST_ENLARGED * tall * max(1.0, ratio))
+    side = min(wish.side, most)
+    rows = side if ratio <= 1 else round(side / ratio)
+    columns = side if ratio >= 1 else round(side * ratio)
+    if min(rows, columns) < SMALLEST_PX:
+        return Refusal.TOO_SMALL
+    scale = rows / tall
+    linear_part = head.turn * scale
+    # The head's middle lands on the wished place; pixel centres are whole numbers.
+    target = np.array([across * columns - 0.5, eyes * rows - 0.5])
+    shift = target - linear_part @ head.middle
+    matrix = tuple(
+        (float(a), float(b), float(c)) for (a, b), c in zip(linear_part, shift, strict=True)
+    )
+    corners = _corners(head, tuple(np.array([v]) for v in place), ratio)
+    fade = (
+        wish.fade and cut.bottom is not None and bool(corners[:, 1].max() > size[0] - 1 - _INSIDE)
+    )
+    return Frame((matrix[0], matrix[1]), (rows, columns), float(scale), fade, exact)
+
+
+def _needed(
+    matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """The part of a photo that a frame reads: left, top, right, bottom."""
+    height, width = size
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    back = cv2.invertAffineTransform(matrix)
+    seen = corners @ back[:, :2].T + back[:, 2]
+    low, high = (
+        np.floor(seen.min(axis=0)).astype(int) - 4,
+        np.ceil(seen.max(axis=0)).astype(int) + 4,
+    )
+    left, top = (int(v) for v in np.clip(low, 0, [photo[1] - 1, photo[0] - 1]))
+    right, bottom = (int(v) for v in np.clip(high, [left + 1, top + 1], [photo[1], photo[0]]))
+    return left, top, right, bottom
+
+
+def _fading(frame: Frame, rows: tuple[int, int], height: int) -> Floats:
+    """Factor [rows, 1] that ends at 0 where the photo does, eased at both ends."""
+    band = _FADE * frame.size[0] / frame.scale
+    t = np.clip((height - 2 - np.arange(*rows, dtype=np.float32)) / np.float32(band), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]
+
+
+def _moved_gain(
+    gain: Floats, matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
+) -> Floats:
+    """The light's field in the frame: float32 [H, W, 3]."""
+    ratio = np.array([photo[1] / gain.shape[1], photo[0] / gain.shape[0]])
+    there = matrix.copy()
+    there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
+    there[:, :2] *= ratio
+    return np.asarray(
+        cv2.warpAffine(
+            gain, there, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        np.float32,
+    )

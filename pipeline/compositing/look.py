@@ -1,0 +1,115 @@
+"""A look's `[photo]` table: how a photo is lit, before what, graded and framed.
+
+    [photo]
+    wall = "canvas"
+    colour = "#8a8c92"
+    depth_of_field = 0.4
+    light = "soft"
+    grade = "neutral"
+    frame = "head_and_shoulders"
+
+`light` is a name or a table, for example `{azimuth = -50, elevation = 35, strength = 1.2}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from errors import BadSettings
+from pipeline.compositing.composite import GRADES
+from pipeline.compositing.framing import DISTANCES
+from pipeline.compositing.walls import STUDIO, WALLS, linear_colour
+
+LIGHT_NAMES = ("soft", "left", "right", "top", "firm", "flat", "rim")
+
+LIGHT_LIMITS: Mapping[str, tuple[float, float]] = {
+    "azimuth": (-90, 90),
+    "elevation": (-10, 80),
+    "size": (0, 1),
+    "strength": (0, 2),
+    "temperature_k": (2500, 9000),
+    "fill": (0, 1),
+    "rim": (0, 1),
+    "ambient": (0, 1),
+}
+"""Keys of a light's table and their bounds; azimuth below 0 is from the picture's left."""
+
+_KEYS = ("wall", "colour", "depth_of_field", "light", "grade", "frame", "fade")
+
+
+@dataclass(frozen=True)
+class PhotoLook:
+    """How a look treats a photo.
+
+    wall: a key of `walls.WALLS`. colour: "#rrggbb", or None for the wall's own. depth_of_field: 0
+    to 1. light: one of `LIGHT_NAMES`, or values by the keys of `LIGHT_LIMITS`. grade: a key of
+    `composite.GRADES`. frame: a key of `framing.DISTANCES`. fade: whether a person whom the photo
+    cuts below may fade into the wall.
+    """
+
+    wall: str
+    colour: str | None = None
+    depth_of_field: float = 0.5
+    light: str | Mapping[str, float] = field(default="soft", hash=False)
+    grade: str = "neutral"
+    frame: str = "head_and_shoulders"
+    fade: bool = False
+
+
+def photo_look(file: str, table: Any) -> PhotoLook:
+    """Check a `[photo]` table.
+
+    Raises:
+        BadSettings: a mistake; the sentence names `file` and the key.
+    """
+    where = f"{file} [photo]"
+    if not isinstance(table, dict):
+        raise BadSettings(f"{file}: 'photo' must be a table.")
+    for key in table:
+        if key not in _KEYS:
+            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.")
+    if "wall" not in table:
+        raise BadSettings(f"{where}: the key 'wall' is missing.")
+    for key, known in (("wall", WALLS), ("grade", GRADES), ("frame", DISTANCES)):
+        _member(where, key, table.get(key), tuple(known))
+    if "colour" in table:
+        _colour(where, table["colour"], table["wall"])
+    if "depth_of_field" in table:
+        _number(where, "depth_of_field", table["depth_of_field"], (0, 1))
+    if type(table.get("fade", False)) is not bool:
+        raise BadSettings(f"{where}: 'fade' must be true or false.")
+    _light(where, table.get("light"))
+    return PhotoLook(**table)
+
+
+def _member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:
+    if value is not None and (not isinstance(value, str) or value not in known):
+        raise BadSettings(f"{where}: {key!r} must be one of {', '.join(known)}, not {value!r}.")
+
+
+def _colour(where: str, value: Any, wall: str) -> None:
+    try:
+        linear_colour(value)
+    except (ValueError, TypeError):
+        raise BadSettings(f"{where}: 'colour' must be like \"#8a8c92\", not {value!r}.") from None
+    if wall not in STUDIO:
+        raise BadSettings(f"{where}: 'colour' is for studio walls ({', '.join(STUDIO)}) only.")
+
+
+def _number(where: str, key: str, value: Any, bounds: tuple[float, float]) -> None:
+    # bool is a number to Python, not to whoever wrote the file.
+    good = type(value) in (int, float) and bounds[0] <= value <= bounds[1]
+    if not good:
+        raise BadSettings(f"{where}: {key!r} must be a number from {bounds[0]} to {bounds[1]}.")
+
+
+def _light(where: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        _member(where, "light", value, LIGHT_NAMES)
+        return
+    for key, number in value.items():
+        if key not in LIGHT_LIMITS:
+            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(LIGHT_LIMITS)}.")
+        _number(where, key, number, LIGHT_LIMITS[key])
