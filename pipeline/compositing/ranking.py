@@ -14,11 +14,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging import align
-from pipeline.photos.quality import FACE_SIDE, sharpness
 from pipeline.compositing.face_mesh import Mesh
 from pipeline.compositing.shape import CHIN, FOREHEAD, LEFT_SIDE, RIGHT_SIDE
 from pipeline.compositing.skin import LEFT_EYE, RIGHT_EYE, Skin
+from pipeline.imaging import align
+from pipeline.photos.quality import FACE_SIDE, sharpness
 
 WEIGHTS = {
     "eyes": 0.20,  # closed eyes spoil a portrait more than anything else
