@@ -25,9 +25,10 @@ from tqdm import tqdm
 import settings as configuration
 from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
 from pipeline import job
+from pipeline.portraits.sheet import load_sheet
 from pipeline.assembly import Workshop, open_workshop
 from pipeline.compositing.tone import TONES
-from pipeline.job import Order, Progress
+from pipeline.orders import Order, Progress
 from pipeline.portraits import archive
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
@@ -103,7 +104,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             ingested = time.monotonic() - started
             with _bar() as show:
                 report = job.run(session, order, services, report=show, stop=stop)
-            records = rank(job.load_sheet(services.vault, session))
+            records = rank(load_sheet(services.vault, session))
             for place, record in enumerate(records, start=1):
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)

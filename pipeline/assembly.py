@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from errors import BaseUnavailable
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
+from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.matting import cut_out
 from pipeline.imaging import CutOut
-from pipeline.job import Limits, Services
+from pipeline.job import Services
+from pipeline.orders import Limits
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Face, Faces
@@ -116,6 +118,7 @@ def open_workshop(
             sessions=sessions,
             album=album,
             faces=faces,
+            mesh=FaceMesh(settings.models / "faces"),
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),

@@ -46,10 +46,7 @@ class CutOut:
 
     def to_png(self) -> bytes:
         """Colours and alpha in one lossless file, with nothing beside them."""
-        buffer = io.BytesIO()
-        rgba = np.dstack([self.colours, self.alpha])
-        Image.fromarray(rgba).save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return png_of(np.dstack([self.colours, self.alpha]))
 
     @classmethod
     def from_png(cls, png: bytes) -> CutOut:
@@ -63,6 +60,16 @@ class CutOut:
         alpha = self.alpha[..., None].astype(np.uint16)
         mixed = self.colours.astype(np.uint16) * alpha + np.uint16(grey) * (255 - alpha)
         return ((mixed + 127) // 255).astype(np.uint8)
+
+
+def png_of(image: NDArray[np.uint8]) -> bytes:
+    """uint8 [H, W, 3 or 4] as PNG without metadata.
+
+    Level 1: three times faster than the default, a tenth larger.
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
 
 
 def anchors(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:

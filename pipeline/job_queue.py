@@ -15,14 +15,14 @@ import structlog
 
 from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
 from pipeline import job
-from pipeline.job import Order, Progress, Services
+from pipeline.portraits.sheet import load_sheet
+from pipeline.job import Services
+from pipeline.orders import ENDED, Order, Progress
 from pipeline.portraits.score import PortraitRecord, rank
 from privacy.sessions import Session
 from words import say
 
 log = structlog.get_logger()
-
-ENDED = ("done", "stopped", "failed")
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Studio:
         Raises:
             UnknownSession: the session was erased.
         """
-        return rank(job.load_sheet(self._services.vault, session))
+        return rank(load_sheet(self._services.vault, session))
 
     def close(self) -> None:
         """Stop everything and wait for the worker."""

@@ -37,7 +37,7 @@ from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.bases import nf4
 from pipeline.bases.manifest import Manifest
-from pipeline.planning.planner import Plan
+from pipeline.bases.plan import Plan
 
 FAMILIES = {
     "StableDiffusionPipeline": "pipeline.bases.families.stable_diffusion:StableDiffusion",

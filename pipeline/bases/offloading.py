@@ -24,7 +24,7 @@ from torch import nn
 from errors import BaseUnavailable
 from pipeline.bases import device, nf4
 from pipeline.bases.base import Base, Conditions, read_pipeline
-from pipeline.planning.planner import Offload, Plan
+from pipeline.bases.plan import Offload, Plan
 
 TILES_ABOVE_PX = 1024
 """A picture of this side decodes within a few gigabytes; tiles may show seams, so not before."""

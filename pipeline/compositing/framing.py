@@ -114,6 +114,18 @@ class Wish:
     right: bool = False
 
 
+@dataclass(frozen=True)
+class Lighting:
+    """What happens to a photo's linear colours on their way into a frame.
+
+    gain: the lights' field that multiplies them, float32 [h, w, 3] over the whole photo at any
+    size. balance: exposure and white balance before that, float32 [3, 3]. None changes nothing.
+    """
+
+    gain: Floats | None = None
+    balance: Floats | None = None
+
+
 class Person(Protocol):
     """A cut-out: colours uint8 RGB [H, W, 3], alpha uint8 [H, W]."""
 
@@ -201,23 +213,22 @@ def borders(alpha: NDArray[np.uint8]) -> Borders:
 def render(
     person: Person,
     frame: Frame,
-    gain: Floats | None,
+    light: Lighting,
     wall: Floats,
     grade: Grade,
     rng: np.random.Generator,
 ) -> NDArray[np.uint8]:
     """Render a portrait: uint8 RGB of the frame's size.
 
-    gain: what the light multiplies linear colours with, float32 [h, w, 3] over the whole photo at
-    any size, or None. wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
+    wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
     """
-    colours, alpha = cut(person, frame, gain)
+    colours, alpha = cut(person, frame, light)
     if frame.scale > 1.05:  # an enlarged photo is soft, a wall as fine as the paper would show it
         wall = cv2.GaussianBlur(wall, (0, 0), 0.45 + 0.8 * (frame.scale - 1))
     return composite(colours, alpha, wall, grade, rng)
 
 
-def cut(person: Person, frame: Frame, gain: Floats | None) -> tuple[Floats, Floats]:
+def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Floats]:
     """Bring person and light into a frame: linear light times alpha [H, W, 3], alpha [H, W]."""
     matrix = frame.affine
     (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
@@ -241,8 +252,10 @@ def cut(person: Person, frame: Frame, gain: Floats | None) -> tuple[Floats, Floa
     shape = np.clip(moved[..., 3], 0, 1)
     shape[shape > 0.998] = 1
     light = np.maximum(moved[..., :3], 0)
-    if gain is not None:
-        light *= _moved_gain(gain, matrix, frame.size, person.alpha.shape)
+    if lighting.balance is not None:
+        light = np.maximum(cv2.transform(light, lighting.balance), 0)
+    if lighting.gain is not None:
+        light *= _moved_gain(lighting.gain, matrix, frame.size, person.alpha.shape)
     return light, shape
 
 

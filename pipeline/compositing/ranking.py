@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from pipeline.compositing.face_mesh import Mesh
 from pipeline.compositing.shape import CHIN, FOREHEAD, LEFT_SIDE, RIGHT_SIDE
 from pipeline.compositing.skin import LEFT_EYE, RIGHT_EYE, Skin
-from pipeline.imaging import align
-from pipeline.photos.quality import FACE_SIDE, sharpness
 
 WEIGHTS = {
     "eyes": 0.20,  # closed eyes spoil a portrait more than anything else
@@ -44,7 +42,7 @@ strangers' portraits."""
 class Merit:
     """What speaks for a photo.
 
-    sharpness: see `pipeline.photos.quality.sharpness`, about 0.03 to 0.4; evenness: 0 to 1, the darker
+    sharpness: of the face, about 0.03 to 0.4, see `photos/quality.py`; evenness: 0 to 1, the darker
     cheek's luminance divided by the brighter one's; clipped: share of the face that is burnt out
     or black, 0 to 1; eyes_open: height by width of the less open eye, about 0.1 closed to 0.35
     open; gaze: how far the irises stand aside, 0 to 1; yaw, pitch, roll: of the head in degrees,
@@ -89,10 +87,8 @@ class Merit:
         return float(np.exp(sum(logs) / sum(WEIGHTS.values())))
 
 
-def merit(
-    image: NDArray[np.uint8], landmarks: NDArray[np.floating], mesh: Mesh, skin: Skin
-) -> Merit:
-    """Judge one photo, uint8 RGB [H, W, 3], by its five landmarks [5, 2], its mesh and its skin."""
+def merit(image: NDArray[np.uint8], mesh: Mesh, skin: Skin, sharpness: float) -> Merit:
+    """Judge one photo, uint8 RGB [H, W, 3], by its mesh, its skin and the face's sharpness."""
     points = mesh.points
     yaw, pitch, roll = pose(points)
     brighter = max(skin.left, skin.right, 1e-4)
@@ -100,7 +96,7 @@ def merit(
     middle, corners = points[[0, 17]].mean(axis=0), points[[61, 291]].mean(axis=0)
     up = (points[FOREHEAD] - points[CHIN]) / max(_apart(points, FOREHEAD, CHIN), 1e-3)
     return Merit(
-        sharpness=sharpness(align(image, landmarks, FACE_SIDE)),
+        sharpness=sharpness,
         evenness=min(skin.left, skin.right) / brighter,
         clipped=_clipped(image, points),
         eyes_open=min(_openness(points, _RIGHT_LIDS), _openness(points, _LEFT_LIDS)),

@@ -81,13 +81,15 @@ class TrainingPhoto:
 class CutOutPhoto:
     """An accepted photo in RAM, as the photo way needs it.
 
-    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length.
+    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length. sharpness: of
+    the face, see `quality.sharpness`.
     """
 
     id: str
     cut_out: CutOut
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    sharpness: float
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,8 @@ class Album:
         if record.face is None:
             raise KeyError(photo_id)
         cut = CutOut.from_png(png)
-        return CutOutPhoto(photo_id, cut, record.face.landmarks, record.face.embedding)
+        face = record.face
+        return CutOutPhoto(photo_id, cut, face.landmarks, face.embedding, face.sharpness)
 
     def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
         stored = self._stored(session)

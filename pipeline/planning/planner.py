@@ -37,13 +37,8 @@ from typing import Any, Literal
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.bases.manifest import Manifest
+from pipeline.bases.plan import UNTILED_PX, Offload, Plan
 
-Offload = Literal["none", "parts", "words"]
-"""none: all denoisers stay on the GPU, the text encoders join them while they read.
-parts: one part at a time; the denoisers that do not work wait in the machine's memory.
-words: as parts, and the words are read on the CPU, which takes minutes."""
-
-Work = Literal["train", "generate"]
 
 GB = 1e9
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
@@ -70,9 +65,6 @@ START_SECONDS = 20.0
 
 LONGEST_S = 2 * 3600.0
 """Smaller pictures are planned where large ones would keep a visitor waiting for longer."""
-
-UNTILED_PX = 512
-"""Tiles in which very large pictures are decoded."""
 
 GENERATION_BATCHES = (1, 2, 4, 8, 12)
 
@@ -148,44 +140,6 @@ class Facts:
     solver_steps: int
     guidance: float
     together: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one job runs.
-
-    resolution: side of the pictures that are learnt and made, pixels; `lower` are those that the
-        base can do besides, when memory runs short, largest first.
-    batch: pictures in an optimizer step, `micro_batch` of them at once.
-    generation_batch: portraits at once.
-    train_bytes, generate_bytes: expected peaks on the GPU without CUDA's own part.
-    All of bytes and seconds are None where nothing is known of the base or the machine.
-    """
-
-    resolution: int
-    rank: int
-    steps: int
-    batch: int
-    micro_batch: int
-    generation_batch: int
-    offload: Offload = "parts"
-    checkpointing: bool = False
-    tiling: bool = False
-    lower: tuple[int, ...] = ()
-    train_bytes: int | None = None
-    generate_bytes: int | None = None
-    seconds_per_step: float | None = None
-    seconds_per_portrait: float | None = None
-    seconds: float | None = None
-
-    @property
-    def accumulation(self) -> int:
-        """Parts of an optimizer step."""
-        return -(-self.batch // self.micro_batch)
-
-    @property
-    def minutes(self) -> float | None:
-        return None if self.seconds is None else self.seconds / 60
 
 
 @dataclass(frozen=True)
@@ -279,31 +233,6 @@ def plan(
         f"{facts.title} needs {least / 2**30:.1f} GiB of free GPU memory, and there are "
         f"{free / 2**30:.1f}.{advice}"
     )
-
-
-def smaller(plan: Plan, during: Work) -> Plan | None:
-    """One step down after memory ran short; None when there is none left.
-
-    What is expected of memory and time is then unknown: it was wrong already.
-    """
-    plan = replace(plan, train_bytes=None, generate_bytes=None, seconds=None)
-    if during == "generate":
-        if plan.generation_batch > 1:
-            return replace(plan, generation_batch=plan.generation_batch // 2)
-        if not plan.tiling and plan.resolution > UNTILED_PX:
-            return replace(plan, tiling=True)
-    else:
-        if plan.micro_batch > 1:
-            return replace(plan, micro_batch=plan.micro_batch // 2)
-        if not plan.checkpointing:
-            return replace(plan, checkpointing=True)
-    if plan.offload == "none":
-        return replace(plan, offload="parts")
-    if plan.lower:
-        return replace(plan, resolution=plan.lower[0], lower=plan.lower[1:])
-    if plan.offload == "parts":
-        return replace(plan, offload="words")
-    return None
 
 
 @dataclass(frozen=True)

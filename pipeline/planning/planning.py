@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.planning import planner
-from pipeline.planning.planner import Calibration, Facts, Plan, Work
+from pipeline.bases.plan import Plan, Work
+from pipeline.planning.planner import Calibration, Facts
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.portraits.export import SUFFIXES, Finish, finish
-from pipeline.portraits.score import PortraitRecord, Way
+from pipeline.orders import Way
+from pipeline.portraits.score import PortraitRecord
 
 if TYPE_CHECKING:
     from privacy.sessions import Session

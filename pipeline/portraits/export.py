@@ -19,7 +19,7 @@ from font_source_sans_pro import font_files_ttf
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
-from pipeline.portraits.score import Way
+from pipeline.orders import Way
 from words import say
 
 SIZES = ("original", "800", "400", "cv", "print")

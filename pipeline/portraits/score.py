@@ -10,19 +10,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.orders import Way
 from pipeline.photos.detection import SAME_PERSON
 
 if TYPE_CHECKING:
     from pipeline.photos.album import TrainingPhoto
     from pipeline.portraits.generate import Shot
-
-Way = Literal["photo", "painted"]
-"""The person's own photo in a new studio, or a new picture painted by a model of the face."""
 
 # Measured on 100 portraits of the built-in base: two that a person would call the same differ by
 # less than 9 grey levels of 255 in an 8 x 8 miniature, and share a face above 0.55. Two of the same

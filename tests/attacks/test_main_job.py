@@ -21,7 +21,7 @@ import settings as configuration
 from errors import UnknownSession
 from pipeline import job
 from pipeline.assembly import Workshop
-from pipeline.job import Order
+from pipeline.orders import Order
 from privacy.sessions import Session
 from tests.conftest import Hand
 from tests.pipeline.portraits.test_export import parts

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pipeline.job import load_sheet
+from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.score import signature
 from privacy.sessions import Session
 from tests.browser.conftest import PHONE, Watch, visit

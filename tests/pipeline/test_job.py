@@ -11,8 +11,9 @@ from PIL import Image
 
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
+from pipeline.portraits.sheet import load_sheet
 from pipeline.assembly import Workshop
-from pipeline.job import Order, Progress
+from pipeline.orders import Order, Progress
 from privacy.sessions import Session
 
 
@@ -42,7 +43,7 @@ def test_a_whole_job(workshop: Workshop, session: Session) -> None:
 
     assert report.headshots == 7
     assert names(workshop, session, "portrait") == [f"portrait-{n:03d}" for n in range(1, 8)]
-    sheet = job.load_sheet(workshop.services.vault, session)
+    sheet = load_sheet(workshop.services.vault, session)
     assert {record.style for record in sheet} == set(styles)
     assert report.adapter["bytes"] > 0
     assert names(workshop, session, "adapter") == []  # erased the moment the batch is complete
@@ -139,7 +140,7 @@ def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session
         )
     made = len(names(workshop, session, "portrait"))
     assert 1 <= made < 200
-    assert len(job.load_sheet(workshop.services.vault, session)) == made
+    assert len(load_sheet(workshop.services.vault, session)) == made
     assert names(workshop, session, "adapter") == []
 
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from errors import BadOrder, BaseUnavailable, Busy
 from pipeline import job
 from pipeline.assembly import Workshop
-from pipeline.job import Order, Progress
+from pipeline.orders import Order, Progress
 from pipeline.job_queue import Studio
 from privacy.sessions import Session
 from words import say

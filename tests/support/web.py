@@ -25,7 +25,8 @@ import settings as configuration
 from app import listen
 from errors import BadOrder, UnknownSession
 from pipeline.assembly import cutter
-from pipeline.job import Order, Progress, load_sheet
+from pipeline.orders import Order, Progress
+from pipeline.portraits.sheet import load_sheet
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import settings as configuration
-from pipeline.planning.planner import Plan
+from pipeline.bases.plan import Plan
 from tools import gpu_check
 
 

@@ -13,7 +13,7 @@ from typing import get_args
 import pytest
 
 from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError, UnknownSession
-from pipeline.job import Phase
+from pipeline.orders import Phase
 from pipeline.photos.record import FaceRecord
 from pipeline.photos.similarity import Lack
 from pipeline.portraits.style import GROUPS

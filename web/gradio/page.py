@@ -24,7 +24,7 @@ from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
 from pipeline.compositing.tone import TONES
-from pipeline.job import Order
+from pipeline.orders import Order
 from pipeline.portraits.style import CROPS, GROUPS, Style
 from web.gradio import labels
 from web.gradio.guard import describing

@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 from dev import count_base
 from errors import BaseUnavailable
 from pipeline import assembly
+from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.planning import planner
 from pipeline.bases import manifest
 from pipeline.bases.base import Base
-from pipeline.planning.planner import CARDS, GB, Calibration, Card, Facts, Plan
-from pipeline.planning.planning import CAREFUL, Measured, Planning, planner, ratios
+from pipeline.planning.planner import CARDS, GB, Calibration, Card, Facts
+from pipeline.planning.planning import CAREFUL, Measured, Planning, ratios
 from pipeline.training.train import recipe_for
 from settings import ROOT
 from tools.fetch_base import BASES
@@ -187,7 +189,7 @@ def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, coun
 @given(key=bases, during=st.sampled_from(["train", "generate"]), free=memories)
 @settings(max_examples=60, deadline=None)
 def test_steps_down_end_and_never_change_what_is_learnt(
-    key: str, during: planner.Work, free: int
+    key: str, during: Work, free: int
 ) -> None:
     try:
         plan: Plan | None = planned(KNOWN[key], free)
@@ -197,7 +199,7 @@ def test_steps_down_end_and_never_change_what_is_learnt(
     while plan is not None:
         assert plan not in seen
         seen.append(plan)
-        plan = planner.smaller(plan, during)
+        plan = smaller(plan, during)
     assert len(seen) < 15
     assert {(p.rank, p.steps, p.batch) for p in seen} == {
         (seen[0].rank, seen[0].steps, seen[0].batch)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from errors import BadOrder
-from pipeline.job import judged
+from pipeline.portraits.sheet import judged
 from pipeline.photos.detection import Faces
 from pipeline.portraits.export import FORMATS, SIZES, Finish, cv_frame, finish
 from pipeline.portraits.generate import Shot

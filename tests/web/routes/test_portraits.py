@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.job import load_sheet
+from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.score import signature
 from tests.support.web import Place, served, session_of, visitor
 

@@ -1,0 +1,65 @@
+"""The person's own colours: the old wall's colour taken out of hair and edges.
+
+A pixel of the edge is alpha times the person plus the rest of the wall. Both colours are estimated
+at a small size by the multi-level method (T. Germer et al., "Fast Multi-Level Foreground
+Estimation", 2020; pymatting), where they are smooth, and corrected at full size so that the two
+explain the camera's pixel (as in M. Forte, "Approximate Fast Foreground Colour Estimation", 2021).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compositing.refine import Floats, Picture, shrunk
+
+SIDE = 512
+"""Long side in pixels at which colours are estimated."""
+
+
+def person_colours(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
+    """Colours under uint8 alpha [H, W] of uint8 RGB [H, W, 3].
+
+    Returns:
+        uint8 RGB [H, W, 3]: 0 where alpha is 0, the camera's pixel where it is 255.
+    """
+    colours = image.copy()
+    colours[alpha == 0] = 0
+    band = (alpha > 0) & (alpha < 255)
+    if band.any():
+        top, bottom, left, right = bounds(band, 0.04 * max(alpha.shape))
+        cut = np.s_[top:bottom, left:right]
+        mixed = _unmixed(image[cut], alpha[cut])
+        inner = band[cut]
+        colours[cut][inner] = mixed[inner]
+    return colours
+
+
+def bounds(area: NDArray[np.bool_], margin: float) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right of a bool [H, W] area that is not empty, and a margin in pixels."""
+    rows, columns = np.flatnonzero(area.any(axis=1)), np.flatnonzero(area.any(axis=0))
+    more = round(margin)
+    return (
+        max(0, int(rows[0]) - more),
+        min(area.shape[0], int(rows[-1]) + 1 + more),
+        max(0, int(columns[0]) - more),
+        min(area.shape[1], int(columns[-1]) + 1 + more),
+    )
+
+
+def _unmixed(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
+    """The person's part of each pixel: uint8 RGB [h, w, 3]."""
+    from pymatting import estimate_foreground_ml
+
+    height, width = alpha.shape
+    small, share = shrunk(image, SIDE), shrunk(alpha, SIDE)
+    person, wall = estimate_foreground_ml(small / 255.0, share / 255.0, return_background=True)
+    if small.shape != image.shape:
+        person = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
+        wall = cv2.resize(wall, (width, height), interpolation=cv2.INTER_LINEAR)
+    part: Floats = (alpha.astype(np.float32) / 255)[..., None]
+    rest = 1 - part
+    missing = image.astype(np.float32) / 255 - part * person - rest * wall
+    person = person + missing * part / (part * part + rest * rest)
+    return np.asarray(np.clip(person * 255 + 0.5, 0, 255), np.uint8)

@@ -1,0 +1,113 @@
+"""What a person asks for, and what a page or a terminal sees of it while it is done.
+
+Only data: knows neither how a portrait is made nor who keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from pipeline.bases.plan import Plan, Work
+
+Phase = Literal["queued", "preparing", "training", "generating", "done", "stopped", "failed"]
+
+ENDED: tuple[Phase, ...] = ("done", "stopped", "failed")
+
+Way = Literal["photo", "painted"]
+"""The person's own photo in a new studio, or a new picture painted by a model of the face."""
+
+OrderedWay = Literal["photo", "painted", "both"]
+ORDERED_WAYS: tuple[OrderedWay, ...] = get_args(OrderedWay)
+
+# Until a first job has measured it on this machine: seconds for one portrait of the mini base.
+FIRST_GUESS_SECONDS_PER_PORTRAIT = 0.8
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the person asked for.
+
+    styles: keys of style files. crop: a key of `styles.CROPS`, or "look" for each style's own.
+    tone: of the backdrop, a member of `tone.TONES`. way: of `ORDERED_WAYS`; "both" makes `count`
+    portraits each way.
+    """
+
+    styles: tuple[str, ...]
+    count: int
+    seed: int = 7
+    keep_adapter: bool = False
+    crop: str = "look"
+    tone: str = "look"
+    way: OrderedWay = "painted"
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """The ways in the order in which they are gone: a photo's portraits come at once."""
+        return ("photo", "painted") if self.way == "both" else (self.way,)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What an order may ask, from the settings."""
+
+    min_photos: int
+    max_portraits: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a page or a terminal shows of a job right now.
+
+    `place` is 0 while the job runs and n when n jobs run before it. `seconds_left` is None until
+    something has been measured.
+    """
+
+    phase: Phase
+    place: int = 0
+    step: int = 0
+    steps: int = 0
+    loss: float | None = None
+    made: int = 0
+    count: int = 0
+    seconds_left: float | None = None
+    sentence: str = ""
+
+
+@dataclass
+class PhotoReport:
+    """What the photo way measured.
+
+    px: longer sides of the portraits. likeness: of each portrait to the very photo it was made of.
+    texture: of skin, portrait divided by photo.
+    """
+
+    headshots: int = 0
+    seconds: float = 0.0
+    px: dict[str, int] = field(default_factory=dict)
+    likeness: dict[str, float] = field(default_factory=dict)
+    texture: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Report:
+    """What a finished job measured. Numbers only: nothing in it can show a face.
+
+    base and everything below it speak of the painted way; base is empty if it was not gone.
+    planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
+    `device.peak`. steps_down: how often memory ran short.
+    """
+
+    ways: tuple[Way, ...] = ()
+    photo: PhotoReport | None = None
+    base: str = ""
+    planned: Plan | None = None
+    plan: Plan | None = None
+    adapter: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    headshots: int = 0
+    likeness: dict[str, float] = field(default_factory=dict)
+    seconds_per_portrait: float = FIRST_GUESS_SECONDS_PER_PORTRAIT
+    seconds_per_step: float | None = None
+    memory: dict[Work, dict[str, int]] = field(default_factory=dict)
+    steps_down: int = 0

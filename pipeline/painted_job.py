@@ -1,0 +1,292 @@
+"""The painted way of a job: a session's photos become an adapter, the adapter becomes portraits.
+
+The adapter lives in the vault from the end of training to the end of the batch, longer only with
+`order.keep_adapter`; a kept one from an earlier order is used again instead of training. Until
+training ends, its latest checkpoint lives there too: when a job was stopped or the machine failed,
+the next one goes on from it. When the GPU's memory runs short, it goes on from there at once, in
+smaller steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
+from pipeline.bases import device
+from pipeline.bases.base import Base
+from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.compositing.tone import toned
+from pipeline.job import JobRun
+from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
+from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.detection import SAME_PERSON
+from pipeline.planning.planning import Measured
+from pipeline.portraits.generate import Shot, generate, plan
+from pipeline.portraits.score import baseline, person_vector
+from pipeline.portraits.sheet import Sheet, judged
+from pipeline.portraits.style import Style, crop
+from pipeline.training import train as training
+from pipeline.training.train import Recipe, TrainStep, recipe_for
+from words import say
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+def paint_portraits(
+    job: JobRun, styles: Sequence[Style], seconds_per_portrait: float | None
+) -> None:
+    """Learn the face, paint the order's portraits, forget the adapter.
+
+    seconds_per_portrait: as an earlier job measured it; None takes the plan's.
+
+    Raises:
+        BaseUnavailable: the base cannot be loaded, does not fit into the GPU's memory, or changed
+            while it was used.
+        Stopped, UnknownSession, DiskFull: as `job.run`.
+    """
+    services, order, result = job.services, job.order, job.result
+    photos = services.album.training_photos(job.session)
+    waiting = Progress("preparing", count=order.count, sentence=say("job.sentence.preparing"))
+    job.report(waiting)
+    planned = services.planning.plan(len(photos), len(styles), order.count)
+    if planned is not None:
+        job.report(replace(waiting, seconds_left=planned.seconds))
+    base = services.load_base()
+    recipe = recipe_for(base, len(photos))
+    first = _first_plan(base, recipe, planned)
+    if planned is not None:
+        base.configure(first)
+    before = base.fingerprint()
+    guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
+    result.base, result.planned, result.plan = base.key, first, first
+    result.seconds_per_portrait = seconds_per_portrait or guess
+    painting = _Painting(job, base, recipe, photos)
+    try:
+        painting.paint(painting.learn(), list(styles))
+    finally:
+        if result.steps_down:
+            base.configure(first)
+        if not order.keep_adapter:
+            services.vault.delete(job.session, "adapter")
+    if base.fingerprint() != before:
+        raise BaseUnavailable("The base model changed during a job. Please restart the server.")
+    if planned is not None:
+        services.planning.learn(first, measured(result))
+
+
+def measured(result: Report) -> Measured:
+    """What the next plan can learn from a job."""
+    generate_s = result.seconds.get("generate")
+    return Measured(
+        seconds_per_step=result.seconds_per_step,
+        seconds_per_portrait=(
+            generate_s / result.headshots if generate_s and result.headshots else None
+        ),
+        peaks={work: peak["allocated"] for work, peak in result.memory.items() if peak},
+        stepped_down=result.steps_down > 0,
+    )
+
+
+def _first_plan(base: Base, recipe: Recipe, planned: Plan | None) -> Plan:
+    """The plan with the recipe's own numbers; without one, everything as it has been loaded."""
+    rank, steps, batch = recipe.rank, recipe.steps, recipe.batch
+    if planned is None:
+        return base.as_it_is(rank=rank, steps=steps, batch=batch)
+    micro = min(planned.micro_batch, batch)
+    return replace(planned, rank=rank, steps=steps, batch=batch, micro_batch=micro)
+
+
+class _Painting:
+    """One job's learning and painting. `sentence` is what is said of what it does now."""
+
+    def __init__(
+        self, job: JobRun, base: Base, recipe: Recipe, photos: Sequence[TrainingPhoto]
+    ) -> None:
+        self.job, self.base, self.recipe, self.photos = job, base, recipe, photos
+        self.sentence = ""
+
+    def learn(self) -> bytes:
+        """The adapter of this person as safetensors bytes: kept from before, or trained now."""
+        started = time.monotonic()
+        vault, session, result = self.job.services.vault, self.job.session, self.job.result
+        if vault.list(session, "adapter"):
+            adapter = vault.open(session, "adapter", "adapter")
+        else:
+            adapter = self._stepping_down(self._resumed, "train", self._show_waiting)
+            vault.put(session, "adapter", "adapter", adapter)
+            vault.delete(session, "checkpoint")
+        result.seconds["train"] = round(time.monotonic() - started, 2)
+        rank, steps = self.recipe.rank, self.recipe.steps
+        result.adapter = {"rank": rank, "steps": steps, "bytes": len(adapter)}
+        return adapter
+
+    def paint(self, adapter: bytes, styles: list[Style]) -> None:
+        """Make, score and keep the portraits; they are visible once they are kept.
+
+        Raises:
+            Stopped: fewer than ordered were made.
+        """
+        order, result, started = self.job.order, self.job.result, time.monotonic()
+        self.sentence = say("job.sentence.generating")
+        sheet = Sheet(self.job.services.vault, self.job.session)
+        self._show_made(0, order.count * result.seconds_per_portrait)
+        shots = plan(styles, order.count, order.seed)
+
+        def make() -> None:
+            """Those that are not made yet."""
+            rest = shots[len(sheet.made) :]
+            group = result.plan.generation_batch if result.plan else None
+            stop = self.job.stop
+            # Closed at once, also by an error in between: an open one keeps its adapter attached.
+            with closing(generate(self.base, adapter, rest, stop=stop, batch=group)) as making:
+                try:
+                    for shot, square in making:
+                        self._keep(sheet, shot, square)
+                        made = len(sheet.made)
+                        pace = (time.monotonic() - started) / made
+                        result.seconds_per_portrait = pace
+                        self._show_made(made, (order.count - made) * pace)
+                finally:
+                    sheet.keep()
+
+        self._stepping_down(make, "generate", lambda: self._show_made(len(sheet.made), None))
+        if len(sheet.made) < order.count:
+            raise Stopped
+        scores = [record.likeness for record in sheet.made]
+        result.seconds["generate"] = round(time.monotonic() - started, 2)
+        result.headshots = len(scores)
+        result.likeness = {
+            "baseline": round(baseline(self.photos), 4),
+            "median": round(float(np.median(scores)), 4),
+            "share_same_person": round(float(np.mean([s > SAME_PERSON for s in scores])), 4),
+        }
+
+    def _keep(self, sheet: Sheet, shot: Shot, square: NDArray[np.uint8]) -> None:
+        """A portrait in shape and judged, on its way into the vault."""
+        order, faces = self.job.order, self.job.services.faces
+        if order.tone != "look":
+            square = toned(square, faces.matte(square), order.tone)
+        image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
+        person = person_vector(self.photos)
+        sheet.add(judged(sheet.next_id, shot, image, faces, person), image)
+
+    def _resumed(self) -> bytes:
+        """The adapter, from the latest checkpoint on if there is one."""
+        vault, session = self.job.services.vault, self.job.session
+        kept = vault.list(session, "checkpoint")
+        try:
+            return self._train(
+                vault.open(session, "checkpoint", "checkpoint") if kept else None
+            )
+        except TamperedError:  # of the checkpoint: the photos were opened and verified before
+            vault.delete(session, "checkpoint")
+            return self._train(None)
+
+    def _train(self, checkpoint: bytes | None) -> bytes:
+        plan_now = self.job.result.plan
+        return training.train(
+            self.base,
+            list(self.photos),
+            self.job.services.faces,
+            self.recipe,
+            seed=self.job.order.seed,
+            report=self._show_step,
+            stop=self.job.stop,
+            keep=self._keep_checkpoint,
+            every=training.CHECKPOINT_EVERY,
+            resume=checkpoint,
+            micro_batch=plan_now.micro_batch if plan_now else None,
+        )
+
+    def _keep_checkpoint(self, checkpoint: bytes) -> None:
+        with suppress(DiskFull):  # training goes on; it could only not be continued
+            self.job.services.vault.put(self.job.session, "checkpoint", "checkpoint", checkpoint)
+
+    def _show_step(self, now: TrainStep) -> None:
+        if not self.sentence:
+            done = now.step - 1
+            continued = say("job.sentence.continued", done=done)
+            self.sentence = continued if done else say("job.sentence.training")
+        order, result = self.job.order, self.job.result
+        if now.step < now.steps:
+            result.seconds_per_step = now.seconds_left / (now.steps - now.step)
+        later = order.count * result.seconds_per_portrait
+        self.job.report(
+            Progress(
+                "training",
+                step=now.step,
+                steps=now.steps,
+                loss=now.loss,
+                count=order.count,
+                seconds_left=now.seconds_left + later,
+                sentence=self.sentence,
+            )
+        )
+
+    def _show_waiting(self) -> None:
+        steps, count = self.recipe.steps, self.job.order.count
+        self.job.report(Progress("training", steps=steps, count=count, sentence=self.sentence))
+
+    def _show_made(self, made: int, seconds_left: float | None) -> None:
+        self.job.report(
+            Progress(
+                "generating",
+                made=made,
+                count=self.job.order.count,
+                seconds_left=seconds_left,
+                sentence=self.sentence,
+            )
+        )
+
+    def _stepping_down(self, work: Callable[[], T], during: Work, show: Callable[[], None]) -> T:
+        """What `work` returns; tried again by a smaller plan whenever the GPU's memory runs short.
+
+        show: called before each new try, with `sentence` set.
+
+        Raises:
+            BaseUnavailable: there is no smaller plan.
+        """
+        result = self.job.result
+        device.watch()
+        while True:
+            assert result.plan is not None
+            try:
+                done = work()
+                result.memory[during] = device.peak()
+                return done
+            except Exception as error:
+                if not device.short_of_memory(error):
+                    raise
+            # Only here, where the error and all its frames held are gone, can memory be freed.
+            device.release()
+            before, after = result.plan, smaller(result.plan, during)
+            if after is None:
+                raise BaseUnavailable(
+                    f"The GPU's memory is too small for the base model {self.base.key!r}, even "
+                    f"for one picture of {before.resolution} pixels at a time. Choose a smaller "
+                    "base."
+                )
+            self.base.configure(after)
+            result.plan, result.steps_down = after, result.steps_down + 1
+            log.warning("short_of_memory", during=during, step_down=result.steps_down)
+            self.sentence = _told(before, after)
+            show()
+
+
+def _told(before: Plan, now: Plan) -> str:
+    """What a visitor hears of a step down."""
+    if now.resolution != before.resolution:
+        return say("job.sentence.smaller_pictures")
+    if now.generation_batch != before.generation_batch:
+        return say("job.sentence.smaller_groups")
+    return say("job.sentence.smaller_steps")

@@ -1,0 +1,101 @@
+"""The photo way of a job: cut-outs become portraits at once, and are kept as they are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from errors import BadOrder, Stopped
+from pipeline.orders import PhotoReport, Progress
+from pipeline.photos.detection import SAME_PERSON
+from pipeline.portraits.photo_way import PhotoPortrait, PhotoWay
+from pipeline.portraits.score import PortraitRecord, signature
+from pipeline.portraits.sheet import Sheet
+from pipeline.portraits.shots import plan_photo_shots
+from pipeline.portraits.style import Style
+from words import say
+
+if TYPE_CHECKING:
+    from pipeline.job import JobRun
+
+WALL_STOPS = {"look": 0.0, "lighter": 0.8, "darker": -0.9}
+"""EV by which an order's tone moves the wall."""
+
+
+def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
+    """Compose the order's portraits.
+
+    Raises:
+        BadOrder: no look has a wall, or no photo can be cut out. Stopped: it was asked to.
+        UnknownSession, DiskFull: as the vault says.
+    """
+    started = time.monotonic()
+    looks = [style for style in styles if style.photo is not None]
+    if not looks:
+        raise BadOrder(say("order.painted_only"))
+    album, session, order = job.services.album, job.session, job.order
+    ids = album.studio_photos(session)
+    if not ids:
+        raise BadOrder(say("order.no_cut_out"))
+    progress = Progress("generating", count=order.count, sentence=say("job.sentence.composing"))
+    job.report(progress)
+    photos = [album.cut_out(session, photo_id) for photo_id in ids]
+    way = PhotoWay(photos, job.services.faces, job.services.mesh)
+    prepared = time.monotonic()
+    shots = plan_photo_shots(looks, way.merits, order.count, order.seed)
+    sheet = Sheet(job.services.vault, session)
+    made: list[PhotoPortrait] = []
+    try:
+        for portrait in way.portraits(shots, order.crop, WALL_STOPS[order.tone], job.stop):
+            sheet.add(record_of(sheet.next_id, portrait), portrait.image)
+            made.append(portrait)
+            pace = (time.monotonic() - prepared) / len(made)
+            job.report(
+                Progress(
+                    "generating",
+                    made=len(made),
+                    count=order.count,
+                    seconds_left=(order.count - len(made)) * pace,
+                    sentence=progress.sentence,
+                )
+            )
+    finally:
+        sheet.keep()
+    if len(made) < order.count:
+        raise Stopped
+    job.result.photo = measured(made, time.monotonic() - started)
+
+
+def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
+    """The record of a composed portrait."""
+    return PortraitRecord(
+        id=portrait_id,
+        style=made.shot.style.key,
+        seed=made.shot.seed,
+        likeness=round(made.likeness, 4),
+        doubtful=made.likeness < SAME_PERSON,
+        face=tuple(round(share, 4) for share in made.box),
+        signature=signature(made.image, made.embedding),
+        way="photo",
+        photo=made.photo,
+    )
+
+
+def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
+    """What is told of all of them."""
+    sides = [max(portrait.image.shape[:2]) for portrait in made]
+    likeness = [portrait.likeness for portrait in made]
+    texture = [portrait.texture for portrait in made if portrait.texture is not None]
+    return PhotoReport(
+        headshots=len(made),
+        seconds=round(seconds, 2),
+        px={"median": int(np.median(sides)), "min": min(sides)},
+        likeness={
+            "median": round(float(np.median(likeness)), 4),
+            "share_same_person": round(float(np.mean([v > SAME_PERSON for v in likeness])), 4),
+        },
+        texture={"median": round(float(np.median(texture)), 4)} if texture else {},
+    )

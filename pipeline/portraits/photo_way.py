@@ -1,0 +1,148 @@
+"""The photo way: a person's own cut-out photos become portraits, without a model of the face.
+
+Everything that portraits share is worked out once per photo (`compositing.studio`). Portraits are
+composed in a few threads, in order. Nothing here imports torch, and nothing is trained.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import BadOrder, Stopped
+from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.framing import DISTANCES as FRAMES
+from pipeline.compositing.framing import Frame, Refusal
+from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
+from pipeline.compositing.texture import texture_ratio
+from pipeline.photos.album import CutOutPhoto
+from pipeline.photos.detection import Face, Faces
+from pipeline.portraits.shots import PhotoShot
+from words import say
+
+PORTRAIT_PX = 1024
+"""Longer side of a portrait, if the photo has as much."""
+
+WORKERS = 2
+"""Portraits that are composed at once; OpenCV and numpy let go of the interpreter."""
+
+
+@dataclass(frozen=True)
+class PhotoPortrait:
+    """A portrait and what was measured of it.
+
+    image: uint8 RGB [H, W, 3]. photo: id of the photo. likeness: to that very photo, -1 to 1.
+    texture: see `texture_ratio`, None where no skin is seen. box: left, top, width, height of the
+    face as shares of the picture. embedding: float32 [128].
+    """
+
+    shot: PhotoShot
+    image: NDArray[np.uint8]
+    photo: str
+    likeness: float
+    texture: float | None
+    box: tuple[float, float, float, float]
+    embedding: NDArray[np.float32]
+
+
+class PhotoWay:
+    """Makes portraits of one person's photos."""
+
+    def __init__(self, photos: Sequence[CutOutPhoto], faces: Faces, mesh: FaceMesh) -> None:
+        """
+        Raises:
+            BaseUnavailable: a face model is missing.
+        """
+        self._photos, self._faces, self._studio = photos, faces, Studio()
+        self._sitters = neutralised(
+            [sit(p.cut_out, p.landmarks, p.sharpness, mesh) for p in photos]
+        )
+
+    @property
+    def merits(self) -> list[float]:
+        """How good each photo is, 0 to 1, in the order given."""
+        return [sitter.merit for sitter in self._sitters]
+
+    def portraits(
+        self, shots: Sequence[PhotoShot], crop: str, wall_stops: float, stop: Callable[[], bool]
+    ) -> Iterator[PhotoPortrait]:
+        """The shots in order.
+
+        crop: a key of `framing.SHAPES`, or "look" for each look's own. wall_stops: how much
+        brighter the walls are.
+
+        Raises:
+            Stopped: `stop` said so. BadOrder: no photo has room for a portrait.
+        """
+        with ThreadPoolExecutor(WORKERS, "photo-way") as pool:
+            coming: deque[Future[PhotoPortrait]] = deque()
+            rest = iter(shots)
+            try:
+                while True:
+                    for shot in rest:
+                        coming.append(pool.submit(self._portrait, shot, crop, wall_stops))
+                        if len(coming) == 2 * WORKERS:
+                            break
+                    if not coming:
+                        return
+                    if stop():
+                        raise Stopped
+                    yield coming.popleft().result()
+            finally:
+                for future in coming:
+                    future.cancel()
+
+    def _portrait(self, shot: PhotoShot, crop: str, wall_stops: float) -> PhotoPortrait:
+        look = shot.style.photo
+        assert look is not None
+        name = shot.style.crop if crop == "look" else crop
+        # Where a photo has no room for a frame, the next one is nearer or farther, then the next
+        # photo's turn comes: an order of n portraits gives n.
+        nearest = list(dict.fromkeys([shot.distance, *FRAMES]))
+        order = [(shot.photo + step) % len(self._photos) for step in range(len(self._photos))]
+        for number in order:
+            for distance in nearest:
+                wish = wish_of(look, name, distance, PORTRAIT_PX)
+                sitting = Sitting(look, wish, shot.mirrored, shot.seed, wall_stops)
+                made = self._studio.compose(self._sitters[number], sitting)
+                if not isinstance(made, Refusal):
+                    return self._measured(replace(shot, photo=number), *made)
+        raise BadOrder(say("order.no_room"))
+
+    def _measured(
+        self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame
+    ) -> PhotoPortrait:
+        photo, sitter = self._photos[shot.photo], self._sitters[shot.photo]
+        height, width = image.shape[:2]
+        points = _moved(sitter.points[:, :2], frame)
+        low, high = points.min(axis=0), points.max(axis=0)
+        box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+        face = Face(box, _moved(sitter.landmarks, frame), 1.0)
+        embedding = self._faces.embed(image, face)
+        shares = tuple(np.array(box) / (width, height, width, height))
+        return PhotoPortrait(
+            shot,
+            image,
+            photo.id,
+            float(embedding @ photo.embedding),
+            _texture(sitter, image, frame),
+            (shares[0], shares[1], shares[2], shares[3]),
+            embedding,
+        )
+
+
+def _moved(points: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:
+    """Points [n, 2] of the photo in pixels of the portrait."""
+    return np.asarray(points @ frame.affine[:, :2].T + frame.affine[:, 2], np.float32)
+
+
+def _texture(sitter: Sitter, image: NDArray[np.uint8], frame: Frame) -> float | None:
+    try:
+        return texture_ratio(sitter.cut_out.colours, image, frame.affine, sitter.points)
+    except ValueError:
+        return None

@@ -1,0 +1,92 @@
+"""The sheet of a session: what is known of each portrait, kept beside them in the vault.
+
+Portraits of either way come together here, a few in one commit, and are visible once they are kept.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.imaging import png_of
+from pipeline.photos.detection import Faces
+from pipeline.portraits.score import PortraitRecord, record_for, signature
+from privacy.sessions import Session
+from privacy.vault import File, Vault
+
+if TYPE_CHECKING:
+    from pipeline.portraits.generate import Shot
+
+KEPT_TOGETHER = 4
+"""Portraits in one commit of the vault: each costs several waits for the disk."""
+
+
+class Sheet:
+    """Gives portraits their names and keeps them with what is known of them."""
+
+    def __init__(self, vault: Vault, session: Session) -> None:
+        """Reads what earlier orders made."""
+        self._vault, self._session = vault, session
+        self._records = load_sheet(vault, session)
+        self._earlier = len(self._records)
+        self._waiting: list[File] = []
+
+    @property
+    def made(self) -> list[PortraitRecord]:
+        """The records since this sheet was opened, in the order of making."""
+        return self._records[self._earlier :]
+
+    @property
+    def next_id(self) -> str:
+        """The name of the portrait that is added next."""
+        return f"portrait-{len(self._records) + 1:03d}"
+
+    def add(self, record: PortraitRecord, image: NDArray[np.uint8]) -> None:
+        """Take a portrait, uint8 RGB [H, W, 3]; it is kept together with the next ones."""
+        self._records.append(record)
+        self._waiting.append(("portrait", record.id, png_of(image)))
+        if len(self._waiting) == KEPT_TOGETHER:
+            self.keep()
+
+    def keep(self) -> None:
+        """Put what waits into the vault, together with what is known of all so far.
+
+        Raises:
+            DiskFull: no room. UnknownSession: the session was erased.
+        """
+        files = [*self._waiting]
+        self._waiting.clear()
+        if files:
+            self._vault.put_all(self._session, [*files, sheet_file(self._records)])
+
+
+def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
+    """What is known of each portrait made so far, in the order they were made."""
+    if not vault.list(session, "sheet"):
+        return []
+    rows: list[dict[str, Any]] = json.loads(vault.open(session, "sheet", "portraits"))
+    return [PortraitRecord.from_row(row) for row in rows]
+
+
+def sheet_file(records: Sequence[PortraitRecord]) -> File:
+    """The file that `load_sheet` reads."""
+    rows = [asdict(record) for record in records]
+    return "sheet", "portraits", json.dumps(rows).encode()
+
+
+def judged(
+    number: str, shot: Shot, image: NDArray[np.uint8], faces: Faces, person: NDArray[np.float32]
+) -> PortraitRecord:
+    """The record of a portrait, uint8 RGB [H, W, 3]: likeness, where the face is, signature."""
+    found = faces.closest(image, person)
+    if found is None:
+        return record_for(number, shot, -1.0)
+    likeness, face, embedding = found
+    height, width = image.shape[:2]
+    box = tuple(np.asarray(face.box) / (width, height, width, height))
+    return record_for(number, shot, likeness, box, signature(image, embedding))
