@@ -28,10 +28,10 @@ from benchmarks.measure import Measurement
 from dev.make_selfies import selfies
 from pipeline.assembly import TRAINING_PX as PHOTO_PX
 from pipeline.imaging import CutOut
-from pipeline.portraits.sheet import KEPT_TOGETHER
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Face, Faces
 from pipeline.photos.ingest import LONG_SIDE, Decoder
+from pipeline.portraits.sheet import KEPT_TOGETHER
 from privacy import stream
 from privacy.clock import Clock
 from privacy.database import Database

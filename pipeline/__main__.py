@@ -25,13 +25,14 @@ from tqdm import tqdm
 import settings as configuration
 from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
 from pipeline import job
-from pipeline.portraits.sheet import load_sheet
 from pipeline.assembly import Workshop, open_workshop
 from pipeline.compositing.tone import TONES
-from pipeline.orders import Order, Progress
+from pipeline.job import Services
+from pipeline.orders import ORDERED_WAYS, Order, OrderedWay, Progress, Report
 from pipeline.portraits import archive
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
+from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.style import CROPS
 from privacy.harden import harden
 from privacy.keys import MasterKey
@@ -95,7 +96,12 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     with _own_workshop() as workshop:
         services = workshop.services
         order = Order(
-            tuple(chosen.styles), chosen.count, chosen.seed, crop=chosen.crop, tone=chosen.tone
+            tuple(chosen.styles),
+            chosen.count,
+            chosen.seed,
+            crop=chosen.crop,
+            tone=chosen.tone,
+            way=chosen.way or default_way(services),
         )
         job.check(order, workshop.settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
@@ -112,15 +118,27 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)
-    return {
+    told: dict[str, Any] = {
         "photos": {"accepted": len(files) - len(rejected), "rejected": rejected},
-        "base": report.base,
-        "adapter": report.adapter,
+        "ways": list(report.ways),
         "seconds": {
             "ingest": round(ingested, 2),
             **report.seconds,
             "total": round(time.monotonic() - started, 2),
         },
+        "erased": erased,
+    }
+    if report.photo is not None:
+        told["photo"] = {"seconds_cut_out": round(services.album.seconds_cut_out, 2)}
+        told["photo"] |= asdict(report.photo)
+    return told | (_painted(report) if "painted" in report.ways else {})
+
+
+def _painted(report: Report) -> dict[str, Any]:
+    """The numbers of the painted way."""
+    return {
+        "base": report.base,
+        "adapter": report.adapter,
         "headshots": report.headshots,
         "likeness": report.likeness,
         "planned": asdict(report.planned) if report.planned else None,
@@ -128,8 +146,12 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         "seconds_per_step": report.seconds_per_step,
         "memory": report.memory,
         "steps_down": report.steps_down,
-        "erased": erased,
     }
+
+
+def default_way(services: Services) -> OrderedWay:
+    """Photo on a machine without a GPU; both with one, where painted portraits are large."""
+    return "both" if services.planning.gpu_plans else "photo"
 
 
 def photo_files(folder: Path) -> list[Path]:
@@ -220,15 +242,23 @@ def _bar() -> Iterator[Any]:
 
 
 def _say(result: dict[str, Any], out: Path) -> None:
-    likeness = result["likeness"]
+    total = sum(result.get(way, {}).get("headshots", 0) for way in ("photo",))
+    total += result.get("headshots", 0)
     print(
-        f"{result['headshots']} portraits in {out}, best first, "
-        f"in {result['seconds']['total'] / 60:.1f} minutes.\n"
-        f"Likeness: median {likeness['median']:.2f}, "
-        f"{likeness['share_same_person']:.0%} above the same-person line "
-        f"(your photos among themselves: {likeness['baseline']:.2f}).\n"
-        f"Erased: photos, adapter, key and working copies of the portraits."
+        f"{total} portraits in {out}, best first, in {result['seconds']['total'] / 60:.1f} minutes."
     )
+    if photo := result.get("photo"):
+        print(
+            f"From your photos: {photo['headshots']}, {photo['px']['median']} pixels, "
+            f"likeness to the photo {photo['likeness']['median']:.2f}."
+        )
+    if likeness := result.get("likeness"):
+        print(
+            f"Painted: {result['headshots']}, likeness median {likeness['median']:.2f}, "
+            f"{likeness['share_same_person']:.0%} above the same-person line "
+            f"(your photos among themselves: {likeness['baseline']:.2f})."
+        )
+    print("Erased: photos, adapter, key and working copies of the portraits.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -254,6 +284,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=TONES,
         default="look",
         help="backdrop; as the look has it if left out",
+    )
+    parser.add_argument(
+        "--way",
+        choices=ORDERED_WAYS,
+        help="photo: your own photo in a new studio; painted: by a model of your face; "
+        "both (photo if left out; both with a GPU)",
     )
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     return parser

@@ -15,10 +15,10 @@ import structlog
 
 from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
 from pipeline import job
-from pipeline.portraits.sheet import load_sheet
 from pipeline.job import Services
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.portraits.score import PortraitRecord, rank
+from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 from words import say
 

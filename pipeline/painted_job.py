@@ -185,9 +185,7 @@ class _Painting:
         vault, session = self.job.services.vault, self.job.session
         kept = vault.list(session, "checkpoint")
         try:
-            return self._train(
-                vault.open(session, "checkpoint", "checkpoint") if kept else None
-            )
+            return self._train(vault.open(session, "checkpoint", "checkpoint") if kept else None)
         except TamperedError:  # of the checkpoint: the photos were opened and verified before
             vault.delete(session, "checkpoint")
             return self._train(None)

@@ -8,7 +8,7 @@ use them: they compile at their first import and weigh 290 MB.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -20,28 +20,14 @@ from pipeline.compositing.foreground import bounds, person_colours
 from pipeline.compositing.refine import Coarse, Floats, Picture, Segment, coarse_matte, shrunk
 from pipeline.compositing.trimap import cleaned, make_trimap
 from pipeline.compositing.upsample import enlarged
-from pipeline.faces import Face
+from pipeline.imaging import CutOut
+from pipeline.photos.detection import Face
 
 WORKING_SIDE = 768
 """Long side in pixels at which alpha is solved."""
 
 _CLEAR, _SOLID = 0.02, 0.98
 """Alpha at or below the first is none, at or above the second whole: a solver never quite ends."""
-
-
-@dataclass(frozen=True)
-class CutOut:
-    """A person without the room.
-
-    colours: uint8 RGB [H, W, 3], sRGB; exactly 0 where alpha is 0, the camera's pixel where it is
-    255, the person's own colour between. alpha: uint8 [H, W]. confidence: 0 to 1. faults: codes of
-    `faults`; a photo with one is still fit for painting, but not for the photo way.
-    """
-
-    colours: Picture
-    alpha: Picture
-    confidence: float
-    faults: tuple[str, ...]
 
 
 def cut_out(image: Picture, face: Face | None, segment: Segment) -> CutOut:

@@ -32,13 +32,12 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.bases.manifest import Manifest
 from pipeline.bases.plan import UNTILED_PX, Offload, Plan
-
 
 GB = 1e9
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)

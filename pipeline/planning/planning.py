@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.planning import planner
 from pipeline.bases.plan import Plan, Work
+from pipeline.planning import planner
 from pipeline.planning.planner import Calibration, Facts
 
 
@@ -39,6 +39,11 @@ class Planning:
             others: bases that a refusal may name.
         """
         self._facts, self._file, self._others = facts, file, others
+
+    @property
+    def gpu_plans(self) -> bool:
+        """Whether the base is large: it then needs a GPU, and has one."""
+        return self._facts is not None and not self._facts.words_stay
 
     def plan(self, photos: int, styles: int, count: int) -> Plan | None:
         """The plan of a job that starts now; None where nothing is planned.

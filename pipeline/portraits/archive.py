@@ -10,8 +10,8 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.portraits.export import SUFFIXES, Finish, finish
 from pipeline.orders import Way
+from pipeline.portraits.export import SUFFIXES, Finish, finish
 from pipeline.portraits.score import PortraitRecord
 
 if TYPE_CHECKING:

@@ -114,9 +114,7 @@ class PhotoWay:
                     return self._measured(replace(shot, photo=number), *made)
         raise BadOrder(say("order.no_room"))
 
-    def _measured(
-        self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame
-    ) -> PhotoPortrait:
+    def _measured(self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame) -> PhotoPortrait:
         photo, sitter = self._photos[shot.photo], self._sitters[shot.photo]
         height, width = image.shape[:2]
         points = _moved(sitter.points[:, :2], frame)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.score import signature
+from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 from tests.browser.conftest import PHONE, Watch, visit
 from tests.browser.test_studio import enter, finished

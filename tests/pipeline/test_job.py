@@ -11,9 +11,9 @@ from PIL import Image
 
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
-from pipeline.portraits.sheet import load_sheet
 from pipeline.assembly import Workshop
 from pipeline.orders import Order, Progress
+from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 
 

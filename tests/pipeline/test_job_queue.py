@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from errors import BadOrder, BaseUnavailable, Busy
 from pipeline import job
 from pipeline.assembly import Workshop
-from pipeline.orders import Order, Progress
 from pipeline.job_queue import Studio
+from pipeline.orders import Order, Progress
 from privacy.sessions import Session
 from words import say
 

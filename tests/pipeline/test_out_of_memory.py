@@ -18,8 +18,8 @@ from pipeline import job
 from pipeline.assembly import Workshop
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.orders import Order, Progress
 from pipeline.bases.plan import Plan
+from pipeline.orders import Order, Progress
 from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
 from words import say

@@ -26,11 +26,11 @@ from app import listen
 from errors import BadOrder, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.orders import Order, Progress
-from pipeline.portraits.sheet import load_sheet
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.portraits.score import PortraitRecord, rank
+from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.style import Style
 from privacy.clock import Clock
 from privacy.database import Database

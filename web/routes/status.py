@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
-from pipeline.orders import Progress
+from pipeline.orders import ENDED, Progress
 from pipeline.portraits.score import fold
 from privacy.sessions import Session
 from privacy.vault import Entry
@@ -22,6 +22,7 @@ from web import sharing, wishes
 from web.http.dependencies import Parts, Visitor
 from web.services import Services
 from words import again, count, say, span
+
 _RECOMMENDED = (6, 20)
 # Share of the bar that learning takes; making the portraits takes the rest.
 _LEARNING = 0.6

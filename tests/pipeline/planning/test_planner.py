@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from dev import count_base
 from errors import BaseUnavailable
 from pipeline import assembly
-from pipeline.bases.plan import Plan, Work, smaller
-from pipeline.planning import planner
 from pipeline.bases import manifest
 from pipeline.bases.base import Base
+from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.planning import planner
 from pipeline.planning.planner import CARDS, GB, Calibration, Card, Facts
 from pipeline.planning.planning import CAREFUL, Measured, Planning, ratios
 from pipeline.training.train import recipe_for
@@ -188,9 +188,7 @@ def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, coun
 
 @given(key=bases, during=st.sampled_from(["train", "generate"]), free=memories)
 @settings(max_examples=60, deadline=None)
-def test_steps_down_end_and_never_change_what_is_learnt(
-    key: str, during: Work, free: int
-) -> None:
+def test_steps_down_end_and_never_change_what_is_learnt(key: str, during: Work, free: int) -> None:
     try:
         plan: Plan | None = planned(KNOWN[key], free)
     except BaseUnavailable:

@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 from errors import BadOrder
-from pipeline.portraits.sheet import judged
 from pipeline.photos.detection import Faces
 from pipeline.portraits.export import FORMATS, SIZES, Finish, cv_frame, finish
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import fold
+from pipeline.portraits.sheet import judged
 from pipeline.portraits.style import Style
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.score import signature
+from pipeline.portraits.sheet import load_sheet
 from tests.support.web import Place, served, session_of, visitor
 
 MARK = b"trainedAlgorithmicMedia"
