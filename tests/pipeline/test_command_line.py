@@ -73,7 +73,8 @@ def test_a_run_writes_portraits_and_a_true_report(
 ) -> None:
     (photos / "notes.jpg").write_text("not a picture")
     out, report = tmp_path / "out", tmp_path / "report.json"
-    ran = command(photos, "--out", out, "--count", 6, "--seed", 3, "--json", report)
+    asked = ("--way", "painted", "--count", 6, "--seed", 3, "--json", report)
+    ran = command(photos, "--out", out, *asked)
     assert ran.returncode == 0, ran.stderr
 
     made = sorted(out.rglob("*.png"))
@@ -99,8 +100,54 @@ def test_a_run_writes_portraits_and_a_true_report(
     assert command.left_behind() == []
 
 
+def test_photo_portraits_need_one_photo_and_no_training(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    for extra in sorted(photos.iterdir())[1:]:
+        extra.unlink()
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    ran = command(photos, "--out", out, "--count", 5, "--json", report)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(out.rglob("*.png"))) == 5
+    result = json.loads(report.read_text())
+    assert result["ways"] == ["photo"]  # what a machine without a GPU does unless it is asked
+    photo = result["photo"]
+    assert photo["headshots"] == 5
+    assert photo["likeness"]["median"] >= 0.9
+    assert photo["likeness"]["share_same_person"] == 1
+    assert 0.9 <= photo["texture"]["median"] <= 1.1
+    assert photo["px"]["min"] >= 256
+    assert not {"base", "adapter", "headshots", "likeness"} & set(result)
+    assert command.left_behind() == []
+
+
+def test_both_ways_meet_in_one_folder(command: Run, photos: Path, tmp_path: Path) -> None:
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    ran = command(photos, "--out", out, "--way", "both", "--count", 2, "--json", report)
+    assert ran.returncode == 0, ran.stderr
+    assert len(list(out.rglob("*.png"))) == 4
+    result = json.loads(report.read_text())
+    assert result["ways"] == ["photo", "painted"]
+    assert (result["photo"]["headshots"], result["headshots"]) == (2, 2)
+
+
+def test_torch_is_never_imported_for_photo_portraits(
+    command: Run, photos: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from pipeline.__main__ import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or 40 * ('torch' in sys.modules))"
+    )
+    arguments = [str(photos), "--out", str(tmp_path / "out"), "--count", "1"]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT, env=command.environment, capture_output=True, check=False, timeout=240,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_ctrl_c_erases_everything(command: Run, photos: Path, tmp_path: Path) -> None:
-    process = command.start(photos, "--out", tmp_path / "out", "--count", 200)
+    process = command.start(photos, "--out", tmp_path / "out", "--way", "painted", "--count", 200)
     end = time.monotonic() + 60
     while not list(command.scratch.rglob("vault/*/*")) and time.monotonic() < end:
         time.sleep(0.05)
@@ -112,7 +159,7 @@ def test_ctrl_c_erases_everything(command: Run, photos: Path, tmp_path: Path) ->
 
 
 def test_a_killed_run_is_cleaned_up_by_the_next(command: Run, photos: Path, tmp_path: Path) -> None:
-    process = command.start(photos, "--out", tmp_path / "out", "--count", 200)
+    process = command.start(photos, "--out", tmp_path / "out", "--way", "painted", "--count", 200)
     end = time.monotonic() + 60
     while not list(command.scratch.rglob("vault/*/*")) and time.monotonic() < end:
         time.sleep(0.05)
