@@ -115,7 +115,9 @@ def open_workshop(
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
-            planning=Planning(facts, settings.receipts / CALIBRATION, _others(settings.base_folder)),
+            planning=Planning(
+                facts, settings.receipts / CALIBRATION, _others(settings.base_folder)
+            ),
         )
         yield Workshop(settings, services, sweeper, clock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import subprocess
 from pathlib import Path
@@ -12,10 +13,14 @@ from dev import fact_table
 ROOT = configuration.ROOT
 
 
-def test_the_fact_table_of_security_md_is_complete_and_current() -> None:
-    assert fact_table.table() in (ROOT / "SECURITY.md").read_text(), (
-        "run `python -m dev.fact_table` and paste it into SECURITY.md"
-    )
+def test_the_fact_table_is_complete_and_current() -> None:
+    assert fact_table.PAGE.read_text() == fact_table.page(), "run `python -m dev.fact_table`"
+    assert fact_table.table() in fact_table.PAGE.read_text()
+    assert "(docs/facts.md)" in (ROOT / "SECURITY.md").read_text()
+
+
+def test_every_fact_is_attacked() -> None:
+    assert set(fact_table.attacks(ROOT / "tests")) == set(fact_table.FACTS)
 
 
 def test_every_number_is_a_known_fact() -> None:
@@ -51,6 +56,14 @@ def test_the_retention_schedule_has_the_numbers_of_the_settings() -> None:
         f"longer than {most} hours after delivery or {longest} hours without one",
     ):
         assert sentence in schedule
+
+
+def test_the_changelog_knows_the_version_and_what_is_to_come() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    version, date = re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})", headings[1]).groups()  # type: ignore[union-attr]
+    assert version == configuration.VERSION
+    datetime.date.fromisoformat(date)
 
 
 def test_ci_runs_what_everybody_runs() -> None:
