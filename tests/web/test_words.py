@@ -17,6 +17,7 @@ from pipeline.job import Phase
 from pipeline.photos.record import FaceRecord
 from pipeline.photos.similarity import Lack
 from pipeline.portraits.style import GROUPS
+from tests.support.looks import SHIPPED, STYLES
 from web.gradio.labels import english_only
 from words import (
     ENGLISH,
@@ -90,7 +91,7 @@ def test_nothing_was_left_in_english(name: str) -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_style_is_told_in_every_language(name: str) -> None:
-    for path in sorted((ROOT / "styles").glob("*.toml")):
+    for path in (STYLES / f"{key}.toml" for key in SHIPPED):
         style = tomllib.loads(path.read_text())
         told = style[name]
         assert told["description"] != style["description"], path.name
@@ -133,8 +134,8 @@ def test_no_sentence_for_a_visitor_stands_in_the_code(path: Path) -> None:
 
 def test_every_verdict_has_words() -> None:
     codes = {"good", "too_many", "duplicate", "different_person"}
-    for module in ("ingest", "check"):
-        for name, call in calls(ROOT / "pipeline" / f"{module}.py"):
+    for module in ("ingest", "quality"):
+        for name, call in calls(ROOT / "pipeline" / "photos" / f"{module}.py"):
             if name in ("_refusal", "_fault", "_Refused") and call.args:
                 codes |= {
                     node.value
