@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -85,6 +86,18 @@ def test_a_new_look_is_one_new_file(tmp_path: Path, shipped: dict[str, Style]) -
             assert styles["plain"].told() == ("Plain", "A plain look.")
     with speaking("de"):
         assert styles["corporate"].told()[1].startswith("Graue Studiowand")
+
+
+def test_the_look_that_contributors_are_shown_is_a_good_one(tmp_path: Path) -> None:
+    shown = re.search(
+        "```toml\n(.*?)```", (configuration.ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    )
+    assert shown is not None
+    (tmp_path / "library.toml").write_text(shown[1])
+    look = load_styles(tmp_path)["library"]
+    assert "wood library background" in look.words(PERSON)
+    with speaking("de"):
+        assert look.told() == ("Library", "Holzregale im Rücken, Licht von links.")
 
 
 @pytest.mark.parametrize("name", [name for name in LANGUAGES if name != ENGLISH])
