@@ -20,7 +20,7 @@ COPY --from=build /app /app
 WORKDIR /app
 ENV LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \
-    LIKENESS_LOG=/receipts \
+    LIKENESS_RECEIPTS=/receipts \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 \

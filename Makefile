@@ -1,4 +1,4 @@
-# Likeness. `make run` and `make test` do everything on a fresh machine.
+# Likeness. `make run` and `make test` do everything on a fresh machine; `make help` lists the rest.
 
 PYTHON ?= python3.11
 STYLES ?=
@@ -6,30 +6,36 @@ COUNT  ?= 100
 SEED   ?= 7
 DEVICE ?= cuda
 
-.PHONY: run test setup setup-dev check headshots gpu-check bench lint format clean
+.PHONY: help run test check setup setup-dev lint format headshots gpu-check bench clean
+
+help:                 ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
 run: setup            ## set up, then start on http://127.0.0.1:7860
 	.venv/bin/python app.py
 
-setup:                ## the environment and the face models, nothing more
-	@tools/setup.sh "$(PYTHON)"
-
-setup-dev:
-	@tools/setup.sh "$(PYTHON)" dev
-
 test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
 	.venv/bin/python -m pytest -n 2 --dist loadfile
 
-lint:
+check: setup-dev lint ## before each commit, under two minutes: format, lint, types and the fast tests
+	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+
+setup:                ## the environment and the face models, nothing more
+	@tools/setup.sh "$(PYTHON)"
+
+setup-dev:            ## and what tests need: linters, Chromium, nginx
+	@tools/setup.sh "$(PYTHON)" dev
+
+lint:                 ## format, lint and types, nothing changed
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-format:
+format:               ## put the format right, and what lint can put right
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-headshots: setup      ## PHOTOS=dir OUT=dir [STYLES=a,b] [COUNT=100] [SEED=7] [JSON=file]
+headshots: setup      ## PHOTOS=dir OUT=dir [STYLES=a,b] [COUNT=100] [SEED=7] [JSON=file]: a job, no browser
 	@test -n "$(PHOTOS)" -a -n "$(OUT)" || { \
 	  echo "Usage: make headshots PHOTOS=folder OUT=folder [STYLES=a,b] [COUNT=100] [SEED=7]" >&2; exit 2; }
 	@.venv/bin/python -m pipeline "$(PHOTOS)" --out "$(OUT)" --styles "$(STYLES)" \
@@ -43,5 +49,5 @@ gpu-check: setup      ## KEY=sdxl PHOTOS=dir [COUNT=100] [DEVICE=cuda]: a job, p
 bench: setup-dev      ## [ONLY=name]: side-by-side measurements
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only "$(ONLY)")
 
-clean:
+clean:                ## remove the environment and all caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
         description="`ram` (new at each start: a restart makes everything unreadable) or the path "
         "of a 32-byte key file that only its owner can read, kept away from the vault.",
     )
-    log: Path = Field(
+    receipts: Path = Field(
         ROOT / "receipts",
         description="Folder of the signed log of erasures and its key; not inside the scratch "
         "folder. Keep it: it holds nothing personal.",
@@ -105,7 +105,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
         return value
 
-    @field_validator("scratch", "log", "models", "styles")
+    @field_validator("scratch", "receipts", "models", "styles")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
@@ -116,8 +116,8 @@ class Settings(BaseSettings):
             raise ValueError("MIN_PHOTOS is larger than MAX_PHOTOS")
         if self.portraits > self.max_portraits:
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
-        if self.log.resolve().is_relative_to(self.scratch.resolve()):
-            raise ValueError("LOG lies inside SCRATCH; a copy of the vault would hold its key")
+        if self.receipts.resolve().is_relative_to(self.scratch.resolve()):
+            raise ValueError("RECEIPTS lies inside SCRATCH; a copy of the vault would hold its key")
         return self
 
     @property

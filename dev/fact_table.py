@@ -1,17 +1,28 @@
-"""The table fact → test of SECURITY.md: `python -m dev.fact_table` prints it.
+"""Write docs/facts.md, the table fact → test: `python -m dev.fact_table`.
 
 The facts are numbered; a test that attacks one carries `@pytest.mark.fact(n)`. A test of the
-project keeps the printed table and SECURITY.md equal, and every fact attacked.
+project keeps the page current, and every fact attacked.
 """
 
 from __future__ import annotations
 
 import ast
-import sys
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+
+PAGE = ROOT / "docs" / "facts.md"
+
+HEAD = """\
+# Facts and tests
+
+What Likeness promises, one fact at a time, and the tests that attack it: the long form of
+[SECURITY.md](../SECURITY.md). A test carries its fact as a marker, `@pytest.mark.fact(7)`.
+
+Made by `python -m dev.fact_table`; a test keeps this page current.
+
+"""
 
 FACTS = {
     1: "any flipped byte of a stored file is found",
@@ -71,7 +82,13 @@ def _facts(test: ast.FunctionDef) -> list[int]:
     ]
 
 
+def page() -> str:
+    """The whole of docs/facts.md."""
+    return f"{HEAD}{table()}\n"
+
+
 def table() -> str:
+    """A row for each fact; one that nothing attacks says so."""
     found = attacks(ROOT / "tests")
     lines = ["| fact | what holds | attacked by |", "|---|---|---|"]
     for number, words in FACTS.items():
@@ -81,4 +98,4 @@ def table() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(table() + "\n")
+    PAGE.write_text(page())

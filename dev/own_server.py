@@ -20,7 +20,11 @@ def own_server(**overrides: object) -> Iterator[tuple[subprocess.Popen[str], str
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
     with tempfile.TemporaryDirectory() as folder:
-        own = {"PORT": 0, "SCRATCH": f"{folder}/SCRATCH", "LOG": f"{folder}/LOG"} | overrides
+        own = {
+            "PORT": 0,
+            "SCRATCH": f"{folder}/SCRATCH",
+            "RECEIPTS": f"{folder}/RECEIPTS",
+        } | overrides
         environment |= {f"LIKENESS_{name}": str(value) for name, value in own.items()}
         with subprocess.Popen(
             [sys.executable, "app.py"],

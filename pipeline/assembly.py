@@ -102,7 +102,7 @@ def open_workshop(
         sweeper = Sweeper(sessions, vault)
         sweeper.sweep()
         if not own_run:
-            receipt_log = ReceiptLog(settings.log, VERSION)
+            receipt_log = ReceiptLog(settings.receipts, VERSION)
             closing.callback(receipt_log.close)
             sessions.receipts.attach(receipt_log)
         facts = facts_of(settings.base_folder)
@@ -122,7 +122,9 @@ def open_workshop(
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
-            planning=Planning(facts, settings.log / CALIBRATION, _others(settings.base_folder)),
+            planning=Planning(
+                facts, settings.receipts / CALIBRATION, _others(settings.base_folder)
+            ),
         )
         yield Workshop(settings, services, sweeper, clock)
 

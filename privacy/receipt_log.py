@@ -1,6 +1,6 @@
 """The log of receipts on the disk: appended to, never rewritten; one writer.
 
-    LIKENESS_LOG/
+    LIKENESS_RECEIPTS/
         log-000000000.jsonl    the lines; a file is named by the number of its first line
         log-000011873.jsonl    the next one, whose first `prev` is the hash of the last line above
         checkpoint             the signed head of the chain, renewed once a day: copy it off the box
@@ -46,7 +46,7 @@ FILE_BYTES = 5_000_000
 """A file that has grown to this is followed by a new one."""
 
 _KEY, _PUBLIC_KEY = "signing.key", "log.pub"
-_SETTING = "LIKENESS_LOG"
+_SETTING = "LIKENESS_RECEIPTS"
 _KEY_BYTES = 32
 
 log = structlog.get_logger()

@@ -86,7 +86,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_settings(tmp_path: Path, tiny_base: Path) -> configuration.Settings:
     return configuration.load(
-        scratch=tmp_path / "scratch", log=tmp_path / "receipts", base=str(tiny_base), port=0
+        scratch=tmp_path / "scratch", receipts=tmp_path / "receipts", base=str(tiny_base), port=0
     )
 
 

@@ -29,7 +29,7 @@ def start(tmp_path: Path, tiny_base: Path) -> Iterator[Start]:
 
     def start(**settings: object) -> subprocess.Popen[str]:
         chosen = {"PORT": 0, "SCRATCH": tmp_path / "scratch", "BASE": tiny_base}
-        chosen |= {"LOG": tmp_path / "receipts", **settings}
+        chosen |= {"RECEIPTS": tmp_path / "receipts", **settings}
         environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
         environment |= {f"LIKENESS_{name}": str(value) for name, value in chosen.items()}
         process = subprocess.Popen(

@@ -186,7 +186,7 @@ def container(image: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
         "LIKENESS_PORT": "0",
         "LIKENESS_HTTPS": "true",
         "LIKENESS_SCRATCH": str(state / "scratch"),
-        "LIKENESS_LOG": str(state / "receipts"),
+        "LIKENESS_RECEIPTS": str(state / "receipts"),
     }
     process = subprocess.Popen(
         [*_without_rights(), sys.executable, "app.py"],

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 import subprocess
 from pathlib import Path
+
+import pytest
 
 import settings as configuration
 from dev import fact_table
@@ -12,20 +15,65 @@ from dev import fact_table
 ROOT = configuration.ROOT
 
 
-def test_the_fact_table_of_security_md_is_complete_and_current() -> None:
-    assert fact_table.table() in (ROOT / "SECURITY.md").read_text(), (
-        "run `python -m dev.fact_table` and paste it into SECURITY.md"
-    )
+def test_the_fact_table_is_complete_and_current() -> None:
+    assert fact_table.PAGE.read_text() == fact_table.page(), "run `python -m dev.fact_table`"
+    assert fact_table.table() in fact_table.PAGE.read_text()
+    assert "(docs/facts.md)" in (ROOT / "SECURITY.md").read_text()
+
+
+def test_every_fact_is_attacked() -> None:
+    assert set(fact_table.attacks(ROOT / "tests")) == set(fact_table.FACTS)
 
 
 def test_every_number_is_a_known_fact() -> None:
     assert set(fact_table.attacks(ROOT / "tests")) <= set(fact_table.FACTS)
 
 
-def test_every_make_target_that_the_readme_names_exists() -> None:
-    named = set(re.findall(r"`?make (\w[\w-]*)", (ROOT / "README.md").read_text()))
+def test_every_make_target_that_is_named_exists() -> None:
+    written = (ROOT / "README.md").read_text() + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`?\bmake ([a-z][a-z-]*)", written))
     targets = set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"run", "test", "headshots"} <= named <= targets
+
+
+def modules_of_the_architecture() -> set[str]:
+    """Paths that docs/architecture.md names: in its tables below a folder's row, or written out."""
+    named, folder = set(), ""
+    for line in (ROOT / "docs" / "architecture.md").read_text().splitlines():
+        if heading := re.match(r"## (\w+/)", line):
+            folder = heading[1]
+        elif line.startswith("#"):
+            folder = ""
+        cell = line.split("|")[1] if line.startswith("|") else ""
+        if row := re.fullmatch(r" \*\*`([\w/]+/)`\*\* ", cell):
+            folder = row[1]
+            named.add(folder)
+        elif folder:
+            named |= {f"{folder}{name}.py" for name in re.findall(r"`(\w+)`", cell)}
+        named |= set(re.findall(r"`((?:\w+/)+(?:\w+\.\w+)?)`", line))
+    return named - {"distilled/", "tools/bases/KEY.toml"}  # in a base's folder; any base
+
+
+def test_every_module_that_the_architecture_names_exists() -> None:
+    named = modules_of_the_architecture()
+    assert {"privacy/vault.py", "pipeline/job.py", "pipeline/photos/ingest.py"} < named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("top", ["pipeline", "web"])
+def test_the_architecture_names_every_room(top: str) -> None:
+    rooms = {
+        f"{file.parent.relative_to(ROOT)}/" for file in (ROOT / top).glob("*/**/__init__.py")
+    } | {f"{top}/"}
+    assert len(rooms) > 2
+    assert rooms <= modules_of_the_architecture()
+
+
+def test_the_glossary_is_in_order_and_says_each_word_once() -> None:
+    glossary = (ROOT / "docs" / "architecture.md").read_text().split("## Glossary")[1]
+    words = re.findall(r"^\| ([^|]+) \|", glossary, re.MULTILINE)[1:]
+    assert len(words) > 20
+    assert words == sorted(set(words))
 
 
 def test_every_link_in_the_documents_leads_somewhere() -> None:
@@ -51,6 +99,14 @@ def test_the_retention_schedule_has_the_numbers_of_the_settings() -> None:
         f"longer than {most} hours after delivery or {longest} hours without one",
     ):
         assert sentence in schedule
+
+
+def test_the_changelog_knows_the_version_and_what_is_to_come() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    version, date = re.fullmatch(r"\[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})", headings[1]).groups()  # type: ignore[union-attr]
+    assert version == configuration.VERSION
+    datetime.date.fromisoformat(date)
 
 
 def test_ci_runs_what_everybody_runs() -> None:

@@ -58,9 +58,9 @@ def test_settings_that_contradict_each_other_are_refused() -> None:
 def test_the_log_of_receipts_is_kept_away_from_the_vault(tmp_path: Path, inside: str) -> None:
     (tmp_path / "scratch").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "scratch")
-    with pytest.raises(BadSettings, match="LOG lies inside SCRATCH"):
-        configuration.load(scratch=tmp_path / "scratch", log=tmp_path / inside)
-    assert configuration.load(scratch=tmp_path / "scratch", log=tmp_path / "receipts")
+    with pytest.raises(BadSettings, match="RECEIPTS lies inside SCRATCH"):
+        configuration.load(scratch=tmp_path / "scratch", receipts=tmp_path / inside)
+    assert configuration.load(scratch=tmp_path / "scratch", receipts=tmp_path / "receipts")
 
 
 def test_settings_cannot_change_after_start() -> None:

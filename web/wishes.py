@@ -42,7 +42,7 @@ def wished(vault: Vault, session: Session, settings: Settings) -> dict[str, Any]
     """`caption`, `watermark` and `marked` of `Finish`, as last chosen."""
     plain = Finish()
     usual = {"caption": plain.caption, "watermark": plain.watermark, "marked": plain.marked}
-    wish = usual | load(vault, session, "wish", {})
+    wish: dict[str, Any] = usual | load(vault, session, "wish", {})
     return wish | ({"marked": True} if settings.marking == "always" else {})
 
 

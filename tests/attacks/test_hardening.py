@@ -49,7 +49,7 @@ def environment(scratch: Path, base: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
     return kept | {
         "LIKENESS_SCRATCH": str(scratch),
-        "LIKENESS_LOG": f"{scratch}-receipts",
+        "LIKENESS_RECEIPTS": f"{scratch}-receipts",
         "LIKENESS_BASE": str(base),
         "LIKENESS_PORT": "0",
         "LIKENESS_LOG_LEVEL": "debug",

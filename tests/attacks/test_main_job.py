@@ -122,7 +122,7 @@ def environment(scratch: Path, temp: Path, base: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("LIKENESS_", "HF_"))}
     return kept | {
         "LIKENESS_SCRATCH": str(scratch),
-        "LIKENESS_LOG": f"{scratch}-receipts",
+        "LIKENESS_RECEIPTS": f"{scratch}-receipts",
         "LIKENESS_BASE": str(base),
         "TMPDIR": str(temp),
         "HOME": str(temp),

@@ -360,7 +360,7 @@ def test_the_log_holds_nothing_of_the_session(
         "SELECT verifier, wrapped_key, created FROM sessions WHERE id = ?", (session.id,)
     )[0]
     ann.post("/session/delete")
-    folder = place.services.settings.log
+    folder = place.services.settings.receipts
     data = b"".join(f.read_bytes() for f in folder.iterdir() if f.name != "signing.key")
     assert data.count(b'"erased"') >= 1
     for canary in (
@@ -453,7 +453,7 @@ def test_a_huge_form_is_the_same_sentence(place: Place, stranger: httpx.Client) 
 
 
 def test_the_signing_key_is_not_served(place: Place, stranger: httpx.Client) -> None:
-    key = (place.services.settings.log / "signing.key").read_bytes()
+    key = (place.services.settings.receipts / "signing.key").read_bytes()
     for address in (
         "/receipts/signing.key",
         "/receipts/../signing.key",

@@ -43,7 +43,7 @@ def url(scratch: Path) -> Iterator[str]:
     environment |= {
         "LIKENESS_PORT": "0",
         "LIKENESS_SCRATCH": str(scratch),
-        "LIKENESS_LOG": str(scratch.with_name("receipts")),
+        "LIKENESS_RECEIPTS": str(scratch.with_name("receipts")),
         "LIKENESS_PORTRAITS": str(PORTRAITS),
     }
     server = subprocess.Popen(

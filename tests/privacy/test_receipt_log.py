@@ -117,7 +117,7 @@ def test_a_last_line_that_is_not_ours_stops_the_start(tmp_path: Path) -> None:
     log.close()
     file = tmp_path / "log-000000000.jsonl"
     file.write_bytes(file.read_bytes().replace(b"T09", b"T10"))
-    with pytest.raises(BadSettings, match=r"LIKENESS_LOG: the last line .* was changed"):
+    with pytest.raises(BadSettings, match=r"LIKENESS_RECEIPTS: the last line .* was changed"):
         ReceiptLog(tmp_path, "1.0")
 
 
@@ -142,7 +142,7 @@ def test_a_damaged_or_linked_key_stops_the_start(tmp_path: Path) -> None:
 
 def test_two_servers_cannot_write_one_log(tmp_path: Path) -> None:
     log = ReceiptLog(tmp_path, "1.0")
-    with pytest.raises(BadSettings, match="LIKENESS_LOG: another server"):
+    with pytest.raises(BadSettings, match="LIKENESS_RECEIPTS: another server"):
         ReceiptLog(tmp_path, "1.0")
     log.close()
     ReceiptLog(tmp_path, "1.0").close()

@@ -167,7 +167,7 @@ def test_what_is_overdue_is_erased_even_if_the_log_cannot_be_continued(tmp_path:
     logged = Logged(tmp_path)
     logged.opened()
     (logged.receipts_folder / "signing.key").unlink()
-    with pytest.raises(BadSettings, match=r"LIKENESS_LOG.*missing"):
+    with pytest.raises(BadSettings, match=r"LIKENESS_RECEIPTS.*missing"):
         logged.restart(later=48 * HOUR)
     assert Store(tmp_path / "scratch").rows() == 0
 

@@ -179,7 +179,7 @@ def place(
     scratch: Path, *, now: Callable[[], float] = time.time, step_s: float = 0.02, **settings: object
 ) -> Iterator[Place]:
     """The application over real sessions, vault and album in `scratch`."""
-    beside = {"log": scratch.with_name(f"{scratch.name}-receipts")}
+    beside = {"receipts": scratch.with_name(f"{scratch.name}-receipts")}
     chosen: Settings = configuration.load(scratch=scratch, **(beside | settings))
     scratch.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as closing:
@@ -194,7 +194,7 @@ def place(
             retention_s=chosen.retention_hours * HOUR_S,
             undelivered_s=chosen.undelivered_hours * HOUR_S,
         )
-        receipt_log = ReceiptLog(chosen.log, configuration.VERSION)
+        receipt_log = ReceiptLog(chosen.receipts, configuration.VERSION)
         closing.callback(receipt_log.close)
         sessions.receipts.attach(receipt_log)
         decoder = Decoder(

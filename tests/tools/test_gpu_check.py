@@ -17,7 +17,7 @@ def command(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[s
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
     environment |= {
         "LIKENESS_SCRATCH": str(tmp_path / "scratch"),
-        "LIKENESS_LOG": str(tmp_path / "log"),
+        "LIKENESS_RECEIPTS": str(tmp_path / "log"),
         "TMPDIR": str(tmp_path),
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",

@@ -4,7 +4,7 @@ Gradio gives the frame, the theme and the real inputs: files, camera, looks, num
 that changes by itself (photos and their verdicts, progress, portraits, countdown) is drawn by our
 own script from `/status`, so that polling passes no queue and no image is fetched twice.
 
-Import this only after `gradio_guard.prepare()`. Handlers use `preprocess=False`: no component ever
+Import this only after `guard.prepare()`. Handlers use `preprocess=False`: no component ever
 opens a path, and by the time a handler runs, the upload route has put the photos into the vault.
 """
 

@@ -1,0 +1,4 @@
+"""One module per family of bases, each a subclass of `base.Base`; `base.FAMILIES` lists them.
+
+A family knows its own networks and nothing of any other.
+"""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ from transformers import AutoTokenizer
 import settings as configuration
 from errors import BadOrder, BadSettings
 from pipeline.portraits.style import ANYONE, CROPS, PERSON, Style, choose, crop, finish, load_styles
+from tests.support.looks import SHIPPED, STYLES
+from words import ENGLISH, LANGUAGES, speaking
 
 GOOD = {
     "name": '"Plain"',
@@ -22,7 +26,7 @@ GOOD = {
 
 @pytest.fixture(scope="module")
 def shipped() -> dict[str, Style]:
-    return load_styles(configuration.ROOT / "styles")
+    return load_styles(STYLES)
 
 
 def write(folder: Path, **changes: str | None) -> None:
@@ -41,6 +45,9 @@ def test_the_promised_styles_are_there(shipped: dict[str, Style]) -> None:
         "Black & White",
     }
     assert len(names) == len(shipped) >= 12
+    assert set(shipped) >= set(SHIPPED)
+    previews = configuration.ROOT / "models" / "studio-mini" / "previews"
+    assert {file.stem for file in previews.glob("*.webp")} >= set(SHIPPED)
 
 
 def test_the_embedded_base_can_tell_all_styles_apart(shipped: dict[str, Style]) -> None:
@@ -63,6 +70,43 @@ def test_a_good_file_becomes_a_style(tmp_path: Path) -> None:
     assert load_styles(tmp_path) == {"plain": style}
     assert style.words(PERSON) == "photo of sks person, grey studio backdrop"
     assert style.words(ANYONE) == "photo of a person, grey studio backdrop"
+
+
+def test_a_new_look_is_one_new_file(tmp_path: Path, shipped: dict[str, Style]) -> None:
+    """One with no table for any other language: it is told in English to everybody."""
+    folder = tmp_path / "styles"
+    shutil.copytree(STYLES, folder)
+    write(folder)
+    styles = load_styles(folder)
+    assert set(styles) == {*shipped, "plain"}
+    assert {key: style for key, style in styles.items() if key != "plain"} == shipped
+    assert choose(styles, ["plain"]) == [styles["plain"]]
+    for name in LANGUAGES:
+        with speaking(name):
+            assert styles["plain"].told() == ("Plain", "A plain look.")
+    with speaking("de"):
+        assert styles["corporate"].told()[1].startswith("Graue Studiowand")
+
+
+def test_the_look_that_contributors_are_shown_is_a_good_one(tmp_path: Path) -> None:
+    shown = re.search(
+        "```toml\n(.*?)```", (configuration.ROOT / "CONTRIBUTING.md").read_text(), re.DOTALL
+    )
+    assert shown is not None
+    (tmp_path / "library.toml").write_text(shown[1])
+    look = load_styles(tmp_path)["library"]
+    assert "wood library background" in look.words(PERSON)
+    with speaking("de"):
+        assert look.told() == ("Library", "Holzregale im Rücken, Licht von links.")
+
+
+@pytest.mark.parametrize("name", [name for name in LANGUAGES if name != ENGLISH])
+def test_a_translation_may_leave_the_name_as_it_is(tmp_path: Path, name: str) -> None:
+    write(tmp_path)
+    with (tmp_path / "plain.toml").open("a") as file:
+        file.write(f'[{name}]\ndescription = "Anders."\n')
+    with speaking(name):
+        assert load_styles(tmp_path)["plain"].told() == ("Plain", "Anders.")
 
 
 @pytest.mark.parametrize(
