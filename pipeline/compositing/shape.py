@@ -64,7 +64,7 @@ def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np
     face = _face_weight(inside, unit)
     balloon, distance = _balloon(small_alpha, unit)
     normals = _joined(
-        (_normals(relief, unit * 0.045, 0.72), face),
+        (_softened(_normals(relief, unit * 0.045, 0.72), unit * 0.035), face),
         (head.normals(), head.weight()),
         (head.neck_normals(), head.neck_weight()),
         _normals(balloon, unit * 0.05, 0.95),
@@ -210,6 +210,11 @@ def _normals(relief: Floats, sigma: float, most: float) -> Floats:
     y = -cv2.Sobel(smooth, cv2.CV_32F, 0, 1) / 8
     steep = np.sqrt(1 + x * x + y * y)
     return _bent(np.dstack([x / steep, y / steep]), most)
+
+
+def _softened(normals: Floats, sigma: float) -> Floats:
+    """Blur normals: the ridge of a nose turns from left to right within a few pixels."""
+    return _unit_length(np.asarray(cv2.GaussianBlur(normals, (0, 0), sigma), np.float32))
 
 
 def _bent(flat: Floats, most: float) -> Floats:
