@@ -75,16 +75,18 @@ class Light:
 
 LIGHTS: dict[str, Light] = {
     "none": Light(strength=0),
-    "soft": Light(azimuth=-35, elevation=30, size=1.0, fill=0.35, ambient=0.45),
-    "left": Light(azimuth=-60, elevation=22, size=0.8, strength=1.3, fill=0.2),
-    "right": Light(azimuth=60, elevation=22, size=0.8, strength=1.3, fill=0.2),
-    "top": Light(azimuth=0, elevation=60, size=0.7, strength=1.2),
-    "firm": Light(azimuth=-48, elevation=42, size=0.35, strength=1.4, fill=0.12, rim=0.25),
+    "soft": Light(azimuth=-40, elevation=30, size=1.0, strength=1.2, fill=0.25, ambient=0.35),
+    "left": Light(azimuth=-62, elevation=20, size=0.6, strength=1.5, fill=0.12, ambient=0.22),
+    "right": Light(azimuth=62, elevation=20, size=0.6, strength=1.5, fill=0.12, ambient=0.22),
+    "top": Light(azimuth=0, elevation=62, size=0.6, strength=1.4, fill=0.15, ambient=0.25),
+    "firm": Light(
+        azimuth=-50, elevation=38, size=0.25, strength=1.6, fill=0.06, rim=0.2, ambient=0.16
+    ),
     "flat": Light(azimuth=0, elevation=5, size=1.0, fill=0.6, ambient=0.8),
-    "rim": Light(azimuth=-40, elevation=25, size=0.8, rim=0.8),
-    "warm": Light(azimuth=50, elevation=18, size=0.8, strength=1.2, temperature_k=4000, fill=0.2),
+    "rim": Light(azimuth=-40, elevation=25, size=0.7, strength=1.2, rim=0.7),
+    "warm": Light(azimuth=55, elevation=18, size=0.7, strength=1.4, temperature_k=4200, fill=0.15),
     "window": Light(
-        azimuth=-75, elevation=12, size=1.0, strength=1.3, temperature_k=6200, fill=0.15
+        azimuth=-75, elevation=12, size=0.9, strength=1.5, temperature_k=6200, fill=0.1
     ),
 }
 """Named lights. They are data: a look may name one or write out its own."""
@@ -92,7 +94,7 @@ LIGHTS: dict[str, Light] = {
 _LEAST, _MOST = 0.3, 1.9
 """Bounds of the gain: beyond them noise of dark parts shows, and pale skin turns chalky."""
 
-_BURNT = 0.7
+_BURNT = 0.8
 """Blurred linear brightness above which colour begins to be lost."""
 
 _CAMERA = direction(0, 12)

@@ -17,7 +17,7 @@ _PHOTO_ELEVATION = 12.0
 
 _PHOTO_WRAP = 0.5
 
-_AZIMUTHS = np.arange(-60.0, 61.0, 15.0)
+_AZIMUTHS = np.arange(-45.0, 46.0, 15.0)
 
 _TRUST = 0.6
 """Share of the difference between the cheeks that is taken for light: a hard shadow is no smooth
@@ -49,7 +49,7 @@ def photo_shading(normals: Floats, azimuth: float) -> Floats:
 def photo_azimuth(
     image: NDArray[np.uint8], alpha: Floats, mesh: NDArray[np.float32], normals: Floats
 ) -> float:
-    """Find the azimuth, -60 to 60 degrees, that explains how the two cheeks differ.
+    """Find the azimuth, -45 to 45 degrees, that explains how the two cheeks differ.
 
     Cheeks are of one skin, so what they differ by is light. image: uint8 RGB [h, w, 3]; alpha:
     float32 [h, w]; mesh: float32 [468, 3]; normals: float32 [h, w, 3], all of one size.

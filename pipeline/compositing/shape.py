@@ -64,7 +64,7 @@ def shape(image: NDArray[np.uint8], alpha: NDArray[np.uint8], points: NDArray[np
     face = _face_weight(inside, unit)
     balloon, distance = _balloon(small_alpha, unit)
     normals = _joined(
-        (_normals(relief, unit * 0.045, 0.72), face),
+        (_softened(_normals(relief, unit * 0.045, 0.72), unit * 0.045), face),
         (head.normals(), head.weight()),
         (head.neck_normals(), head.neck_weight()),
         _normals(balloon, unit * 0.05, 0.95),
@@ -212,6 +212,11 @@ def _normals(relief: Floats, sigma: float, most: float) -> Floats:
     return _bent(np.dstack([x / steep, y / steep]), most)
 
 
+def _softened(normals: Floats, sigma: float) -> Floats:
+    """Blur normals: the ridge of a nose turns from left to right within a few pixels."""
+    return _unit_length(np.asarray(cv2.GaussianBlur(normals, (0, 0), sigma), np.float32))
+
+
 def _bent(flat: Floats, most: float) -> Floats:
     """Normals from their x and y [h, w, 2], bent back softly before they lean more than `most`.
 
@@ -244,8 +249,12 @@ def _depth(relief: Floats, balloon: Floats, face: Floats) -> Floats:
 
 
 def _peak(image: NDArray[np.uint8], alpha: Floats, unit: float) -> Floats:
-    """Brightest linear channel of the person, blurred without what lies outside of them."""
-    brightest = linear(np.ascontiguousarray(image.max(axis=2)))
+    """Brightest linear channel of the person, blurred without what lies outside of them.
+
+    Highlights are widened first: they are what burns out, and a mean would hide them.
+    """
+    around = np.ones((max(1, round(unit * 0.02)) * 2 + 1,) * 2, np.uint8)
+    brightest = linear(np.asarray(cv2.dilate(image.max(axis=2), around), np.uint8))
     sigma = unit * 0.06
     weight = cv2.GaussianBlur(alpha, (0, 0), sigma)
     blurred = cv2.GaussianBlur(brightest * alpha, (0, 0), sigma)
