@@ -51,11 +51,12 @@ FACTS = {
     24: "pixel bombs, many frames, giant chunks: refused in bounded memory and time",
     25: "EPS, TIFF, SVG renamed to .jpg are refused",
     26: "GPS, XMP, ICC, comments, extra frames, appended bytes are in nothing stored or delivered; "
-    "a download carries the mark that AI made it, and nothing else",
+    "a download carries the mark that says how it was made, and nothing else",
     27: "5,000 mutated images: only refusals, and the server lives",
     28: "disk full during an upload: a sentence, no plaintext, nothing lost",
     29: "rate and size limits hold",
     30: "the whole job runs with outgoing sockets forbidden",
+    31: "no pixel of the room behind a person is kept: only their own colours and alpha",
 }
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from errors import BaseUnavailable
 from pipeline.compositing.face_mesh import LANDMARKS, FaceMesh
-from tests.faces_for_tests import MODELS, portrait
-from tests.pipeline.compositing.people import mesh_net, person
+from tests.support.faces import MODELS, portrait
+from tests.support.people import mesh_net, person
 
 RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS, NOSE_TIP, MOUTH_CORNERS = (33, 133), (362, 263), 1, (61, 291)
 

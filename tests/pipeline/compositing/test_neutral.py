@@ -18,7 +18,7 @@ from pipeline.compositing.colour import (
 )
 from pipeline.compositing.neutral import MAX_STOPS, correction, neutral, standard
 from pipeline.compositing.skin import Skin, read_skin
-from tests.pipeline.compositing.people import person
+from tests.support.people import person
 
 WHO = ("a", "b", "c")
 

@@ -10,7 +10,9 @@ import pytest
 
 from pipeline.compositing.face_mesh import Mesh
 from pipeline.compositing.ranking import WEIGHTS, Merit, merit, pose, rank
-from tests.pipeline.compositing.people import Person, measured, person
+from pipeline.imaging import align
+from pipeline.photos.quality import FACE_SIDE, sharpness
+from tests.support.people import Person, measured, person
 
 WHO = ("a", "b", "c")
 GOOD = Merit(
@@ -20,7 +22,11 @@ GOOD = Merit(
 
 
 def judged(who: Person) -> Merit:
-    return merit(who.image, who.landmarks, who.mesh, who.skin)
+    return merit(who.image, who.mesh, who.skin, sharp(who))
+
+
+def sharp(who: Person) -> float:
+    return sharpness(align(who.image, who.landmarks, FACE_SIDE))
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -45,7 +51,7 @@ def test_closed_eyes_rank_lower(who: str) -> None:
     points = known.mesh.points.copy()
     for upper, lower in ((160, 144), (158, 153), (385, 380), (387, 373)):
         points[upper] = points[lower] * 0.7 + points[upper] * 0.3
-    closed = merit(known.image, known.landmarks, Mesh(points, 1.0), known.skin)
+    closed = merit(known.image, Mesh(points, 1.0), known.skin, sharp(known))
     assert closed.eyes_open < 0.5 * judged(known).eyes_open
     assert closed.score < 0.8 * judged(known).score
 
@@ -117,6 +123,6 @@ def test_a_smile_and_an_open_mouth_are_measured() -> None:
     points = known.mesh.points.copy()
     points[[61, 291], 1] -= 12
     points[14, 1] += 40
-    smiling = merit(known.image, known.landmarks, Mesh(points, 1.0), known.skin)
+    smiling = merit(known.image, Mesh(points, 1.0), known.skin, sharp(known))
     assert smiling.smile > judged(known).smile + 0.03
     assert smiling.mouth_open > judged(known).mouth_open + 0.2

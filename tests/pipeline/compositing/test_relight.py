@@ -11,7 +11,7 @@ from pipeline.compositing.relight import LIGHTS, Light, gain, key_colour, lit
 from pipeline.compositing.shape import WORK_SIDE, shape
 from pipeline.compositing.skin import LEFT_CHEEK, RIGHT_CHEEK
 from pipeline.compositing.texture import texture_ratio
-from tests.pipeline.compositing.people import Person, measured, person, textured
+from tests.support.people import Person, measured, person, textured
 
 WHO = ("a", "b", "c")
 SAME = np.float32([[1, 0, 0], [0, 1, 0]])

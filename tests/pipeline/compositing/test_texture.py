@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.compositing.colour import encoded, linear
 from pipeline.compositing.texture import resampled, texture_ratio
-from tests.pipeline.compositing.people import person, textured
+from tests.support.people import person, textured
 
 WHO = ("a", "b", "c")
 SAME = np.float32([[1, 0, 0], [0, 1, 0]])

@@ -12,7 +12,7 @@ from pipeline.compositing.colour import encoded, linear
 from pipeline.compositing.face_mesh import FaceMesh, Mesh
 from pipeline.compositing.shape import Shape, shape
 from pipeline.compositing.skin import Skin, read_skin
-from tests.faces_for_tests import MODELS, Picture, models, portrait
+from tests.support.faces import MODELS, Picture, models, portrait
 
 
 @cache
