@@ -217,6 +217,7 @@ def _without_rights() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_what_the_image_holds_is_enough_to_run(
     container: subprocess.Popen[str], image: Path
 ) -> None:

@@ -26,6 +26,8 @@ from privacy.sessions import Session
 from tests.conftest import Hand
 from tests.pipeline.portraits.test_export import parts
 
+pytestmark = pytest.mark.slow
+
 HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"
 # What any plaintext of ours would show: our canary, marks of image files, an adapter's key names.

@@ -17,6 +17,8 @@ from pipeline.job_queue import Studio
 from privacy.sessions import Session
 from words import say
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def studio(workshop: Workshop) -> Iterator[Studio]:

@@ -24,6 +24,8 @@ from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
 from words import say
 
+pytestmark = pytest.mark.slow
+
 Raised = torch.OutOfMemoryError, lambda m: RuntimeError(f"CUDA error: {m}")
 
 

@@ -12,6 +12,8 @@ import settings as configuration
 from pipeline.planning.planner import Plan
 from tools import gpu_check
 
+pytestmark = pytest.mark.slow
+
 
 def command(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}

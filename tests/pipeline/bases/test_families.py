@@ -70,6 +70,7 @@ def run(base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **optio
     return train(base, photos, Ellipse(), recipe, **defaults | options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", LARGE)
 def test_it_learns_a_batch(bases: dict[str, Base], key: str) -> None:
     base = bases[key]
