@@ -155,7 +155,7 @@ def test_the_next_job_begins_as_if_nothing_had_been_short(
 ) -> None:
     real = base.sample
     short = Short(real, pictures=2, fits=1)
-    base.sample = short  # type: ignore[method-assign]
+    base.sample = short  # type: ignore[method-assign, assignment]
     try:
         run(workshop, session, 2, [])
     finally:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import settings as configuration
 from pipeline.planning.planner import Plan
 from tools import gpu_check
