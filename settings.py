@@ -46,7 +46,7 @@ class Settings(BaseSettings):
         description="Base models, separated by spaces, whose licences do not plainly allow use in "
         "a company, and whose terms you say to meet.",
     )
-    styles: Path = Field(ROOT / "styles", description="Folder of style files (`*.toml`).")
+    styles: Path = Field(ROOT / "styles", description="Folder of the looks (`*.toml`).")
     retention_hours: float = Field(
         24, gt=0, le=48, description="Hours from delivery until everything is erased."
     )

@@ -45,8 +45,8 @@ def main() -> int:
         small.save(chosen.to / f"{name}.jpg", quality=90)
     first = chosen.to / f"{next(iter(CHOSEN))}.jpg"
     for file in make_selfies.write(first, chosen.selfies):
-        with Image.open(file) as image:
-            small = image.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
+        with Image.open(file) as selfie:
+            small = selfie.resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS)
         small.save(file, quality=85)
     return 0
 

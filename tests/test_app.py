@@ -79,6 +79,7 @@ def test_the_server_starts_and_answers(start: Start) -> None:
     assert process.wait(15) in (0, -15)
 
 
+@pytest.mark.slow
 def test_an_idle_server_rests(start: Start) -> None:
     process = start()
     httpx.get(f"{url_of(process)}/health")
@@ -124,6 +125,7 @@ def test_a_bad_setting_is_a_sentence(start: Start) -> None:
     refused(start(RETENTION_HOURS="for ever"), "LIKENESS_RETENTION_HOURS")
 
 
+@pytest.mark.slow
 def test_a_scratch_folder_that_is_in_use_is_a_sentence(start: Start) -> None:
     url_of(start())
     refused(start(), "another server")
@@ -137,6 +139,7 @@ def test_a_key_file_that_others_can_read_is_a_sentence(start: Start, tmp_path: P
     refused(start(MASTER_KEY=key), "chmod 400")
 
 
+@pytest.mark.slow
 def test_showing_pages_never_loads_torch(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch costs seconds and hundreds of megabytes; it is the worker's, when a job starts."""
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # Python tells every import on stderr

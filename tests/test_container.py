@@ -217,6 +217,7 @@ def _without_rights() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_what_the_image_holds_is_enough_to_run(
     container: subprocess.Popen[str], image: Path
 ) -> None:
@@ -348,7 +349,7 @@ def _until_up(visitor: httpx.Client) -> None:
 
 def test_a_new_master_key_is_well_kept_and_never_replaced(tmp_path: Path) -> None:
     target = tmp_path / "keys" / "master.key"
-    command = [ROOT / "tools" / "new_master_key.sh", target, str(os.getuid())]
+    command = [str(ROOT / "tools" / "new_master_key.sh"), str(target), str(os.getuid())]
     assert subprocess.run(command, capture_output=True).returncode == 0
     first = target.read_bytes()
     assert len(first) == 32

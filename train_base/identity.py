@@ -22,9 +22,10 @@ from pipeline.imaging import EYES_AND_MOUTH, TEMPLATE_SIZE
 from train_base.faces import RECOGNISER
 
 SFACE_SIZE = 112
-_SFACE_POINTS = np.float32(
+_SFACE_POINTS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655],
-     [70.7299, 92.2041]]
+     [70.7299, 92.2041]],
+    np.float32,
 )  # fmt: skip
 """Eyes, nose, mouth corners in SFace's 112 px crop (OpenCV, face_recognize.cpp)."""
 

@@ -14,6 +14,8 @@ import settings as configuration
 from tests.attacks.conftest import fill
 from tests.support.web import served, upload, visitor
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.fact(28)
 def test_an_upload_to_a_full_volume_is_a_sentence_and_loses_nothing(

@@ -228,8 +228,8 @@ def test_what_cannot_be_closed_is_said_and_no_reason_to_stop(
     def refuse(*_: object) -> None:
         raise ValueError
 
-    monkeypatch.setattr(hardening.sys, "platform", "darwin")
-    monkeypatch.setattr(hardening.resource, "setrlimit", refuse)
+    monkeypatch.setattr("privacy.harden.sys.platform", "darwin")
+    monkeypatch.setattr("privacy.harden.resource.setrlimit", refuse)
     before = os.umask(0o077)
     try:
         with structlog.testing.capture_logs() as logs:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -162,7 +163,7 @@ def with_secrets(form: str) -> bytes:
     exif[0x010E] = exif[0x9286] = CANARY.decode()
     exif.get_ifd(0x8825)[0x001D] = CANARY.decode()  # GPS
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    options: dict[str, object] = {"exif": exif.tobytes(), "icc_profile": srgb + CANARY}
+    options: dict[str, Any] = {"exif": exif.tobytes(), "icc_profile": srgb + CANARY}
     if form in ("JPEG", "WEBP", "MPO", "HEIF"):
         options["xmp"] = b"<x:xmpmeta>" + CANARY + b"</x:xmpmeta>"
     if form == "JPEG":

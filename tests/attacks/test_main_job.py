@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +24,8 @@ from pipeline.orders import Order
 from privacy.sessions import Session
 from tests.conftest import Hand
 from tests.pipeline.portraits.test_export import parts
+
+pytestmark = pytest.mark.slow
 
 HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"
@@ -210,7 +211,7 @@ def test_the_watcher_and_the_hook_would_have_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def delivered(workshop: Workshop, selfie_jpegs: list[bytes]) -> Iterator[tuple[Session, str]]:
+def delivered(workshop: Workshop, selfie_jpegs: list[bytes]) -> tuple[Session, str]:
     """A session whose portraits were just delivered, its adapter kept, and its ticket's text."""
     services = workshop.services
     session, ticket = services.sessions.create()

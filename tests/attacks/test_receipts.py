@@ -135,7 +135,7 @@ def test_whoever_holds_the_key_is_caught_by_a_checkpoint_or_a_receipt_kept_elsew
     logged.log.checkpoint("2027-02-01")
     lines = list(logged.log.lines())
     kept = tmp_path / "kept"
-    kept.write_text(logged.log.latest_checkpoint())
+    kept.write_text(logged.log.latest_checkpoint() or "")
     receipt = tmp_path / "receipt.json"
     line = lines[-1].decode()
     receipt.write_text(json.dumps({"r": ticket.receipt().hex(), "line": line}))
@@ -160,7 +160,7 @@ def test_a_truncated_log_is_found_by_a_checkpoint_or_by_who_is_missing(
 ) -> None:
     kept, cut = tmp_path / "kept", tmp_path / "cut.jsonl"
     logged.log.checkpoint("2027-02-01")
-    kept.write_text(logged.log.latest_checkpoint())
+    kept.write_text(logged.log.latest_checkpoint() or "")
     cut.write_bytes(joined(lines[:-1]))
     options = [str(cut), "--key", logged.log.key.text]
     assert verify([*options, "--now", "2027-03-01"]) == 1

@@ -71,6 +71,7 @@ def test_nothing_can_be_appended(length: int, more: bytes) -> None:
     refused(sealed(length) + more)
 
 
+@pytest.mark.slow
 @pytest.mark.fact(3)
 @settings(deadline=None, max_examples=40)
 @given(
@@ -88,6 +89,7 @@ def test_segments_open_in_their_own_order_only(length: int, order: list[int]) ->
     refused(b"".join(parts[number] for number in order))
 
 
+@pytest.mark.slow
 @pytest.mark.fact(3)
 @settings(deadline=None, max_examples=20)
 @given(st.integers(FIRST + 1, 3 * SEGMENT), st.integers(0, 2))
@@ -97,6 +99,7 @@ def test_no_segment_can_be_taken_from_another_file(length: int, number: int) -> 
     refused(b"".join([*ours[:number], theirs[number], *ours[number + 1 :]]))
 
 
+@pytest.mark.slow
 @pytest.mark.fact(4)
 @settings(deadline=None, max_examples=80)
 @given(NAMES, NAMES)

@@ -105,7 +105,12 @@ def test_a_write_that_ends_while_the_job_is_being_stopped_is_refused(
     store = Store(tmp_path)
     session, _ = store.sessions.create()
     stopping, written = Event(), Event()
-    store.sessions.on_erase.append(lambda session_id: stopping.set() or written.wait(5))
+
+    def stop(session_id: str) -> None:
+        stopping.set()
+        written.wait(5)
+
+    store.sessions.on_erase.append(stop)
     eraser = Thread(target=store.sessions.erase, args=(session.id, "user"))
     sync = os.fsync
 

@@ -26,6 +26,8 @@ from privacy.keys import Ticket
 from tests.support.store import HOUR, Store
 from tests.support.victim import EARLIER, LATER, open_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

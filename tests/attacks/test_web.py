@@ -568,6 +568,7 @@ print("\\n".join(sorted(done)))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fact(7)
 def test_an_upload_writes_nothing_outside_the_vault(
     tmp_path: Path, selfie_jpegs: list[bytes]

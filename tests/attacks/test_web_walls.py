@@ -61,7 +61,7 @@ def our_routes(place: Place) -> Iterator[tuple[str, APIRoute]]:
         if included is not None:
             waiting += included.routes
         elif isinstance(route, APIRoute):
-            yield from ((method, route) for method in sorted(route.methods))
+            yield from ((method, route) for method in sorted(route.methods or ()))
         else:
             assert isinstance(route, Mount), f"{route} is of a kind that nobody has judged"
             assert route.path in MOUNTED, f"{route.path} is mounted, but nobody has judged it"

@@ -100,7 +100,7 @@ def test_selfies_in_portraits_out_nothing_left(
         assert page.context.cookies() == []
         watch.clean()
 
-        page.context.add_cookies([cookie])  # the old cookie, kept by somebody, opens nothing
+        page.context.add_cookies([cookie])  # type: ignore[list-item]  # the old cookie, kept by somebody, opens nothing
         assert [page.request.get(address).status for address in addresses] == [404] * 4
     assert list((scratch / "vault").rglob("*")) == []
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.browser.conftest import DEVICES, Watch, visit
 from tests.browser.test_portraits import heart, session_of, tile
@@ -155,7 +155,7 @@ def test_the_whole_walk_with_the_keyboard_alone(
             page.keyboard.press("Enter")
         chooser.value.set_files(
             [
-                {"name": f"{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+                FilePayload(name=f"{number}.jpg", mimeType="image/jpeg", buffer=photo)
                 for number, photo in enumerate(selfie_jpegs[:4])
             ]
         )

@@ -16,6 +16,8 @@ from PIL import Image
 
 import settings as configuration
 
+pytestmark = pytest.mark.slow
+
 ROOT = configuration.ROOT
 
 

@@ -65,6 +65,7 @@ def test_a_style_is_cropped_as_it_says(workshop: Workshop, session: Session) -> 
         assert image.width / image.height == pytest.approx(4 / 5, abs=0.002)
 
 
+@pytest.mark.slow
 def test_an_order_may_say_shape_and_backdrop(
     workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,6 +96,7 @@ def test_a_shape_or_backdrop_that_is_not_offered_is_a_sentence(
         run(workshop, session, Order((key,), count=1, **wrong))
 
 
+@pytest.mark.slow
 def test_a_kept_adapter_makes_more_portraits_without_training(
     workshop: Workshop, session: Session
 ) -> None:
@@ -127,6 +129,7 @@ def test_a_stopped_job_leaves_no_adapter(workshop: Workshop, session: Session) -
     assert names(workshop, session, "portrait") == []
 
 
+@pytest.mark.slow
 def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session: Session) -> None:
     style = next(iter(workshop.services.styles))
     steps: list[Progress] = []
@@ -162,6 +165,7 @@ def interrupted(workshop: Workshop, session: Session, order: Order, at: int) -> 
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
     workshop: Workshop, session: Session
@@ -188,6 +192,7 @@ def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
     assert vault.open(session, "adapter", "adapter") == resumed
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("what", ["another order", "damaged"])
 def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
@@ -206,6 +211,7 @@ def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
     assert names(workshop, session, "portrait") == ["portrait-001"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_no_room_for_a_checkpoint_does_not_end_a_training(
     workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
@@ -223,6 +229,7 @@ def test_no_room_for_a_checkpoint_does_not_end_a_training(
     assert names(workshop, session, "portrait") == ["portrait-001"]
 
 
+@pytest.mark.slow
 def test_an_erased_session_ends_its_job_and_nothing_comes_back(
     workshop: Workshop, session: Session
 ) -> None:

@@ -17,6 +17,8 @@ from pipeline.orders import Order, Progress
 from privacy.sessions import Session
 from words import say
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def studio(workshop: Workshop) -> Iterator[Studio]:

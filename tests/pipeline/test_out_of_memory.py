@@ -24,6 +24,8 @@ from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
 from words import say
 
+pytestmark = pytest.mark.slow
+
 Raised = torch.OutOfMemoryError, lambda m: RuntimeError(f"CUDA error: {m}")
 
 
@@ -153,7 +155,7 @@ def test_the_next_job_begins_as_if_nothing_had_been_short(
 ) -> None:
     real = base.sample
     short = Short(real, pictures=2, fits=1)
-    base.sample = short  # type: ignore[method-assign]
+    base.sample = short  # type: ignore[method-assign, assignment]
     try:
         run(workshop, session, 2, [])
     finally:

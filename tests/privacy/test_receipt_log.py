@@ -29,7 +29,7 @@ EVENT = {
 
 
 def numbered(number: int) -> dict[str, object]:
-    return EVENT | {"id": f"{number:032x}"}
+    return {**EVENT, "id": f"{number:032x}"}
 
 
 def test_a_new_log_makes_its_key_readable_by_us_alone(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_a_checkpoint_a_day_is_a_signed_note_of_the_head(tmp_path: Path) -> None
     log.checkpoint("2027-01-15")
     assert log.latest_checkpoint() == first
     log.checkpoint("2027-01-16")
-    head, day = read_checkpoint(log.latest_checkpoint(), log.key)
+    head, day = read_checkpoint(log.latest_checkpoint() or "", log.key)
     assert (head, day) == (Head(3, hash_of(list(log.lines())[-1])), "2027-01-16")
 
 

@@ -19,7 +19,7 @@ class Ellipse:
 
 def noise_photos(count: int) -> list[TrainingPhoto]:
     rng = np.random.default_rng(1)
-    landmarks = np.float32([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]])
+    landmarks = np.array([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]], np.float32)
     embedding = np.eye(128, dtype=np.float32)[0]
     pictures = rng.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8)
     return [TrainingPhoto(picture, landmarks, embedding) for picture in pictures]

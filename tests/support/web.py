@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import uvicorn
@@ -119,7 +119,9 @@ class FakeStudio:
 
     def _work(self, session: Session, order: Order) -> None:
         stopping, show = self._stopping[session.id], self._progress
-        waits = [("preparing", 0)] + [("training", step) for step in range(1, 6)]
+        waits: list[tuple[Any, int]] = [("preparing", 0)] + [
+            ("training", step) for step in range(1, 6)
+        ]
         for phase, step in waits:
             show[session.id] = Progress(
                 phase, step=step, steps=5, count=order.count, seconds_left=90.0
@@ -205,7 +207,7 @@ def place(
         faces = Faces(chosen.models / "faces")
         album = Album(vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768))
         studio = FakeStudio(sessions, vault, album, step_s)
-        services = Services(chosen, sessions, vault, album, studio, STYLES, now)
+        services = Services(chosen, sessions, vault, album, cast(Any, studio), STYLES, now)
         yield Place(build(chosen, services), services, studio)
 
 

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import settings as configuration
 from pipeline.bases.plan import Plan
 from tools import gpu_check
+
+pytestmark = pytest.mark.slow
 
 
 def command(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -208,7 +209,7 @@ def same(first: dict, second: dict) -> bool:
     )  # fmt: skip
 
 
-def flatten(tree: object, path: str = "") -> dict[str, object]:
+def flatten(tree: Any, path: str = "") -> dict[str, object]:
     items = tree.items() if isinstance(tree, dict) else enumerate(tree)
     flat: dict[str, object] = {}
     for key, value in items:
@@ -230,7 +231,7 @@ def test_autoencoder_resumes_bit_equal(
     stopped.step(batch)
     save_atomic(stopped.state(), tmp_path / "last.pt")
     resumed = autoencoder.Trainer(small_autoencoder, tmp_path, 10)
-    resumed.restore(load(tmp_path / "last.pt"))
+    resumed.restore(load(tmp_path / "last.pt") or {})
     resumed.step(batch)
     assert same(through.state(), resumed.state())
 
@@ -248,7 +249,7 @@ def test_sharpening_leaves_the_encoder_alone_and_resumes_bit_equal(
     stopped.step(batch)
     save_atomic(stopped.state(), tmp_path / "last.pt")
     resumed = sharpen.Trainer(config, base, tmp_path, 10)
-    resumed.restore(load(tmp_path / "last.pt"))
+    resumed.restore(load(tmp_path / "last.pt") or {})
     for _ in range(2):
         resumed.step(batch)
     assert same(through.state(), resumed.state())
@@ -267,7 +268,7 @@ def test_denoiser_resumes_bit_equal(tmp_path: Path) -> None:
     stopped.step(latents, words)
     save_atomic(stopped.state(), tmp_path / "last.pt")
     resumed = denoiser.Trainer(config, 1.0)
-    resumed.restore(load(tmp_path / "last.pt"))
+    resumed.restore(load(tmp_path / "last.pt") or {})
     resumed.step(latents, words)
     assert same(through.state(), resumed.state())
 

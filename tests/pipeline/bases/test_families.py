@@ -66,10 +66,11 @@ def photos() -> list[TrainingPhoto]:
 
 
 def run(base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **options: Any) -> bytes:
-    defaults = {"seed": 5, "report": lambda _: None, "stop": lambda: False}
+    defaults: dict[str, Any] = {"seed": 5, "report": lambda _: None, "stop": lambda: False}
     return train(base, photos, Ellipse(), recipe, **defaults | options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", LARGE)
 def test_it_learns_a_batch(bases: dict[str, Base], key: str) -> None:
     base = bases[key]
@@ -323,7 +324,7 @@ def test_what_does_not_work_leaves_before_anything_comes(
 
 @pytest.mark.parametrize("offload", ["none", "parts", "words"])
 def test_denoisers_leave_while_words_are_read_and_take_turns(
-    folders: dict[str, Path], offload: str, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, Path], offload: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = Base.load(folders["flux2-klein"])
     assert isinstance(base, FlowMatching)

@@ -6,6 +6,7 @@ import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -267,7 +268,7 @@ def test_a_full_disk_leaves_no_photo_without_its_record(
     add(album, session, photos("a")[0])
     insert = Vault._insert
 
-    def full_for_records(vault: Vault, session: Session, kind: str, *rest: object) -> str | None:
+    def full_for_records(vault: Vault, session: Session, kind: str, *rest: Any) -> str | None:
         if kind == "face" and str(rest[0]).startswith("photo"):
             raise DiskFull
         return insert(vault, session, kind, *rest)

@@ -136,6 +136,7 @@ def test_the_manifests_count_what_the_architectures_have(key: str) -> None:
     assert architecture.resolutions == tuple(row.resolution for row in KNOWN[key].at[::-1])
 
 
+@pytest.mark.slow
 def test_activations_are_counted_as_the_manifest_says() -> None:
     architecture = count_base.ARCHITECTURES["sd15"]
     denoiser, _ = count_base.networks(architecture)

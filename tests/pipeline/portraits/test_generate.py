@@ -91,6 +91,7 @@ def test_a_stop_ends_it_between_two_denoising_steps(base: Base) -> None:
     assert len(calls) == QUICK.steps + 2
 
 
+@pytest.mark.slow
 def test_closing_a_half_used_generator_removes_the_adapter(base: Base) -> None:
     from pipeline.bases import adapter
 
@@ -114,6 +115,7 @@ def test_enlarging_keeps_colours_and_does_not_ring_far() -> None:
     assert enlarge(half, 40) is half
 
 
+@pytest.mark.slow
 def test_the_embedded_base_paints_faces(faces: Faces) -> None:
     settings = configuration.load()
     base = Base.load(settings.models / "studio-mini")

@@ -10,7 +10,7 @@ from pipeline.photos.album import TrainingPhoto
 from pipeline.training.dataset import Example, recompose
 
 SIZE = 64
-EYES = np.float32([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]])
+EYES = np.array([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]], np.float32)
 
 
 class Everything:

@@ -135,7 +135,7 @@ def test_words_are_dropped_in_the_stated_share_only(
 
     for share in (0.0, 1.0):
         seen.clear()
-        base.loss = spy  # type: ignore[method-assign]
+        base.loss = spy  # type: ignore[method-assign, assignment]
         try:
             run(base, photos, replace(SHORT, steps=2, text_dropout=share))
         finally:
