@@ -53,7 +53,7 @@ CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server with narrow limits, shown in a portal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(welcome, "_SESSIONS_PER_ADDRESS", 5)
+        patch.setattr(welcome, "SESSIONS_PER_ADDRESS", 5)
         with served(
             tmp_path_factory.mktemp("small"),
             max_photo_mb=1,

@@ -244,7 +244,7 @@ def test_no_input_fetches_anything(place: Place, kind: str, form: str) -> None:
 def test_two_walls_stand_between_a_request_and_a_file(
     place: Place, kind: str, tmp_path: Path
 ) -> None:
-    """`has_launched` of studio_page, and behind it a folder of Gradio's that nobody can make."""
+    """`has_launched` of the page, and behind it a folder of Gradio's that nobody can make."""
     victim = tmp_path / "secret.png"
     victim.write_bytes(b"CANARY")
     first = preprocessed(place, kind, str(victim), None)
@@ -268,7 +268,7 @@ from privacy.log import configure
 from tests.support.web import served, upload
 from web.routes import welcome
 configure("debug")
-welcome._SESSIONS_PER_ADDRESS = 3
+welcome.SESSIONS_PER_ADDRESS = 3
 address, forwarded, agent, referrer, scratch, photo = sys.argv[1:]
 said = {
     "x-forwarded-for": forwarded, "x-real-ip": forwarded, "forwarded": f"for={forwarded}",

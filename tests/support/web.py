@@ -39,9 +39,9 @@ from privacy.vault import Vault
 from settings import Settings
 from web.server import build
 from web.services import Services
+from web.units import HOUR_S, MB
 from words import say
 
-HOUR_S = 3600.0
 STYLES = {
     style.key: style
     for style in (
@@ -196,8 +196,8 @@ def place(
         closing.callback(receipt_log.close)
         sessions.receipts.attach(receipt_log)
         decoder = Decoder(
-            max_bytes=chosen.max_photo_mb * 1_000_000,
-            max_pixels=chosen.max_photo_megapixels * 1_000_000,
+            max_bytes=chosen.max_photo_mb * MB,
+            max_pixels=chosen.max_photo_megapixels * MB,
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")

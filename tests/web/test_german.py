@@ -97,7 +97,7 @@ def test_everybody_else_reads_english(place: Place, headers: dict[str, str]) -> 
 
 
 def test_what_is_the_same_for_all_has_no_language(place: Place) -> None:
-    answer = httpx.get(f"{place.url}/static/likeness.css", headers=GERMAN)
+    answer = httpx.get(f"{place.url}/static/css/common.css", headers=GERMAN)
     assert answer.status_code == 200
     assert "content-language" not in answer.headers
 

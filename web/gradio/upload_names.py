@@ -1,7 +1,7 @@
 """Names that Gradio's browser code believes to be uploaded files.
 
 Gradio wants a path for each upload and later sends it back. Ours lead nowhere on this machine
-(`gradio_guard.NOWHERE`) and are bound to one session by a keyed hash, so a name that was copied
+(`guard.NOWHERE`) and are bound to one session by a keyed hash, so a name that was copied
 from another visitor is as worthless as an invented one. Nothing is stored: the hash is the check.
 """
 
