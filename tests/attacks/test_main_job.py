@@ -23,8 +23,8 @@ from pipeline import job
 from pipeline.assembly import Workshop
 from pipeline.job import Order
 from privacy.sessions import Session
-from tests.conftest import Hand
 from tests.pipeline.portraits.test_export import parts
+from tests.support.hand import Hand
 
 HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"

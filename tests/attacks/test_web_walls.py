@@ -3,8 +3,6 @@
 What is listed here is what was judged. A new route, or an input of a new kind, fails until it has
 been judged as well. And: an address leaves no trace.
 """
-# Fixtures come from the tests of the web layer.
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -21,10 +19,9 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
-from tests.attacks.conftest import in_own_process
 from tests.attacks.test_web import NOTHING, file_data, mounted_gradio
+from tests.support.own_process import in_own_process
 from tests.support.web import Place, gradio_config
-from tests.web.conftest import ann, clock, place, stranger  # noqa: F401
 from web.http.dependencies import session_of
 from web.routes.guests import Colleague, guest_of
 

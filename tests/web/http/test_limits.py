@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from errors import Busy
-from tests.conftest import Hand
+from tests.support.hand import Hand
 from web.http.limits import ConcurrencyLimiter, RateLimiter
 
 
