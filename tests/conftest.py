@@ -1,11 +1,13 @@
-"""What many tests share: a workshop on a tiny base, photos of somebody who does not exist."""
+"""What many tests share: a workshop on a tiny base, photos of nobody, a served application."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import torch
@@ -16,23 +18,12 @@ from dev.make_selfies import selfies
 from pipeline.assembly import Workshop, open_workshop
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
+from tests.support.hand import Hand
 from tests.support.tiny_base import build_tiny_base
+from tests.support.web import Place, served, upload, visitor
 
 SAMPLES = Path(__file__).parent / "samples"
 MODELS = configuration.ROOT / "models"
-
-
-class Hand:
-    """A clock that a test moves by hand. Seconds since the epoch."""
-
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -95,3 +86,47 @@ def workshop(tiny_settings: configuration.Settings, hand: Hand) -> Iterator[Work
     """The real parts on the tiny base, with a clock that the test moves."""
     with open_workshop(tiny_settings, master_key=MasterKey.ram(), now=hand) as opened:
         yield opened
+
+
+# --- a served application and its visitors: for the tests of the web layer and its attacks -------
+
+
+@pytest.fixture(scope="module")
+def clock() -> Hand:
+    """The clock of the module's server; tests move it only forward."""
+    return Hand()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, clock: Hand) -> Iterator[Place]:
+    """One server per module. A session per test keeps tests apart."""
+    with served(tmp_path_factory.mktemp("scratch"), now=clock) as place:
+        yield place
+
+
+@pytest.fixture
+def ann(place: Place) -> Iterator[httpx.Client]:
+    """A visitor."""
+    with closing(visitor(place)) as client:
+        yield client
+
+
+@pytest.fixture
+def bob(place: Place) -> Iterator[httpx.Client]:
+    """Another visitor."""
+    with closing(visitor(place)) as client:
+        yield client
+
+
+@pytest.fixture
+def stranger(place: Place) -> Iterator[httpx.Client]:
+    """A browser that never agreed to anything."""
+    with httpx.Client(base_url=place.url, headers={"origin": place.url}) as client:
+        yield client
+
+
+@pytest.fixture
+def ann_with_photos(ann: httpx.Client, selfie_jpegs: list[bytes]) -> httpx.Client:
+    """A visitor with four good photos."""
+    assert upload(ann, *selfie_jpegs[:4]).status_code == 200
+    return ann

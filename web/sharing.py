@@ -18,7 +18,7 @@ from pipeline.portraits.score import PortraitRecord, rank
 from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
 from privacy.vault import Vault
-from web import wishes
+from web import favourites, session_files
 from words import say
 
 PREVIEW = Finish(size="400", format="jpeg")
@@ -41,7 +41,7 @@ def link(sessions: Sessions, vault: Vault, session: Session) -> str:
         try:
             return vault.open(session, "share", "ticket").decode()
         except KeyError:
-            if not wishes.hearts(vault, session):
+            if not favourites.chosen(vault, session):
                 raise BadOrder(say("share.no_hearts")) from None
             text = sessions.shares.create(session).text()
             vault.put(session, "share", "ticket", text.encode())
@@ -57,7 +57,7 @@ def end(sessions: Sessions, vault: Vault, session: Session) -> None:
 
 def counts(vault: Vault, session: Session) -> dict[str, int]:
     """Votes by portrait id, for the owner."""
-    votes = wishes.load(vault, session, "votes", {})
+    votes = session_files.load(vault, session, "votes", {})
     return dict(Counter(portrait for chosen in votes.values() for portrait in chosen))
 
 

@@ -14,18 +14,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
 from errors import LikenessError
+from pipeline.photos.album import MAX_LABEL
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
-from web.http.limits import Allowance, Slots
+from web.http.limits import ConcurrencyLimiter, RateLimiter
 from web.http.multipart import IncomingFile, files_in
 from web.services import Services
+from web.units import HOUR_S, MB
 
 _WORKERS = 2
 _WAITING = 2  # photos in memory for which no worker is free yet
 _UPLOADS_AT_ONCE = 3  # per session: the file field, the camera, and a second tab
-_HOUR_S = 3600.0
-_MB = 1_000_000
-_LABEL_CHARS = 80
 
 
 class Uploads:
@@ -36,8 +35,8 @@ class Uploads:
         self._files = files
         self._workers = asyncio.Semaphore(_WORKERS)
         self._room = asyncio.Semaphore(_WORKERS + _WAITING)
-        self._slots = Slots(_UPLOADS_AT_ONCE)
-        self._photos_per_hour = Allowance(10 * services.settings.max_photos, _HOUR_S)
+        self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
+        self._photos_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
 
     async def take(self, request: Request, session: Session) -> list[str]:
         """Put every file of the body into the session's album.
@@ -52,12 +51,12 @@ class Uploads:
             BadPhoto: the body is damaged or too large. Photos before that are kept.
             DiskFull, UnknownSession: from the album, after the other photos were tried.
         """
-        with self._slots.hold(session.id):
+        with self._at_once.hold(session.id):
             tasks: list[asyncio.Task[str | LikenessError]] = []
             trouble: LikenessError | None = None
             try:
                 async for file in self._files_of(request):
-                    self._photos_per_hour.spend(session.id)
+                    self._photos_per_hour.count(session.id)
                     await self._room.acquire()
                     tasks.append(asyncio.create_task(self._add(session, file)))
             except ClientDisconnect:
@@ -74,7 +73,7 @@ class Uploads:
 
     def _files_of(self, request: Request) -> AsyncIterator[IncomingFile]:
         settings = self._services.settings
-        max_file = settings.max_photo_mb * _MB
+        max_file = settings.max_photo_mb * MB
         return files_in(
             request.stream(),
             request.headers.get("content-type", ""),
@@ -96,5 +95,5 @@ class Uploads:
     def _add_now(self, session: Session, file: IncomingFile) -> str:
         services = self._services
         services.sessions.touch_first_photo(session)
-        record = services.album.add(session, file.data, file.name[-_LABEL_CHARS:])
+        record = services.album.add(session, file.data, file.name[-MAX_LABEL:])
         return self._files.path(session.id, record.id)

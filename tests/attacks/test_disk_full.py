@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import settings as configuration
-from tests.attacks.conftest import fill
+from tests.support.volume import fill
 from tests.support.web import served, upload, visitor
 
 pytestmark = pytest.mark.slow

@@ -22,8 +22,8 @@ from pipeline import job
 from pipeline.assembly import Workshop
 from pipeline.orders import Order
 from privacy.sessions import Session
-from tests.conftest import Hand
 from tests.pipeline.portraits.test_export import parts
+from tests.support.hand import Hand
 
 pytestmark = pytest.mark.slow
 

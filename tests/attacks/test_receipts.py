@@ -1,8 +1,6 @@
 """The log of receipts under attack: by whoever may write to its folder, by kills, by a full disk,
 and by whoever would like to learn from it who was here.
 """
-# Fixtures come from the tests of the web layer.
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -24,12 +22,11 @@ import settings as configuration
 from privacy.keys import Ticket
 from privacy.receipt_lines import Head, VerifierKey, hash_of, read, write, write_checkpoint
 from privacy.verify_log import main as verify
-from tests.attacks.conftest import fill
-from tests.conftest import Hand
+from tests.support.hand import Hand
 from tests.support.logged import Logged, check, joined
 from tests.support.store import HOUR, START
+from tests.support.volume import fill
 from tests.support.web import Place, session_of, upload, visitor
-from tests.web.conftest import ann, bob, clock, place, stranger  # noqa: F401
 
 LATER = START + 200 * HOUR
 

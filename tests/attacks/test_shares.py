@@ -1,6 +1,4 @@
 """Shares attacked: what a colleague's key must never open, and when it opens nothing any more."""
-# Fixtures come from the tests of the web layer.
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -17,9 +15,8 @@ from errors import UnknownSession
 from privacy.keys import DataKey, MasterKey, ShareTicket, Ticket, unwrap, wrap
 from privacy.sessions import Session
 from privacy.shares import READABLE, Guest
-from tests.conftest import Hand
+from tests.support.hand import Hand
 from tests.support.web import Place, picture, session_of
-from tests.web.conftest import ann, bob, clock, place, stranger  # noqa: F401
 
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
 HEARTED, OTHER = "portrait-001", "portrait-002"

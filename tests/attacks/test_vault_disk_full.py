@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from errors import DiskFull
-from tests.attacks.conftest import fill
 from tests.support.store import HOUR, Store
+from tests.support.volume import fill
 
 
 @pytest.mark.fact(28)

@@ -2,8 +2,6 @@
 
 Facts 18 and 19 are shown here as far as the web goes; with a real job in test_main_job.py.
 """
-# Fixtures come from the tests of the web layer.
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -23,8 +21,8 @@ import pytest
 from starlette.routing import Mount
 
 import settings as configuration
-from tests.attacks.conftest import in_own_process
-from tests.conftest import Hand
+from tests.support.hand import Hand
+from tests.support.own_process import in_own_process
 from tests.support.web import (
     AS_THE_LOOK,
     Place,
@@ -37,7 +35,6 @@ from tests.support.web import (
     upload,
     visitor,
 )
-from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
 from web.gradio.guard import NOWHERE
 from web.routes import welcome
 
@@ -53,7 +50,7 @@ CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server with narrow limits, shown in a portal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(welcome, "_SESSIONS_PER_ADDRESS", 5)
+        patch.setattr(welcome, "SESSIONS_PER_ADDRESS", 5)
         with served(
             tmp_path_factory.mktemp("small"),
             max_photo_mb=1,

@@ -3,8 +3,6 @@
 What is listed here is what was judged. A new route, or an input of a new kind, fails until it has
 been judged as well. And: an address leaves no trace.
 """
-# Fixtures come from the tests of the web layer.
-# ruff: noqa: F811
 
 from __future__ import annotations
 
@@ -21,10 +19,9 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
-from tests.attacks.conftest import in_own_process
 from tests.attacks.test_web import NOTHING, file_data, mounted_gradio
+from tests.support.own_process import in_own_process
 from tests.support.web import Place, gradio_config
-from tests.web.conftest import ann, clock, place, stranger  # noqa: F401
 from web.http.dependencies import session_of
 from web.routes.guests import Colleague, guest_of
 
@@ -244,7 +241,7 @@ def test_no_input_fetches_anything(place: Place, kind: str, form: str) -> None:
 def test_two_walls_stand_between_a_request_and_a_file(
     place: Place, kind: str, tmp_path: Path
 ) -> None:
-    """`has_launched` of studio_page, and behind it a folder of Gradio's that nobody can make."""
+    """`has_launched` of the page, and behind it a folder of Gradio's that nobody can make."""
     victim = tmp_path / "secret.png"
     victim.write_bytes(b"CANARY")
     first = preprocessed(place, kind, str(victim), None)
@@ -268,7 +265,7 @@ from privacy.log import configure
 from tests.support.web import served, upload
 from web.routes import welcome
 configure("debug")
-welcome._SESSIONS_PER_ADDRESS = 3
+welcome.SESSIONS_PER_ADDRESS = 3
 address, forwarded, agent, referrer, scratch, photo = sys.argv[1:]
 said = {
     "x-forwarded-for": forwarded, "x-real-ip": forwarded, "forwarded": f"for={forwarded}",

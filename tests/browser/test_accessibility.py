@@ -8,9 +8,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dev.fetch_dev import AXE
-from tests.browser.conftest import DEVICES, PHONE, Watch, visit
-from tests.browser.test_portraits import heart, session_of, tile
-from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
+from tests.support.browser import (
+    DEVICES,
+    PHONE,
+    Watch,
+    add_photos,
+    enter,
+    finished,
+    heart,
+    order_portraits,
+    session_of,
+    stage,
+    tile,
+    visit,
+)
 from tests.support.web import Place, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -64,13 +75,12 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     page.get_by_role("button", name="Delete everything").click()
     yield "delete everything"
     page.keyboard.press("Escape")
-    place.studio.step_s = 0.8
-    order_portraits(page)
-    expect(page.locator("#job h2")).to_have_text("Learning your face")
-    place.studio.step_s = 60.0  # stays there, as a real job does
-    yield "waiting"
-    page.get_by_role("button", name="Stop", exact=True).click()
-    expect(stage(page, "choosing")).to_have_count(1)
+    with place.studio.staying_at("training"):
+        order_portraits(page)
+        expect(page.locator("#job h2")).to_have_text("Learning your face")
+        yield "waiting"
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(stage(page, "choosing")).to_have_count(1)
     yield "stopped"
     session = session_of(page, place)
     place.services.vault.put(session, "adapter", "adapter", b"a model")

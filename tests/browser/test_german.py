@@ -8,10 +8,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Watch, visit
-from tests.browser.test_studio import add_photos, finished, stage
+from tests.support.browser import (
+    Watch,
+    add_photos,
+    finished,
+    stage,
+    visit,
+)
+from tests.support.german import english_in
 from tests.support.web import Place, served
-from tests.web.test_german import english_in
 
 pytestmark = pytest.mark.browser
 
@@ -75,16 +80,17 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         require_german(page)
 
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a picture"], name="ich")
-        expect(page.locator(".photo.accepted")).to_have_count(4, timeout=20_000)
+        expect(page.locator(".photo.accepted")).to_have_count(4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("das wir öffnen können")
         page.get_by_label("Schwarz-Weiß").last.check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 Stile gewählt.")
         require_german(page)
 
-        page.get_by_role("button", name="Meine Porträts machen").click()
-        expect(stage(page, "working")).to_have_count(1, timeout=10_000)
-        expect(page.locator("#job h2")).to_have_text("Wir lernen Ihr Gesicht kennen")
-        require_german(page)
+        with place.studio.staying_at("training"):
+            page.get_by_role("button", name="Meine Porträts machen").click()
+            expect(stage(page, "working")).to_have_count(1)
+            expect(page.locator("#job h2")).to_have_text("Wir lernen Ihr Gesicht kennen")
+            require_german(page)
         expect(finished(page)).to_have_count(6)
         expect(page.get_by_role("button", name="Schwarz-Weiß", exact=True)).to_be_visible()
         require_german(page)

@@ -22,8 +22,14 @@ from playwright.sync_api import Browser, expect
 
 import settings as configuration
 from pipeline.photos.detection import SAME_PERSON, Faces
-from tests.browser.conftest import Watch, visit
-from tests.browser.test_studio import add_photos, enter, order_portraits, stage
+from tests.support.browser import (
+    Watch,
+    add_photos,
+    enter,
+    order_portraits,
+    stage,
+    visit,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -14,9 +14,16 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipeline.portraits.score import signature
 from pipeline.portraits.sheet import load_sheet
-from privacy.sessions import Session
-from tests.browser.conftest import PHONE, Watch, visit
-from tests.browser.test_studio import enter, finished
+from tests.support.browser import (
+    PHONE,
+    Watch,
+    enter,
+    finished,
+    heart,
+    session_of,
+    tile,
+    visit,
+)
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -28,11 +35,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         yield place
 
 
-def session_of(page: Page, place: Place) -> Session:
-    (ticket,) = [c["value"] for c in page.context.cookies() if c["name"] == "likeness"]
-    return place.services.sessions.open(ticket)
-
-
 def with_portraits(page: Page, place: Place) -> Locator:
     """Four portraits, two of each of two looks; the tiles."""
     enter(page)
@@ -41,14 +43,6 @@ def with_portraits(page: Page, place: Place) -> Locator:
     place.studio.deliver(session, 2, "old-money")
     page.reload()
     return finished(page)
-
-
-def tile(page: Page, number: int) -> Locator:
-    return page.locator(f".tile[data-id=portrait-{number:03d}]")
-
-
-def heart(page: Page, number: int) -> Locator:
-    return tile(page, number).get_by_role("button", name="Favourite")
 
 
 def test_hearts_survive_a_reload_and_can_be_filtered_and_downloaded(
@@ -200,7 +194,8 @@ def test_a_colleague_votes_through_the_link_until_it_is_ended(
         expect(colleague.get_by_role("listitem")).to_have_count(2)
         assert "#" not in colleague.url
         assert colleague.get_by_role("link", name="Download").count() == 0
-        colleague.get_by_role("button", name="I like this one").last.click()
+        with colleague.expect_response("**/vote"):
+            colleague.get_by_role("button", name="I like this one").last.click()
         colleague.reload()
         votes = colleague.get_by_role("button", name="I like this one")
         expect(votes.last).to_have_attribute("aria-pressed", "true")

@@ -12,9 +12,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.conftest import PHONE, Watch, visit
+from tests.support.browser import (
+    PHONE,
+    Watch,
+    add_photos,
+    enter,
+    finished,
+    order_portraits,
+    session_of,
+    stage,
+    visit,
+)
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -24,35 +34,6 @@ pytestmark = pytest.mark.browser
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     with served(tmp_path_factory.mktemp("scratch"), step_s=0.3, portraits=12) as place:
         yield place
-
-
-def enter(page: Page) -> None:
-    page.goto("/")
-    page.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Start").click()
-    expect(page.locator(".countdown")).to_contain_text("Erased in", timeout=20_000)
-
-
-def add_photos(page: Page, photos: list[bytes], *, name: str = "me") -> None:
-    files = [
-        {"name": f"{name}-{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
-        for number, photo in enumerate(photos, start=1)
-    ]
-    page.locator("#files input[type=file]").set_input_files(files)  # type: ignore[arg-type]
-
-
-def stage(page: Page, name: str) -> Locator:
-    return page.locator(f"body[data-stage={name}]")
-
-
-def order_portraits(page: Page) -> None:
-    page.get_by_role("button", name="Create my portraits").click()
-    expect(stage(page, "working")).to_have_count(1, timeout=10_000)
-
-
-def finished(page: Page) -> Locator:
-    expect(stage(page, "done")).to_have_count(1, timeout=20_000)
-    return page.locator("button.portrait")
 
 
 def read_qr(image: Locator) -> str:
@@ -69,21 +50,22 @@ def test_the_whole_walk(
     with visit(chromium, place.url, watch) as page:
         enter(page)
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a photo"])
-        expect(page.locator(".photo.accepted")).to_have_count(4, timeout=20_000)
+        expect(page.locator(".photo.accepted")).to_have_count(4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
         expect(page.locator(".meter")).to_contain_text("4 good photos")
         expect(page.locator("[data-slot=chosen]")).to_have_text("2 looks chosen.")
         page.get_by_label("Old Money").check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         page.get_by_label("Keep my model").check()
-        order_portraits(page)
-        expect(page.locator("#job h2")).to_have_text("Learning your face")
-        expect(page.get_by_role("progressbar")).to_be_visible()
+        with place.studio.staying_at("training"):
+            order_portraits(page)
+            expect(page.locator("#job h2")).to_have_text("Learning your face")
+            expect(page.get_by_role("progressbar")).to_be_visible()
 
-        # Reload in the middle: the page is where it was.
-        page.reload()
-        expect(stage(page, "working")).to_have_count(1, timeout=10_000)
-        expect(page.locator("button.portrait").first).to_be_visible(timeout=20_000)
+            # Reload in the middle: the page is where it was.
+            page.reload()
+            expect(stage(page, "working")).to_have_count(1)
+        expect(page.locator("button.portrait").first).to_be_visible()
 
         portraits = finished(page)
         expect(portraits).to_have_count(12)
@@ -121,7 +103,7 @@ def test_a_second_visitor_sees_nothing_of_the_first(
     with visit(chromium, place.url, watch) as ann, visit(chromium, place.url, watch) as bob:
         enter(ann)
         add_photos(ann, selfie_jpegs[:4], name="ann")
-        expect(ann.locator(".photo")).to_have_count(4, timeout=20_000)
+        expect(ann.locator(".photo")).to_have_count(4)
         enter(bob)
         expect(bob.locator(".meter")).to_contain_text("At least 4 good photos are needed")
         assert bob.locator(".photo").count() == 0
@@ -139,7 +121,7 @@ def test_the_private_link_continues_on_a_phone(
     ) as phone:  # fmt: skip
         enter(page)
         add_photos(page, selfie_jpegs[:1])
-        expect(page.locator(".photo.accepted")).to_have_count(1, timeout=20_000)
+        expect(page.locator(".photo.accepted")).to_have_count(1)
         page.get_by_role("button", name="Private link").first.click()
         field = page.get_by_label("Private link", exact=True)
         expect(field).to_have_value(f"{place.url}/return#{page.context.cookies()[0]['value']}")
@@ -151,7 +133,7 @@ def test_the_private_link_continues_on_a_phone(
         phone.goto(link)
         assert "#" not in phone.url
         phone.get_by_role("button", name="Open my session").click()
-        expect(phone.locator(".photo.accepted")).to_have_count(1, timeout=20_000)
+        expect(phone.locator(".photo.accepted")).to_have_count(1)
         # Nothing sticks out of a narrow screen.
         width = "() => document.documentElement.scrollWidth"
         assert phone.evaluate(width) <= PHONE["width"]
@@ -164,7 +146,7 @@ def test_a_photo_can_be_removed_with_the_keyboard(
     with visit(chromium, place.url, watch) as page:
         enter(page)
         add_photos(page, selfie_jpegs[:2])
-        expect(page.locator(".photo")).to_have_count(2, timeout=20_000)
+        expect(page.locator(".photo")).to_have_count(2)
         page.get_by_role("button", name="Remove me-1.jpg").focus()
         page.keyboard.press("Enter")
         expect(page.locator(".photo")).to_have_count(1)
@@ -194,11 +176,11 @@ def test_camera_and_clipboard_bring_photos_too(
         page.get_by_text("Click to Access Webcam").click()
         page.wait_for_function(CAMERA_SHOWS)  # before its first frame there is nothing to capture
         page.get_by_label("capture photo").click()
-        expect(page.locator(".photo")).to_have_count(1, timeout=20_000)
+        expect(page.locator(".photo")).to_have_count(1)
         expect(page.locator(".photo")).to_contain_text("no face")
         page.evaluate(COPY_A_PICTURE)
         page.get_by_label("Paste from clipboard").click()
-        expect(page.locator(".photo")).to_have_count(2, timeout=20_000)
+        expect(page.locator(".photo")).to_have_count(2)
         watch.clean()
 
 
@@ -207,8 +189,8 @@ def test_a_session_that_ended_elsewhere_says_so(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        ticket = page.context.cookies()[0]["value"]
-        session = place.services.sessions.open(ticket)
+        session = session_of(page, place)
+        watch.session_ends(page)
         place.services.sessions.erase(session.id, "user")
         page.reload()
         expect(page.get_by_text("That session has ended")).to_be_visible()
@@ -223,9 +205,9 @@ def test_a_lost_connection_is_said_calmly_and_recovers(
         page.context.set_offline(True)
         offline = page.get_by_text("The connection is lost")
         page.locator("#order").click()  # something is pressed: the page asks at once
-        expect(offline).to_be_visible(timeout=15_000)
+        expect(offline).to_be_visible()
         page.context.set_offline(False)
-        expect(offline).to_be_hidden(timeout=15_000)
+        expect(offline).to_be_hidden()
         assert watch.foreign == []
 
 
@@ -244,8 +226,7 @@ def test_the_large_view_follows_the_arrow_keys(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        ticket = page.context.cookies()[0]["value"]
-        place.studio.deliver(place.services.sessions.open(ticket), 3)
+        place.studio.deliver(session_of(page, place), 3)
         page.reload()
         finished(page).first.click()
         caption = page.locator("#viewer p")

@@ -11,10 +11,21 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 
-from tests.browser.conftest import DEVICES, Watch, visit
-from tests.browser.test_portraits import heart, session_of, tile
-from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
-from tests.conftest import Hand
+from tests.support.browser import (
+    DEVICES,
+    Watch,
+    add_photos,
+    enter,
+    finished,
+    heart,
+    order_portraits,
+    session_of,
+    settled,
+    stage,
+    tile,
+    visit,
+)
+from tests.support.hand import Hand
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -66,13 +77,14 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         expect(page.get_by_label("Old Money")).to_be_checked()
         expect(page.get_by_label("LinkedIn Classic")).not_to_be_checked()
         expect(page.get_by_text("2 looks chosen")).to_be_visible()
-        place.studio.step_s = 2.0
-        order_portraits(page)
-        reconnect(page)
-        expect(stage(page, "working")).to_have_count(1)
+        with place.studio.staying_at("training"):
+            order_portraits(page)
+            reconnect(page)
+            expect(stage(page, "working")).to_have_count(1)
         place.studio.step_s = 0.2
         expect(finished(page)).to_have_count(6)
-        heart(page, 1).click()
+        with page.expect_response("**/heart"):
+            heart(page, 1).click()
         reconnect(page)
         expect(heart(page, 1)).to_have_attribute("aria-pressed", "true")
         tile(page, 2).locator(".portrait").click()
@@ -105,10 +117,12 @@ def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
         enter(page)
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
-        order_portraits(page)
+        with place.studio.staying_at("training"):
+            order_portraits(page)
         finished(page).first.click()
         page.keyboard.press("Escape")
-        heart(page, 1).click()
+        with page.expect_response("**/heart"):
+            heart(page, 1).click()
         page.get_by_role("button", name="Ask colleagues").click()
         expect(page.get_by_label("Link for colleagues")).not_to_have_value("")
         page.keyboard.press("Escape")
@@ -122,8 +136,8 @@ def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
         assert len(watch.requests) > 50
         watch.clean()
         # The watch does notice: a picture from elsewhere is refused, and that is told.
-        page.evaluate("() => { new Image().src = 'http://elsewhere.example/picture.png' }")
-        page.wait_for_timeout(300)
+        with page.expect_console_message(lambda message: message.text.startswith("policy: ")):
+            page.evaluate("() => { new Image().src = 'http://elsewhere.example/picture.png' }")
         assert any("policy: img-src refused http://elsewhere" in told for told in watch.complaints)
 
 
@@ -148,7 +162,7 @@ def test_the_whole_walk_with_the_keyboard_alone(
         expect(page.locator(".countdown")).to_contain_text("Erased in")
 
         upload = page.get_by_role("button", name="Drop your photos here")
-        page.wait_for_timeout(500)  # Gradio draws its fields anew when all its scripts are there
+        settled(page)
         tab_to(page, upload)
         expect(upload).to_be_focused()
         with page.expect_file_chooser() as chooser:
@@ -163,14 +177,14 @@ def test_the_whole_walk_with_the_keyboard_alone(
         tab_to(page, page.get_by_label("Old Money"))
         page.keyboard.press("Space")
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
-        place.studio.step_s = 0.5
-        tab_to(page, page.get_by_role("button", name="Create my portraits"))
-        page.keyboard.press("Enter")
-
-        # What was pressed is gone; the keyboard goes on from the heading of what came instead.
-        expect(page.locator("#job h2")).to_be_focused()
-        expect(page.locator("[data-slot=news]")).to_have_text("Learning your face")
         place.studio.step_s = 0.1
+        tab_to(page, page.get_by_role("button", name="Create my portraits"))
+        with place.studio.staying_at("training"):
+            page.keyboard.press("Enter")
+
+            # What was pressed is gone; the keyboard goes on from the heading of what came instead.
+            expect(page.locator("#job h2")).to_be_focused()
+            expect(page.locator("[data-slot=news]")).to_have_text("Learning your face")
         finished(page)
         expect(page.locator("#portraits h2")).to_be_focused()
         expect(page.locator("[data-slot=news]")).to_have_text("Your portraits are ready")
@@ -181,7 +195,8 @@ def test_the_whole_walk_with_the_keyboard_alone(
         page.keyboard.press("Escape")
         expect(portrait).to_be_focused()
         page.keyboard.press("Tab")
-        page.keyboard.press("Space")
+        with page.expect_response("**/heart"):
+            page.keyboard.press("Space")
         expect(page.locator(".tile .heart").first).to_have_attribute("aria-pressed", "true")
 
         for name, dialog in (("Ask colleagues", "#share"), ("Private link", "#private-link")):
@@ -221,8 +236,9 @@ def test_two_visitors_at_once_and_a_third_with_a_link(
         for page in (ann, bob):
             expect(page.locator(".photo.accepted")).to_have_count(4)
         ann.get_by_label("Old Money").check()
-        for page in (ann, bob):
-            order_portraits(page)
+        with place.studio.staying_at("training"):
+            for page in (ann, bob):
+                order_portraits(page)
         for page in (ann, bob):
             expect(finished(page)).to_have_count(6)
         assert ann.get_by_role("button", name="Old Money", exact=True).count() == 1
@@ -238,7 +254,8 @@ def test_two_visitors_at_once_and_a_third_with_a_link(
         bob.get_by_role("button", name="Delete everything").click()
         bob.get_by_role("button", name="Yes, delete everything").click()
         expect(bob.get_by_role("heading", name="Everything is erased")).to_be_visible()
-        colleague.get_by_role("button", name="I like this one").click()
+        with colleague.expect_response("**/vote"):
+            colleague.get_by_role("button", name="I like this one").click()
         ann.keyboard.press("Escape")
         ann.reload()
         expect(finished(ann)).to_have_count(6)
@@ -292,7 +309,8 @@ def test_a_slow_network_shows_nothing_half_made(
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
         place.studio.step_s = 0.1
-        order_portraits(page)
+        with place.studio.staying_at("training"):
+            order_portraits(page)
         expect(finished(page)).to_have_count(6)
         watch.clean()
 
@@ -308,6 +326,7 @@ def test_a_page_left_open_past_its_time_lets_go_of_everything(
         hand.forward(DAY_S - 60)
         expect(page.locator(".countdown")).to_contain_text("minute")
         expect(page.locator("#viewer")).to_be_visible()
+        watch.session_ends(page)
         hand.forward(61)
         expect(page.get_by_role("heading", name="This session has ended")).to_be_visible()
         assert page.locator("img[src*='/portrait/']:visible").count() == 0
@@ -315,5 +334,4 @@ def test_a_page_left_open_past_its_time_lets_go_of_everything(
         for _ in range(3):
             page.keyboard.press("Escape")  # behind it is nothing to come back to
         expect(page.get_by_role("button", name="Start")).to_be_visible()
-        watch.failures = [f for f in watch.failures if f != "404 /status"]
         watch.clean()

@@ -41,9 +41,9 @@ from privacy.vault import Vault
 from settings import Settings
 from web.server import build
 from web.services import Services
+from web.units import HOUR_S, MB
 from words import say
 
-HOUR_S = 3600.0
 STYLES = {
     style.key: style
     for style in (
@@ -72,11 +72,13 @@ _COLOURS = ("#b9c0c7", "#9db7d3", "#6b4f3a", "#8e2f3c", "#777777")
 
 
 class FakeStudio:
-    """One thread per job; each step takes `step_s`. Stops like the real one."""
+    """One thread per job; each step takes `step_s`, also while it is changed. Stops like the real
+    one."""
 
     def __init__(self, sessions: Sessions, vault: Vault, album: Album, step_s: float) -> None:
         self.step_s = step_s
         self.orders: list[Order] = []
+        self._stays_at = ""
         self._sessions, self._vault, self._album = sessions, vault, album
         self._progress: dict[str, Progress] = {}
         self._stopping: dict[str, threading.Event] = {}
@@ -113,6 +115,23 @@ class FakeStudio:
             self._add(session, style)
         self._sessions.delivered(session)
 
+    @contextmanager
+    def staying_at(self, phase: str) -> Iterator[None]:
+        """Jobs that come to this phase go on no further until the block ends."""
+        self._stays_at = phase
+        try:
+            yield
+        finally:
+            self._stays_at = ""
+
+    def _stopped(self, phase: str, stopping: threading.Event, steps: float = 1.0) -> bool:
+        """Wait for as long as so many steps take; whether the job is to stop."""
+        began = time.monotonic()
+        while self._stays_at == phase or time.monotonic() - began < steps * self.step_s:
+            if stopping.wait(0.01):
+                return True
+        return stopping.is_set()
+
     def _forget(self, session_id: str) -> None:
         self.stop(session_id)
         self._progress.pop(session_id, None)
@@ -126,10 +145,10 @@ class FakeStudio:
             show[session.id] = Progress(
                 phase, step=step, steps=5, count=order.count, seconds_left=90.0
             )
-            if stopping.wait(self.step_s):
+            if self._stopped(phase, stopping):
                 break
         for made in range(order.count):
-            if stopping.wait(self.step_s / 2):
+            if self._stopped("generating", stopping, 0.5):
                 show[session.id] = Progress("stopped", sentence=say("job.sentence.stopped"))
                 return
             try:
@@ -200,8 +219,8 @@ def place(
         closing.callback(receipt_log.close)
         sessions.receipts.attach(receipt_log)
         decoder = Decoder(
-            max_bytes=chosen.max_photo_mb * 1_000_000,
-            max_pixels=chosen.max_photo_megapixels * 1_000_000,
+            max_bytes=chosen.max_photo_mb * MB,
+            max_pixels=chosen.max_photo_megapixels * MB,
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")

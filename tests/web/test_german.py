@@ -12,6 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
+from tests.support.german import english_in
 from tests.support.web import (
     Place,
     event_of,
@@ -21,26 +22,11 @@ from tests.support.web import (
     upload,
     visitor,
 )
-from words import ENGLISH, catalogue
+from words import catalogue
 
 GERMAN = {"accept-language": "de-DE,de;q=0.9,en;q=0.5"}
 FRENCH = {"accept-language": "fr-FR,fr;q=0.9"}
 PAGE = {"accept": "text/html"}
-
-
-def pieces(name: str, *, longer_than: int = 12) -> set[str]:
-    """What stands in a catalogue between the places that are filled in."""
-    found = {
-        piece.strip() for words in catalogue(name).values() for piece in re.split("{.*?}", words)
-    }
-    return {piece for piece in found if len(piece) > longer_than}
-
-
-def english_in(text: str) -> set[str]:
-    """English of the catalogue that is no German too, but for what is to be replaced (`value`)."""
-    shown = html.unescape(re.sub('<data value="[^"]*">', "", text))
-    german = "\n".join(catalogue("de").values())
-    return {piece for piece in pieces(ENGLISH) if piece in shown and piece not in german}
 
 
 @pytest.fixture
@@ -97,7 +83,7 @@ def test_everybody_else_reads_english(place: Place, headers: dict[str, str]) -> 
 
 
 def test_what_is_the_same_for_all_has_no_language(place: Place) -> None:
-    answer = httpx.get(f"{place.url}/static/likeness.css", headers=GERMAN)
+    answer = httpx.get(f"{place.url}/static/css/common.css", headers=GERMAN)
     assert answer.status_code == 200
     assert "content-language" not in answer.headers
 

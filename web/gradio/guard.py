@@ -45,7 +45,7 @@ def prepare() -> None:
         RuntimeError: Gradio was imported before, with a temporary folder that it can write to.
     """
     if "gradio" in sys.modules and os.environ.get("GRADIO_TEMP_DIR") != NOWHERE:
-        raise RuntimeError("gradio was imported before gradio_guard.prepare()")
+        raise RuntimeError("gradio was imported before guard.prepare()")
     os.environ.update(_ENVIRONMENT)
     if "gradio" not in sys.modules:
         sys.meta_path.insert(0, _WithoutStubs())

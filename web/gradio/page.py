@@ -28,9 +28,11 @@ from pipeline.orders import Order
 from pipeline.portraits.style import CROPS, GROUPS, Style
 from web.gradio import labels
 from web.gradio.guard import describing
-from web.http.dependencies import cookie_name, session_of
+from web.http.cookies import cookie_name
+from web.http.dependencies import session_of
 from web.http.errors import language_of, note
 from web.services import Services
+from web.units import MB
 from words import language, say, speaking
 
 _SILENT: dict[str, Any] = {
@@ -38,10 +40,22 @@ _SILENT: dict[str, Any] = {
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-_HEAD = """
+_STYLES = (
+    "common",
+    "studio",
+    "fields",
+    "photos",
+    "order",
+    "job",
+    "portraits",
+    "downloads",
+    "dialogs",
+)
+# Linked, not imported by one another: a browser asks for all at once, and draws nothing before.
+_LINKS = "\n".join(f'<link rel="stylesheet" href="/static/css/{name}.css">' for name in _STYLES)
+_HEAD = f"""
 <link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/static/likeness.css">
-<link rel="stylesheet" href="/static/studio.css">
+{_LINKS}
 <script type="module" src="/static/studio.js"></script>
 """
 _WARNING_S = 12
@@ -49,7 +63,6 @@ _WARNING_S = 12
 _HANDLERS_AT_ONCE = 8
 _EVENTS_WAITING = 200
 _LOOK_FOR_EVENTS_S = 0.1
-_MB = 1_000_000
 
 
 def mount(app: FastAPI, services: Services, path: str) -> None:
@@ -70,7 +83,7 @@ def mount(app: FastAPI, services: Services, path: str) -> None:
         pwa=False,
         footer_links=[],
         show_error=False,
-        max_file_size=services.settings.max_photo_mb * _MB,
+        max_file_size=services.settings.max_photo_mb * MB,
     )
     # Gradio checks paths only for apps that were launched, and mounting does not count. Without
     # this line a request could name any file on the machine. tests/attacks/test_web.py watches it.
@@ -252,7 +265,7 @@ def _make_the_page_ours() -> None:
 
 
 def _theme() -> Base:
-    """Gradio's variables point to those of likeness.css, which knows light and dark."""
+    """Gradio's variables point to those of common.css, which knows light and dark."""
     colours = {
         "body_background_fill": "var(--paper)",
         "body_text_color": "var(--ink)",

@@ -28,7 +28,7 @@ from errors import UnknownSession
 from privacy.sessions import Session
 from settings import Settings
 from web.gradio.upload_names import VirtualFiles
-from web.http.dependencies import cookie_name
+from web.http.cookies import cookie_name
 from web.http.errors import not_found
 from web.services import Services
 from words import say

@@ -15,11 +15,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from starlette.requests import Request
+
 from errors import Busy
 from words import say
 
 
-class Allowance:
+def address_of(request: Request) -> str:
+    """Where a request comes from, for counting only."""
+    return request.client.host if request.client else ""
+
+
+class RateLimiter:
     """At most `most` events in any `window_s` seconds for each `who`. Thread-safe."""
 
     def __init__(
@@ -32,11 +39,15 @@ class Allowance:
         self._lock = threading.Lock()
         self._events: dict[bytes, deque[float]] = {}
 
-    def spend(self, who: str) -> None:
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._events)
+
+    def count(self, who: str) -> None:
         """Count one event.
 
         Raises:
-            Busy: the allowance is used up.
+            Busy: there were as many already.
         """
         mark = hashlib.blake2b(who.encode("utf-8", "replace"), key=self._key).digest()
         with self._lock:
@@ -61,13 +72,17 @@ class Allowance:
             del self._events[mark]
 
 
-class Slots:
+class ConcurrencyLimiter:
     """At most `most` things at the same time for each `who`. Thread-safe."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._lock = threading.Lock()
         self._taken: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        """How many hold a slot."""
+        return len(self._taken)
 
     @contextmanager
     def hold(self, who: str) -> Iterator[None]:

@@ -7,15 +7,8 @@ from fastapi.responses import JSONResponse
 
 from privacy.keys import Ticket
 from web import pages
-from web.http.dependencies import (
-    Parts,
-    TicketText,
-    Visitor,
-    dismiss,
-    hand_receipt,
-    handed_receipt,
-    take_receipt,
-)
+from web.http.cookies import dismiss, hand_receipt, handed_receipt, take_receipt
+from web.http.dependencies import Parts, TicketText, Visitor
 from web.routes.receipts import shown
 
 

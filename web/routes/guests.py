@@ -16,21 +16,15 @@ from pydantic import BaseModel
 
 from privacy.shares import Guest
 from web import pages, sharing
-from web.http.dependencies import (
-    Parts,
-    Visitor,
-    address_of,
-    admit_guest,
-    guest_ticket_of,
-    voter_of,
-)
-from web.http.limits import Allowance
+from web.http.cookies import admit_guest, guest_ticket_of, voter_of
+from web.http.dependencies import Parts, Visitor
+from web.http.limits import RateLimiter, address_of
 from web.routes.photos import Name
 from web.routes.portraits import Tap
 from web.routes.welcome import PrivateLink
 from web.services import Services
+from web.units import TEN_MINUTES_S
 
-_TEN_MINUTES_S = 600.0
 # Colleagues come through one proxy too; a page with twenty portraits is twenty-two requests.
 _OPENINGS_PER_ADDRESS = 300
 _VOTES_PER_SHARE = 3000
@@ -58,8 +52,8 @@ Colleague = Annotated[Guest, Depends(guest_of)]
 
 def router() -> APIRouter:
     routes = APIRouter()
-    openings = Allowance(_OPENINGS_PER_ADDRESS, _TEN_MINUTES_S)
-    votes = Allowance(_VOTES_PER_SHARE, _TEN_MINUTES_S)
+    openings = RateLimiter(_OPENINGS_PER_ADDRESS, TEN_MINUTES_S)
+    votes = RateLimiter(_VOTES_PER_SHARE, TEN_MINUTES_S)
 
     @routes.post("/session/share")
     def make_link(services: Parts, session: Visitor) -> Response:
@@ -78,7 +72,7 @@ def router() -> APIRouter:
 
     @routes.post("/shared/open")
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
-        openings.spend(address_of(request))
+        openings.count(address_of(request))
         services.sessions.shares.open(link.ticket)
         voter = _voter(request, services)
         if not _VOTER.fullmatch(voter):
@@ -102,7 +96,7 @@ def router() -> APIRouter:
     def vote(
         portrait_id: Name, tap: Tap, request: Request, services: Parts, guest: Colleague
     ) -> Response:
-        votes.spend(guest.share_id)
+        votes.count(guest.share_id)
         voter = _voter(request, services)
         sharing.vote(services.sessions.shares, guest, voter, portrait_id, tap.on)
         return Response(status_code=204)

@@ -1,4 +1,4 @@
-"""Routes of what was made: looking at a portrait, hearts, and downloads finished as wished."""
+"""Routes of what was made: looking at a portrait, favourites, and downloads with their options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.portraits.archive import archive, one, render
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish
 from pipeline.portraits.score import PortraitRecord
 from privacy.sessions import Session
-from web import wishes
+from web import download_options, favourites
 from web.http.dependencies import Parts, Visitor
 from web.routes.photos import Name
 from web.services import Services
@@ -23,7 +23,7 @@ class Tap(BaseModel):
     on: bool
 
 
-class Wish(BaseModel):
+class Options(BaseModel):
     """How downloads should be finished. What it allows is checked by `Finish`."""
 
     caption: str = Field("", max_length=1000, repr=False)
@@ -48,14 +48,14 @@ def router() -> APIRouter:
 
     @routes.post("/portrait/{portrait_id}/heart")
     def heart(portrait_id: Name, tap: Tap, services: Parts, session: Visitor) -> Response:
-        wishes.set_heart(services.vault, session, portrait_id, tap.on)
+        favourites.mark(services.vault, session, portrait_id, tap.on)
         return Response(status_code=204)
 
     @routes.post("/portraits/wish")
-    def wish(wish: Wish, services: Parts, session: Visitor) -> Response:
-        caption = " ".join(wish.caption.split())
-        how = Finish(caption=caption, watermark=wish.watermark, marked=wish.marked)
-        wishes.wish(services.vault, session, how)
+    def choose_options(options: Options, services: Parts, session: Visitor) -> Response:
+        caption = " ".join(options.caption.split())
+        how = Finish(caption=caption, watermark=options.watermark, marked=options.marked)
+        download_options.keep(services.vault, session, how)
         return Response(status_code=204)
 
     @routes.get("/portrait/{portrait_id}/download")
@@ -86,7 +86,7 @@ def router() -> APIRouter:
         """Made while it is sent. If the session is erased meanwhile, the download breaks off."""
         records = services.studio.portraits(session)
         if hearted:
-            chosen = wishes.hearts(services.vault, session)
+            chosen = favourites.chosen(services.vault, session)
             records = [record for record in records if record.id in chosen]
         if not records:
             raise UnknownSession
@@ -113,4 +113,6 @@ def _record(services: Services, session: Session, portrait_id: str) -> PortraitR
 
 
 def _how(services: Services, session: Session, size: str, format: str) -> Finish:
-    return Finish(size, format, **wishes.wished(services.vault, session, services.settings))
+    return Finish(
+        size, format, **download_options.chosen(services.vault, session, services.settings)
+    )

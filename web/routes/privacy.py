@@ -9,8 +9,9 @@ from fastapi import APIRouter, Response
 
 from settings import Settings
 from web import pages
-from web.http.dependencies import HOUR_S, Parts
+from web.http.dependencies import Parts
 from web.routes.receipts import public_key
+from web.units import HOUR_S
 from words import say, span
 
 GLANCE = ("encryption", "retention", "undelivered", "own", "training", "where", "operator")

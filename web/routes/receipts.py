@@ -8,7 +8,6 @@ No session is looked up: for a session id this page has the same sentence as for
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,24 +23,24 @@ from privacy.keys import Ticket
 from privacy.receipt_lines import COUNTED, Line
 from privacy.receipts import Receipt, Receipts
 from web import pages
+from web.http.cookies import R_TEXT
 from web.http.dependencies import Parts, TicketText
 from web.http.errors import not_found
-from web.http.limits import Allowance
+from web.http.limits import RateLimiter, address_of
+from web.units import TEN_MINUTES_S
 from words import count, say
 
 FILE_NAME = "likeness-receipt.json"
-_R = re.compile("[0-9a-f]{64}")
 _MAX_BODY_BYTES = 16_384
-_TEN_MINUTES_S = 600.0
 _LOOKUPS_PER_ADDRESS = 300  # a look-up reads the whole log
 
 
 def router() -> APIRouter:
     routes = APIRouter()
-    lookups = Allowance(_LOOKUPS_PER_ADDRESS, _TEN_MINUTES_S)
+    lookups = RateLimiter(_LOOKUPS_PER_ADDRESS, TEN_MINUTES_S)
 
     def found_by(r: bytes | None, request: Request, services: Parts) -> dict[str, Any] | None:
-        lookups.spend(request.client.host if request.client else "")
+        lookups.count(address_of(request))
         return shown(services.sessions.receipts, r)
 
     @routes.get("/receipt")
@@ -80,7 +79,7 @@ def router() -> APIRouter:
     @routes.get("/receipts/log")
     def whole_log(request: Request, services: Parts) -> Response:
         """Every line. Nothing in it is personal."""
-        lookups.spend(request.client.host if request.client else "")
+        lookups.count(address_of(request))
         log = services.sessions.receipts.log
         name = {"content-disposition": 'attachment; filename="likeness-log.jsonl"'}
         chunks = log.chunks() if log else iter(())
@@ -161,7 +160,7 @@ def _r_of(text: str) -> bytes | None:
             text = str(json.loads(text)["r"])
         except (ValueError, KeyError, TypeError, RecursionError):
             return None
-    if _R.fullmatch(text.lower()):
+    if R_TEXT.fullmatch(text.lower()):
         return bytes.fromhex(text)
     try:
         return Ticket.parse(text.rpartition("#")[2]).receipt()

@@ -18,7 +18,7 @@ from pipeline.orders import ENDED, Progress
 from pipeline.portraits.score import fold
 from privacy.sessions import Session
 from privacy.vault import Entry
-from web import sharing, wishes
+from web import download_options, favourites, sharing
 from web.http.dependencies import Parts, Visitor
 from web.services import Services
 from words import again, count, say, span
@@ -72,7 +72,7 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
         answer["photos"] = _photos(services, session)
     if portraits_mark != seen[1]:
         answer["portraits"] = _portraits(services, session)
-        answer["wish"] = wishes.wished(services.vault, session, services.settings)
+        answer["wish"] = download_options.chosen(services.vault, session, services.settings)
     return answer
 
 
@@ -80,7 +80,7 @@ def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[
     """What was tapped, by the visitor and by colleagues: small, so it needs no mark."""
     kinds = {entry.kind for entry in entries}
     return {
-        "list": wishes.hearts(services.vault, session) if "hearts" in kinds else [],
+        "list": favourites.chosen(services.vault, session) if "hearts" in kinds else [],
         "votes": sharing.counts(services.vault, session) if "votes" in kinds else {},
         "shared": "share" in kinds,
     }

@@ -14,16 +14,18 @@ from privacy.keys import Ticket
 from settings import Settings
 from web import pages
 from web.gradio import labels
-from web.http.dependencies import HOUR_S, Parts, TicketText, Visitor, address_of, admit
-from web.http.limits import Allowance
+from web.http.cookies import admit
+from web.http.dependencies import Parts, TicketText, Visitor
+from web.http.firewall import STUDIO
+from web.http.limits import RateLimiter, address_of
 from web.routes import looks
 from web.services import Services
+from web.units import HOUR_S, TEN_MINUTES_S
 from words import span
 
-_STUDIO = "/studio/"
-_TEN_MINUTES_S = 600.0
+_STUDIO = f"{STUDIO}/"
 # A whole company may come from one address (a proxy); a flood is hundreds a minute.
-_SESSIONS_PER_ADDRESS = 300
+SESSIONS_PER_ADDRESS = 300
 _RETURNS_PER_ADDRESS = 300
 
 
@@ -35,8 +37,8 @@ class PrivateLink(BaseModel):
 
 def router() -> APIRouter:
     routes = APIRouter()
-    starts = Allowance(_SESSIONS_PER_ADDRESS, _TEN_MINUTES_S)
-    returns = Allowance(_RETURNS_PER_ADDRESS, _TEN_MINUTES_S)
+    starts = RateLimiter(SESSIONS_PER_ADDRESS, TEN_MINUTES_S)
+    returns = RateLimiter(_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
     def welcome(services: Parts, ticket: TicketText, ended: bool = False) -> Response:
@@ -55,7 +57,7 @@ def router() -> APIRouter:
             return RedirectResponse(_STUDIO, 303)
         if consent != "yes":
             return _welcome(settings, status=400, unticked=True)
-        starts.spend(address_of(request))
+        starts.count(address_of(request))
         _, new_ticket = services.sessions.create()
         response = RedirectResponse(_STUDIO, 303)
         admit(response, settings, new_ticket)
@@ -78,7 +80,7 @@ def router() -> APIRouter:
 
     @routes.post("/session/return")
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
-        returns.spend(address_of(request))
+        returns.count(address_of(request))
         services.sessions.open(link.ticket)
         response = JSONResponse({"next": _STUDIO})
         admit(response, services.settings, Ticket.parse(link.ticket))

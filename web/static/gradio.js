@@ -1,9 +1,11 @@
-// Gradio has some of its words in English only. They become ours as they appear.
+// What Gradio draws: waiting for it, and our words for those that it has in English only.
 
 const ATTRIBUTES = ["aria-label", "title"];
 const NAMED_BY_CONTENT = "Click to upload or drop files";
 
 /**
+ * Replaces words as they appear.
+ *
  * @param root what to keep an eye on
  * @param words a fragment of <data value="theirs">ours</data>; theirs are whole texts, but those
  *   that end in a space are beginnings
@@ -45,4 +47,20 @@ export function replaceWords(root, words) {
       else for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) changeAll(node);
     }
   }).observe(root, { attributeFilter: ATTRIBUTES, childList: true, subtree: true });
+}
+
+/** Resolves with the elements of these ids as soon as Gradio has put all of them on the page. */
+export function whenPresent(ids) {
+  const find = () => ids.map((id) => document.getElementById(id));
+  return new Promise((resolve) => {
+    const look = () => {
+      const found = find();
+      if (found.some((element) => element === null)) return false;
+      resolve(Object.fromEntries(found.map((element) => [element.id, element])));
+      return true;
+    };
+    if (look()) return;
+    const watch = new MutationObserver(() => { if (look()) watch.disconnect(); });
+    watch.observe(document.body, { childList: true, subtree: true });
+  });
 }

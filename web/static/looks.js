@@ -1,6 +1,6 @@
 // The cards of the looks: a picture in each, where the base has one, and how many are chosen.
 
-import { slot, text } from "./parts.js";
+import { slot, text } from "./templates.js";
 
 const KEPT = "looks"; // in the tab's own storage, which ends with it
 

@@ -1,7 +1,7 @@
 // The portraits: a grid with hearts, filters and folded near-duplicates, the doubtful ones in a
 // fold of their own, a large view with arrow keys and swipes, and how downloads are finished.
 
-import { follow, slot, text } from "./parts.js";
+import { follow, slot, text } from "./templates.js";
 
 const ALL = "all";
 const HEARTS = "hearts";

@@ -1,7 +1,7 @@
 // The page behind a link for colleagues: hands the secret after the # to the server, which answers
 // with a cookie for this page alone, then shows the previews and sends the votes.
 
-import { follow } from "./parts.js";
+import { follow } from "./templates.js";
 
 const part = (id) => document.getElementById(id);
 const secret = location.hash.slice(1);

@@ -1,11 +1,11 @@
 // The live part of the studio: asks /status again and again, draws what it says, and carries out
 // what is pressed. Holds no state of its own: after a reload it is where it was.
 
-import { loadParts, slot, text, whenPresent } from "./parts.js";
+import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { Looks } from "./looks.js";
-import { replaceWords } from "./gradio.js";
-import { drawBar, drawJob, drawPhotos } from "./views.js";
+import { replaceWords, whenPresent } from "./gradio.js";
+import { drawBar, drawJob, drawPhotos } from "./status_view.js";
 
 // Milliseconds between two polls.
 const BRISK = 600; // photos are on their way, or something was just pressed
@@ -244,7 +244,7 @@ class Studio {
 }
 
 const [clone, places] = await Promise.all([
-  loadParts(),
+  loadTemplates(),
   whenPresent(["photos", "looks", "order", "job", "portraits"]),
 ]);
 new Studio(clone, places).poll();

@@ -7,37 +7,37 @@ from contextlib import suppress
 import pytest
 
 from errors import Busy
-from tests.conftest import Hand
-from web.http.limits import Allowance, Slots
+from tests.support.hand import Hand
+from web.http.limits import ConcurrencyLimiter, RateLimiter
 
 
 def test_an_allowance_is_used_up_and_comes_back(hand: Hand) -> None:
-    allowance = Allowance(2, 60, now=hand)
-    allowance.spend("a")
-    allowance.spend("a")
+    limiter = RateLimiter(2, 60, now=hand)
+    limiter.count("a")
+    limiter.count("a")
     with pytest.raises(Busy):
-        allowance.spend("a")
-    allowance.spend("b")
+        limiter.count("a")
+    limiter.count("b")
     hand.forward(61)
-    allowance.spend("a")
+    limiter.count("a")
 
 
 def test_whoever_was_quiet_is_forgotten_and_nobody_is_kept_by_name(hand: Hand) -> None:
-    allowance = Allowance(2, 60, now=hand)
+    limiter = RateLimiter(2, 60, now=hand)
     for number in range(50):
-        allowance.spend(f"192.0.2.{number}")
-    assert "192.0.2" not in repr(allowance._events)
+        limiter.count(f"192.0.2.{number}")
+    assert "192.0.2" not in repr(vars(limiter))
     hand.forward(61)
-    allowance.spend("a")
-    assert len(allowance._events) == 1
+    limiter.count("a")
+    assert len(limiter) == 1
 
 
 def test_slots_are_given_back_even_after_an_error() -> None:
-    slots = Slots(1)
-    with suppress(ZeroDivisionError), slots.hold("a"):
-        with pytest.raises(Busy), slots.hold("a"):
+    limiter = ConcurrencyLimiter(1)
+    with suppress(ZeroDivisionError), limiter.hold("a"):
+        with pytest.raises(Busy), limiter.hold("a"):
             pass
         raise ZeroDivisionError
-    with slots.hold("a"):
+    with limiter.hold("a"):
         pass
-    assert slots._taken == {}
+    assert len(limiter) == 0

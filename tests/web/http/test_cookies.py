@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 import settings as configuration
 from privacy.keys import Ticket
-from web.http.dependencies import admit, cookie_name, dismiss
+from web.http.cookies import admit, cookie_name, dismiss
 
 
 def cookie(**settings: object) -> str:

@@ -1,6 +1,6 @@
 // What /status says, put on the page: countdown, photos, job.
 
-import { follow, slot, text } from "./parts.js";
+import { follow, slot, text } from "./templates.js";
 
 export function drawBar(bar, status) {
   text(slot(bar, "countdown"), status.time.sentence);

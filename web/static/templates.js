@@ -4,12 +4,12 @@
 const AGAIN = 2000; // milliseconds until the templates are asked for once more
 
 /** Fetches the templates, however often it takes. Returns a function that clones one by its id. */
-export async function loadParts() {
+export async function loadTemplates() {
   const answer = await fetch("/studio-parts", { cache: "no-store" }).catch(() => null);
   if (answer?.status === 404) location.replace("/?ended=1");
   if (!answer?.ok) {
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
-    return loadParts();
+    return loadTemplates();
   }
   const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
   return (id) => document.importNode(parsed.getElementById(id).content, true);
@@ -42,20 +42,4 @@ export function follow(list, items, make, update) {
     if (list.children[place] !== child) list.insertBefore(child, list.children[place] ?? null);
   });
   for (const child of old.values()) child.remove();
-}
-
-/** Resolves with the elements of these ids as soon as Gradio has put all of them on the page. */
-export function whenPresent(ids) {
-  const find = () => ids.map((id) => document.getElementById(id));
-  return new Promise((resolve) => {
-    const look = () => {
-      const found = find();
-      if (found.some((element) => element === null)) return false;
-      resolve(Object.fromEntries(found.map((element) => [element.id, element])));
-      return true;
-    };
-    if (look()) return;
-    const watch = new MutationObserver(() => { if (look()) watch.disconnect(); });
-    watch.observe(document.body, { childList: true, subtree: true });
-  });
 }

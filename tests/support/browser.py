@@ -1,0 +1,221 @@
+"""What watches a real Chromium, and how a visitor walks in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Frame,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
+
+from privacy.sessions import Session
+from tests.support.web import Place
+
+DESKTOP = {"width": 1280, "height": 900}
+PHONE = {"width": 390, "height": 844}
+DEVICES: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": DESKTOP},
+    "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
+}
+# Told on the console, where `Watch` hears it. No policy stops what the debugger puts into a page.
+TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event) =>
+  console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI}`));"""
+GIVEN_UP = "net::ERR_ABORTED"  # by the page itself; what a server breaks off has other names
+POLLED, DELETE = "/status", "/session/delete"
+STAYS = """async (selector) => {
+  const before = document.querySelector(selector);
+  await new Promise((done) => setTimeout(done, 300));
+  return before !== null && before === document.querySelector(selector);
+}"""
+
+
+@dataclass
+class Watch:
+    """What a browser did: requests to other hosts, violations of the policy, script errors.
+
+    failures: loads that were answered with an error, or broke off. cut_off: those that were only
+    refused because the test ended the session while they were under way; loads that a page itself
+    gives up (it is left, it is closed, a download begins) are in neither.
+    """
+
+    requests: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
+    _loads: dict[Page, _Loads] = field(default_factory=dict)
+
+    def on(self, page: Page) -> None:
+        self._loads[page] = loads = _Loads(page)
+        page.add_init_script(TELL_VIOLATIONS)
+        page.on("request", lambda request: self._request(request.url))
+        page.on("websocket", lambda socket: self._request(socket.url))
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("response", lambda answer: self._response(answer, loads))
+        page.on("requestfailed", self._failed)
+
+    def session_ends(self, page: Page) -> None:
+        """Say that the session of this page is about to end, behind its back.
+
+        What the page loads until it hears of that may be refused. Pressing "Delete everything"
+        needs no word: the request is seen.
+        """
+        page.evaluate("() => null")  # what was answered before has been heard now
+        self._loads[page].session_ends()
+
+    def clean(self) -> None:
+        """Nothing left this machine, nothing was refused, nothing broke."""
+        assert self.foreign == []
+        assert self.complaints == []
+        assert self.failures == []
+
+    def _request(self, url: str) -> None:
+        self.requests.append(url)
+        parts = urlsplit(url)
+        if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
+            self.foreign.append(url)
+
+    def _console(self, kind: str, text: str) -> None:
+        # Failed loads are told by their response, with address and status.
+        if kind == "error" and not text.startswith("Failed to load resource"):
+            self.complaints.append(text)
+
+    def _response(self, answer: Response, loads: _Loads) -> None:
+        if answer.status >= 400:
+            told = self.cut_off if loads.is_cut_off(answer) else self.failures
+            told.append(f"{answer.status} {urlsplit(answer.url).path}")
+        loads.answered(answer)
+
+    def _failed(self, request: Request) -> None:
+        # What the policy refuses is told on the console.
+        if request.failure not in (GIVEN_UP, "csp"):
+            self.failures.append(f"{request.failure} {urlsplit(request.url).path}")
+
+
+class _Loads:
+    """The loads of one page, and which of them the end of its session cuts off.
+
+    Those are the ones under way at that moment, and those that begin before the page hears of it:
+    by an answer to what it polls, or by going to another page.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._under_way: set[Request] = set()
+        self._may_be_refused: set[Request] = set()
+        self._ending = False
+        page.on("request", self._began)
+        page.on("requestfinished", self._ended)
+        page.on("requestfailed", self._ended)
+        page.on("framenavigated", self._went_on)
+
+    def session_ends(self) -> None:
+        self._ending = True
+        self._may_be_refused |= self._under_way
+
+    def is_cut_off(self, answer: Response) -> bool:
+        """Whether this is the refusal that everything of an ended session gets."""
+        if answer.status != 404 or answer.request not in self._may_be_refused:
+            return False
+        of_nobody = urlsplit(answer.url).path.startswith("/static/")
+        return not of_nobody and not answer.request.is_navigation_request()
+
+    def answered(self, answer: Response) -> None:
+        path = urlsplit(answer.url).path
+        refused_poll = path == POLLED and answer.status == 404
+        still_there = path == DELETE and answer.status >= 400
+        if refused_poll or still_there:
+            self._ending = False
+        if still_there:
+            self._may_be_refused.clear()
+
+    def _began(self, request: Request) -> None:
+        if request.method == "POST" and urlsplit(request.url).path == DELETE:
+            self.session_ends()
+        self._under_way.add(request)
+        if self._ending:
+            self._may_be_refused.add(request)
+
+    def _ended(self, request: Request) -> None:
+        self._under_way.discard(request)
+        self._may_be_refused.discard(request)
+
+    def _went_on(self, frame: Frame) -> None:
+        if frame == self._page.main_frame:
+            self._ending = False
+
+
+@contextmanager
+def visit(browser: Browser, url: str, watch: Watch, **options: object) -> Iterator[Page]:
+    """A person with a browser of their own: separate cookies, watched."""
+    context: BrowserContext = browser.new_context(
+        base_url=url, accept_downloads=True, **{"viewport": DESKTOP, **options}
+    )
+    try:
+        page = context.new_page()
+        watch.on(page)
+        yield page
+    finally:
+        context.close()
+
+
+def enter(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Start").click()
+    expect(page.locator(".countdown")).to_contain_text("Erased in")
+
+
+def add_photos(page: Page, photos: list[bytes], *, name: str = "me") -> None:
+    files = [
+        {"name": f"{name}-{number}.jpg", "mimeType": "image/jpeg", "buffer": photo}
+        for number, photo in enumerate(photos, start=1)
+    ]
+    settled(page)
+    page.locator("#files input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+
+
+def settled(page: Page) -> Locator:
+    """The button of the file field, once Gradio, whose scripts come one by one, is done with it."""
+    page.wait_for_load_state()
+    page.wait_for_function(STAYS, arg="#files button")
+    return page.locator("#files button")
+
+
+def stage(page: Page, name: str) -> Locator:
+    return page.locator(f"body[data-stage={name}]")
+
+
+def order_portraits(page: Page) -> None:
+    page.get_by_role("button", name="Create my portraits").click()
+    expect(stage(page, "working")).to_have_count(1)
+
+
+def finished(page: Page) -> Locator:
+    expect(stage(page, "done")).to_have_count(1)
+    return page.locator("button.portrait")
+
+
+def session_of(page: Page, place: Place) -> Session:
+    (ticket,) = [c["value"] for c in page.context.cookies() if c["name"] == "likeness"]
+    return place.services.sessions.open(ticket)
+
+
+def tile(page: Page, number: int) -> Locator:
+    return page.locator(f".tile[data-id=portrait-{number:03d}]")
+
+
+def heart(page: Page, number: int) -> Locator:
+    return tile(page, number).get_by_role("button", name="Favourite")

@@ -1,0 +1,28 @@
+"""How the visitor wants downloads finished: caption, watermark, mark.
+
+Kept in the vault rather than sent with each download: addresses end up in logs of proxies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.portraits.export import Finish
+from privacy.sessions import Session
+from privacy.vault import Vault
+from settings import Settings
+from web import session_files
+
+
+def chosen(vault: Vault, session: Session, settings: Settings) -> dict[str, Any]:
+    """`caption`, `watermark` and `marked` of `Finish`, as last chosen."""
+    plain = Finish()
+    usual = {"caption": plain.caption, "watermark": plain.watermark, "marked": plain.marked}
+    options: dict[str, Any] = usual | session_files.load(vault, session, "wish", {})
+    return options | ({"marked": True} if settings.marking == "always" else {})
+
+
+def keep(vault: Vault, session: Session, how: Finish) -> None:
+    """Keep them for all downloads from now on. DiskFull: no room."""
+    options = {"caption": how.caption, "watermark": how.watermark, "marked": how.marked}
+    session_files.save(vault, session, "wish", options)

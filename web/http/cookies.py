@@ -1,0 +1,103 @@
+"""The cookies: their names, and how each is given, read and taken away.
+
+The visitor's holds the ticket, which this module never looks into; the goodbye page's holds the r
+of a receipt; a colleague's two hold a share's ticket and a voter's name.
+"""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import Request, Response
+
+from privacy.keys import Ticket
+from settings import Settings
+from web.units import HOUR_S
+
+R_TEXT = re.compile("[0-9a-f]{64}")
+"""The r of a receipt as text."""
+
+_GOODBYE = "/goodbye"
+_GOODBYE_S = 600
+_SHARED = "/shared"
+_GUEST, _VOTER, _RECEIPT = "likeness-share", "likeness-voter", "likeness-receipt"
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` makes browsers refuse the cookie from subdomains and without Secure."""
+    return "__Host-likeness" if settings.https else "likeness"
+
+
+def admit(response: Response, settings: Settings, ticket: Ticket) -> None:
+    """Give the browser its ticket for as long as a session can live at most."""
+    _set_cookie(response, settings, cookie_name(settings), ticket.text(), _longest_s(settings))
+
+
+def dismiss(response: Response, settings: Settings) -> None:
+    """Take the ticket away again."""
+    _set_cookie(response, settings, cookie_name(settings), "", 0)
+
+
+def hand_receipt(response: Response, settings: Settings, r: bytes) -> None:
+    """Send r along to the goodbye page, which takes it away when it has shown it."""
+    _set_cookie(response, settings, _scoped(settings, _RECEIPT), r.hex(), _GOODBYE_S, _GOODBYE)
+
+
+def take_receipt(response: Response, settings: Settings) -> None:
+    """Take r away from the browser: the page has it now."""
+    _set_cookie(response, settings, _scoped(settings, _RECEIPT), "", 0, _GOODBYE)
+
+
+def handed_receipt(request: Request, settings: Settings) -> bytes | None:
+    """What `hand_receipt` sent, if it is there."""
+    text = request.cookies.get(_scoped(settings, _RECEIPT), "")
+    return bytes.fromhex(text) if R_TEXT.fullmatch(text) else None
+
+
+def admit_guest(response: Response, settings: Settings, ticket: str, voter: str) -> None:
+    """Give a colleague's browser a share's ticket and a voter's random name, for `/shared` only."""
+    for name, value in ((_GUEST, ticket), (_VOTER, voter)):
+        _set_cookie(
+            response, settings, _scoped(settings, name), value, _longest_s(settings), _SHARED
+        )
+
+
+def guest_ticket_of(request: Request, settings: Settings) -> str | None:
+    """The text of the share ticket that the browser sent, unchecked."""
+    return request.cookies.get(_scoped(settings, _GUEST))
+
+
+def voter_of(request: Request, settings: Settings) -> str | None:
+    """The voter's name that the browser sent, unchecked."""
+    return request.cookies.get(_scoped(settings, _VOTER))
+
+
+def _longest_s(settings: Settings) -> int:
+    return int((settings.undelivered_hours + settings.retention_hours) * HOUR_S)
+
+
+def _scoped(settings: Settings, name: str) -> str:
+    # `__Host-` would not allow a path of its own.
+    return f"__Secure-{name}" if settings.https else name
+
+
+def _set_cookie(
+    response: Response,
+    settings: Settings,
+    name: str,
+    value: str,
+    max_age_s: int,
+    path: str = "/",
+) -> None:
+    # Written by hand because http.cookies of Python 3.11 does not know Partitioned, without which
+    # browsers drop the cookie inside a portal's frame.
+    if settings.https and settings.portals:
+        scope = "; Secure; SameSite=None; Partitioned"
+    elif settings.https:
+        scope = "; Secure; SameSite=Lax"
+    else:
+        scope = "; SameSite=Lax"
+    response.headers.append(
+        "set-cookie",
+        f"{name}={value}; Path={path}; HttpOnly; Max-Age={max_age_s}{scope}",
+    )
