@@ -28,7 +28,7 @@ _KNEE = 0.72
 _WRAP = 0.22
 """Share of the wall's light that reaches round a half-covered edge."""
 
-_FRINGE_UP, _FRINGE_DOWN = 1.25, 0.6
+_FRINGE_UP, _FRINGE_DOWN = 1.4, 0.6
 """Bounds of an edge's brightness beside that of the person just inside it."""
 
 _LEAST_GRAIN, _MOST_GRAIN = 0.5 / 255, 7 / 255
@@ -135,7 +135,7 @@ def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
     ratio = np.clip(inner_y / own_y * _FRINGE_UP, None, 1.0) * np.clip(
         inner_y / own_y * _FRINGE_DOWN, 1.0, 3.0
     )
-    pull = known * (1 - cover)
+    pull = known * np.minimum(3 * (1 - cover), 0.9)
     own = own * (1 + (ratio[:, None] - 1) * pull)
     wrap = np.minimum(around * (_WRAP * (1 - cover)), 0.35 * own + 0.012)
     result = person.copy()

@@ -255,11 +255,14 @@ def _head(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> _Head:
     turn = np.array([[cos, sin], [-sin, cos]])
     apart = max(float(np.hypot(*across)), _EYES_PER_MOUTH * float(np.hypot(*(mouth - eyes))))
     height = HEAD_PER_EYES * apart
-    # The eyes of a turned head lie towards its nose; its middle lies the other way.
-    nose = turn @ (points[2] - eyes)
-    middle = eyes + turn.T @ np.array([-0.3 * nose[0], 0.0])
     rows, columns = np.nonzero(alpha[::4, ::4] > 100)
-    upright = (np.stack([columns, rows], axis=1) * 4 - middle) @ turn.T
+    upright = (np.stack([columns, rows], axis=1) * 4 - eyes) @ turn.T
+    beside = upright[(np.abs(upright[:, 1]) < 0.3 * height) & (np.abs(upright[:, 0]) < height), 0]
+    # A turned head, or hair on one side, has its weight beside the eyes: meet it half way.
+    weight = float(np.percentile(beside, [1, 99]).mean()) if beside.size else 0.0
+    aside = float(np.clip(0.5 * weight, -0.2 * height, 0.2 * height))
+    middle = eyes + turn.T @ np.array([aside, 0.0])
+    upright[:, 0] -= aside
     near = upright[np.abs(upright[:, 0]) < 0.55 * height]
     above = float(-near[:, 1].min()) if near.size else _CROWN * height
     return _Head(middle, turn, height, float(np.clip(above, 0.4 * height, 1.4 * height)))
