@@ -164,7 +164,7 @@ def _distance(lab: Any, model: tuple[Any, Any]) -> Any:
     # Skin in shade loses colour with its light: compare at the same lightness.
     ratio = np.clip(lab[..., :1] / max(1.0, float(middle[0])), 0.25, 1.4)
     off[..., 1:] = lab[..., 1:] - middle[1:].astype(np.float32) * ratio
-    weight = np.float32([0.3 * 5 / spread[0], 1.0, 1.0])
+    weight = np.array([0.3 * 5 / spread[0], 1.0, 1.0], np.float32)
     return np.sqrt(np.square(off * weight).sum(axis=2))
 
 
@@ -203,7 +203,7 @@ def _refined(mask: Any, guide: NDArray[np.uint8], shape: tuple[int, ...]) -> Any
 def _changed(
     colours: NDArray[np.uint8], mask: NDArray[np.float32], target: Tone
 ) -> NDArray[np.uint8]:
-    """Move the clothes' lightness and colour to a tone, keeping folds and a trace of the pattern."""
+    """Move the clothes' lightness and colour to a tone, keeping folds and some pattern."""
     lab = cv2.cvtColor(colours.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     worn = mask > 0.6
     light = lab[..., 0]
@@ -224,4 +224,4 @@ def _changed(
     rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
     changed = np.clip(np.rint(rgb * 255), 0, 255).astype(np.uint8)
     changed[mask == 0] = colours[mask == 0]  # not even a rounding error in a face
-    return changed
+    return np.asarray(changed, np.uint8)

@@ -18,9 +18,8 @@ from pipeline.compositing.framing import (
     Wish,
     borders,
     choose,
-    cut,
-    render,
 )
+from pipeline.compositing.render import cut, render
 from tests.pipeline.compositing.people import Drawn, drawn
 
 SPACIOUS = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}

@@ -118,7 +118,7 @@ def test_noise_has_mean_0_and_deviation_1_at_any_size() -> None:
 
 @pytest.mark.parametrize("colour", ["red", "#12345", "#12345g", "123456#"])
 def test_what_is_no_colour_is_refused(colour: str) -> None:
-    with pytest.raises(ValueError, match="colour|hexadecimal"):
+    with pytest.raises(ValueError, match=r"colour|hexadecimal"):
         paint("canvas", (32, 32), seeded(), colour)
 
 
