@@ -28,13 +28,13 @@ _KNEE = 0.72
 _WRAP = 0.22
 """Share of the wall's light that reaches round a half-covered edge."""
 
-_FRINGE_UP, _FRINGE_DOWN = 1.25, 0.6
+_FRINGE_UP, _FRINGE_DOWN = 1.4, 0.6
 """Bounds of an edge's brightness beside that of the person just inside it."""
 
 _LEAST_GRAIN, _MOST_GRAIN = 0.5 / 255, 7 / 255
 """Bounds of the wall's grain, standard deviation of encoded values: below the first it bands."""
 
-_MONO = np.float32([0.34, 0.54, 0.12])
+_MONO = np.array([0.34, 0.54, 0.12], np.float32)
 """Weights of a black-and-white film behind a light yellow filter: calm skin, darker skies."""
 
 
@@ -128,15 +128,15 @@ def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
     at_y = ((rows + 0.5) * (small[1] / height) - 0.5).astype(np.float32)
     inner, share, around = (_sampled(field, at_x, at_y) for field in (inside, weight, outside))
     cover = alpha[rows, columns][:, None]
-    own = person[rows, columns] / cover
+    own: Floats = person[rows, columns] / cover
     known = np.clip((share[:, None] - 0.02) * 12, 0, 1)
-    inner = inner / np.maximum(share[:, None], 1e-4)
+    inner = (inner / np.maximum(share[:, None], 1e-4)).astype(np.float32)
     own_y, inner_y = own @ LUMINANCE + 1e-5, inner @ LUMINANCE + 1e-5
     ratio = np.clip(inner_y / own_y * _FRINGE_UP, None, 1.0) * np.clip(
         inner_y / own_y * _FRINGE_DOWN, 1.0, 3.0
     )
-    pull = known * (1 - cover)
-    own = own * (1 + (ratio[:, None] - 1) * pull)
+    pull = known * np.minimum(4 * (1 - cover), 0.95)
+    own = (own * (1 + (ratio[:, None] - 1) * pull)).astype(np.float32)
     wrap = np.minimum(around * (_WRAP * (1 - cover)), 0.35 * own + 0.012)
     result = person.copy()
     result[rows, columns] = (own + wrap) * cover
@@ -164,7 +164,7 @@ def grain(values: Floats, alpha: Floats) -> float:
     step = max(1, min(alpha.shape) // 1024)
     green = values[::step, ::step, 1]
     solid = alpha[::step, ::step] > 0.999
-    kernel = np.float32([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+    kernel = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
     rough = np.abs(cv2.filter2D(green, cv2.CV_32F, kernel))
     rows, columns = (n // 8 for n in green.shape)
     if rows == 0 or columns == 0:
@@ -186,9 +186,9 @@ def _sampled(field: Floats, x: Floats, y: Floats) -> Floats:
     count = len(x)
     wide = min(count, 8192)
     fill = -count % wide
-    fold = [np.pad(a, (0, fill), mode="edge").reshape(-1, wide) for a in (x, y)]
-    read = cv2.remap(field, *fold, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return read.reshape(-1, *field.shape[2:])[:count]
+    across, down = (np.pad(a, (0, fill), mode="edge").reshape(-1, wide) for a in (x, y))
+    read = cv2.remap(field, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read.reshape(-1, *field.shape[2:])[:count], np.float32)
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
@@ -203,7 +203,7 @@ def _mix(saturation: float, warmth: float) -> Floats | None:
     """Matrix [3, 3] of warmth (luminance kept) and saturation; None if it changes nothing."""
     if saturation == 1 and warmth == 0:
         return None
-    lamp = np.float32([1 + 0.14 * warmth, 1.0, 1 - 0.2 * warmth])
+    lamp = np.array([1 + 0.14 * warmth, 1.0, 1 - 0.2 * warmth], np.float32)
     lamp /= float(lamp @ LUMINANCE)
     grey = np.broadcast_to(LUMINANCE, (3, 3))
     mix = grey + saturation * (np.eye(3, dtype=np.float32) - grey)

@@ -1,4 +1,4 @@
-"""Choose the part of a photo that becomes a portrait, and render it.
+"""Choose the part of a photo that becomes a portrait; `render` makes it.
 
 A frame never shows what the camera did not see.  Beyond the photo there may be wall, but only on
 sides where the person does not touch the photo's border; elsewhere the frame ends inside it, or,
@@ -10,14 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-from pipeline.compositing.colour import linear
-from pipeline.compositing.composite import Floats, Grade, composite
 
 MOST_ENLARGED = 1.5
 """Portrait pixels per photo pixel."""
@@ -36,9 +31,6 @@ _EYES_PER_MOUTH = 0.923
 
 _CROWN = 0.5
 """Eyes to crown as a share of a head's height."""
-
-_FADE = 0.2
-"""Height of the fade above the photo's lower border, as a share of the portrait's."""
 
 _INSIDE = 1.5
 """Photo pixels by which a frame stays within a border that cuts the person."""
@@ -115,28 +107,6 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Lighting:
-    """What happens to a photo's linear colours on their way into a frame.
-
-    gain: the lights' field that multiplies them, float32 [h, w, 3] over the whole photo at any
-    size. balance: exposure and white balance before that, float32 [3, 3]. None changes nothing.
-    """
-
-    gain: Floats | None = None
-    balance: Floats | None = None
-
-
-class Person(Protocol):
-    """A cut-out: colours uint8 RGB [H, W, 3], alpha uint8 [H, W]."""
-
-    @property
-    def colours(self) -> NDArray[np.uint8]: ...
-
-    @property
-    def alpha(self) -> NDArray[np.uint8]: ...
-
-
-@dataclass(frozen=True)
 class _Head:
     """Where a head is: its middle at the height of the eyes (photo pixels), the rotation [2, 2]
     from photo to upright, its height, and how far hair or hat reach above the eyes, in pixels."""
@@ -210,55 +180,6 @@ def borders(alpha: NDArray[np.uint8]) -> Borders:
     )
 
 
-def render(
-    person: Person,
-    frame: Frame,
-    light: Lighting,
-    wall: Floats,
-    grade: Grade,
-    rng: np.random.Generator,
-) -> NDArray[np.uint8]:
-    """Render a portrait: uint8 RGB of the frame's size.
-
-    wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
-    """
-    colours, alpha = cut(person, frame, light)
-    if frame.scale > 1.05:  # an enlarged photo is soft, a wall as fine as the paper would show it
-        wall = cv2.GaussianBlur(wall, (0, 0), 0.45 + 0.8 * (frame.scale - 1))
-    return composite(colours, alpha, wall, grade, rng)
-
-
-def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Floats]:
-    """Bring person and light into a frame: linear light times alpha [H, W, 3], alpha [H, W]."""
-    matrix = frame.affine
-    (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
-    colours = person.colours[top:bottom, left:right]
-    alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
-    if frame.fade:
-        alpha = alpha * _fading(frame, (top, bottom), person.alpha.shape[0])
-    cover = cv2.merge((alpha, alpha, alpha))
-    whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
-    here = matrix.copy()
-    here[:, 2] += here[:, :2] @ np.array([left, top])
-    if frame.scale < 0.6:  # cubic alone would alias: shrink by area first
-        shrunk = max(0.25, frame.scale / 0.85)
-        before = whole.shape[:2]
-        whole = cv2.resize(whole, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
-        ratio = np.array([before[1] / whole.shape[1], before[0] / whole.shape[0]])
-        here[:, 2] += here[:, :2] @ (0.5 * ratio - 0.5)
-        here[:, :2] *= ratio
-    size = (frame.size[1], frame.size[0])
-    moved = cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    shape = np.clip(moved[..., 3], 0, 1)
-    shape[shape > 0.998] = 1
-    light = np.maximum(moved[..., :3], 0)
-    if lighting.balance is not None:
-        light = np.maximum(cv2.transform(light, lighting.balance), 0)
-    if lighting.gain is not None:
-        light *= _moved_gain(lighting.gain, matrix, frame.size, person.alpha.shape)
-    return light, shape
-
-
 def _head(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> _Head:
     points = np.asarray(landmarks, np.float64).reshape(5, 2)
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
@@ -268,11 +189,14 @@ def _head(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating]) -> _Head:
     turn = np.array([[cos, sin], [-sin, cos]])
     apart = max(float(np.hypot(*across)), _EYES_PER_MOUTH * float(np.hypot(*(mouth - eyes))))
     height = HEAD_PER_EYES * apart
-    # The eyes of a turned head lie towards its nose; its middle lies the other way.
-    nose = turn @ (points[2] - eyes)
-    middle = eyes + turn.T @ np.array([-0.3 * nose[0], 0.0])
     rows, columns = np.nonzero(alpha[::4, ::4] > 100)
-    upright = (np.stack([columns, rows], axis=1) * 4 - middle) @ turn.T
+    upright = (np.stack([columns, rows], axis=1) * 4 - eyes) @ turn.T
+    beside = upright[(np.abs(upright[:, 1]) < 0.3 * height) & (np.abs(upright[:, 0]) < height), 0]
+    # A turned head, or hair on one side, has its weight beside the eyes: meet it half way.
+    weight = float(np.percentile(beside, [1, 99]).mean()) if beside.size else 0.0
+    aside = float(np.clip(0.5 * weight, -0.2 * height, 0.2 * height))
+    middle = eyes + turn.T @ np.array([aside, 0.0])
+    upright[:, 0] -= aside
     near = upright[np.abs(upright[:, 0]) < 0.55 * height]
     above = float(-near[:, 1].min()) if near.size else _CROWN * height
     return _Head(middle, turn, height, float(np.clip(above, 0.4 * height, 1.4 * height)))
@@ -348,43 +272,3 @@ def _framed(
         wish.fade and cut.bottom is not None and bool(corners[:, 1].max() > size[0] - 1 - _INSIDE)
     )
     return Frame((matrix[0], matrix[1]), (rows, columns), float(scale), fade, exact)
-
-
-def _needed(
-    matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
-) -> tuple[int, int, int, int]:
-    """The part of a photo that a frame reads: left, top, right, bottom."""
-    height, width = size
-    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-    back = cv2.invertAffineTransform(matrix)
-    seen = corners @ back[:, :2].T + back[:, 2]
-    low, high = (
-        np.floor(seen.min(axis=0)).astype(int) - 4,
-        np.ceil(seen.max(axis=0)).astype(int) + 4,
-    )
-    left, top = (int(v) for v in np.clip(low, 0, [photo[1] - 1, photo[0] - 1]))
-    right, bottom = (int(v) for v in np.clip(high, [left + 1, top + 1], [photo[1], photo[0]]))
-    return left, top, right, bottom
-
-
-def _fading(frame: Frame, rows: tuple[int, int], height: int) -> Floats:
-    """Factor [rows, 1] that ends at 0 where the photo does, eased at both ends."""
-    band = _FADE * frame.size[0] / frame.scale
-    t = np.clip((height - 2 - np.arange(*rows, dtype=np.float32)) / np.float32(band), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]
-
-
-def _moved_gain(
-    gain: Floats, matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
-) -> Floats:
-    """The light's field in the frame: float32 [H, W, 3]."""
-    ratio = np.array([photo[1] / gain.shape[1], photo[0] / gain.shape[0]])
-    there = matrix.copy()
-    there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
-    there[:, :2] *= ratio
-    return np.asarray(
-        cv2.warpAffine(
-            gain, there, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        ),
-        np.float32,
-    )

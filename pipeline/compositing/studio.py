@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh, Mesh
-from pipeline.compositing.framing import SHAPES, Frame, Lighting, Refusal, Wish, choose, render
+from pipeline.compositing.framing import SHAPES, Frame, Refusal, Wish, choose
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.neutral import neutral
 from pipeline.compositing.ranking import merit
+from pipeline.compositing.render import Lighting, render
 from pipeline.compositing.relight import LIGHTS, Floats, Light, gain
 from pipeline.compositing.shape import Shape, shape
 from pipeline.compositing.skin import Skin, read_skin

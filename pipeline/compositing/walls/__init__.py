@@ -134,7 +134,7 @@ def from_picture(picture: NDArray[np.uint8], size: Size, depth_of_field: float =
     light = _TO_LINEAR[whole[top : top + height, left : left + width]]
     radius = depth_of_field * _SOFTEST * max(size)
     if radius < 0.75:
-        return light
+        return np.asarray(light, np.float32)
     peak = light.max(axis=2, keepdims=True)
     boost = 1 + 2.5 * np.clip((peak - 0.75) / 0.25, 0, 1) ** 2
     return _grained(defocus(light * boost, radius), np.random.default_rng(0))

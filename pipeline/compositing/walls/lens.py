@@ -22,12 +22,17 @@ _BARREL = 0.25
 """How far the lens's barrel cuts discs in the corners (cat's eyes): 0 none."""
 
 
+def vector(values: Any) -> Linear:
+    """Make an array float32 of numbers, mostly a colour in linear RGB."""
+    return np.asarray(values, np.float32)
+
+
 def disc(radius: float) -> NDArray[np.float32]:
     """Make the kernel of a lens out of focus: float32 [K, K], antialiased, its sum 1."""
     reach = int(np.ceil(radius)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
     kernel = np.clip(radius + 0.5 - np.hypot(x, y), 0, 1)
-    return (kernel / kernel.sum()).astype(np.float32)
+    return np.asarray((kernel / kernel.sum()).astype(np.float32), np.float32)
 
 
 def defocus(scene: Linear, radius: float) -> Linear:
@@ -38,7 +43,9 @@ def defocus(scene: Linear, radius: float) -> Linear:
     if radius > _LARGEST_RADIUS:
         half = cv2.resize(scene, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
         small = defocus(half, radius * half.shape[1] / width)
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+        return np.asarray(
+            cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32
+        )
     kernel = disc(radius)
     edge = kernel.shape[0] // 2
     padded = cv2.copyMakeBorder(scene, edge, edge, edge, edge, cv2.BORDER_REFLECT)
@@ -48,7 +55,7 @@ def defocus(scene: Linear, radius: float) -> Linear:
     spread = fft.rfft2(padded, (rows, columns), axes=(0, 1)) * weight
     whole = fft.irfft2(spread, (rows, columns), axes=(0, 1))
     cut = whole[2 * edge : 2 * edge + height, 2 * edge : 2 * edge + width]
-    return np.maximum(cut, 0).astype(np.float32)
+    return np.asarray(np.maximum(cut, 0).astype(np.float32), np.float32)
 
 
 def glow(scene: Linear, share: float = 0.05, reach: float = 0.06) -> Linear:
@@ -59,7 +66,7 @@ def glow(scene: Linear, share: float = 0.05, reach: float = 0.06) -> Linear:
     )
     veil = cv2.GaussianBlur(small, (0, 0), max(0.6, reach * max(small.shape)))
     veil = cv2.resize(veil, (width, height), interpolation=cv2.INTER_CUBIC)
-    return (scene * (1 - share) + share * veil).astype(np.float32)
+    return np.asarray((scene * (1 - share) + share * veil).astype(np.float32), np.float32)
 
 
 def add_light(scene: Linear, at: tuple[float, float], radius: float, colour: Any) -> None:

@@ -41,17 +41,14 @@ def warped(field: Field, along: Field, across: Field, reach: float) -> Field:
     """Pull a field about by two others, `reach` pixels for one standard deviation."""
     height, width = field.shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return cv2.remap(
-        field,
-        x + along * np.float32(reach),
-        y + across * np.float32(reach),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )
+    x += along * np.float32(reach)
+    y += across * np.float32(reach)
+    pulled = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(pulled, np.float32)
 
 
 def enlarged(field: Field, size: Size) -> Field:
     """Bring a picture or field to (H, W) without steps."""
     if field.shape[:2] == size:
         return field
-    return cv2.resize(field, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(field, size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)

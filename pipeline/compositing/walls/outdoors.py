@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.compositing.walls.lens import Linear
+from pipeline.compositing.walls.lens import Linear, vector
 from pipeline.compositing.walls.noise import Size, enlarged, fractal, warped
 
 _LEAVES = np.array(
@@ -42,21 +42,21 @@ def garden(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linea
     lower = np.minimum(tone.astype(np.int64), 2)
     part = (tone - lower)[..., None]
     scene = _LEAVES[lower] * (1 - part) + _LEAVES[lower + 1] * part
-    scene *= (0.35 + 1.5 * sun)[..., None] * np.float32([1.06, 1.0, 0.82])
+    scene *= (0.35 + 1.5 * sun)[..., None] * vector([1.06, 1.0, 0.82])
     lawn = np.clip((y - rng.uniform(0.66, 0.8)) * 9 + 0.35 * masses, 0, 1)[..., None]
-    grass = np.float32([0.17, 0.25, 0.055]) * (0.5 + 0.7 * sun[..., None])
+    grass = vector([0.17, 0.25, 0.055]) * (0.5 + 0.7 * sun[..., None])
     scene = scene * (1 - lawn) + grass * lawn
     for _ in range(int(rng.integers(2, 5))):
         x, thick = rng.uniform(-0.1, 1.1) * width, rng.uniform(0.012, 0.045) * width
         trunk = np.array([[x, -9], [x + thick, -9], [x + thick * 1.3, height * 0.75],
                           [x - thick * 0.3, height * 0.75]], np.int32)  # fmt: skip
-        bark = np.float32([0.045, 0.035, 0.024]) * rng.uniform(0.6, 2.2)
+        bark = vector([0.045, 0.035, 0.024]) * rng.uniform(0.6, 2.2)
         cv2.fillConvexPoly(scene, trunk, tuple(map(float, bark)))
     # Sky shows where the crowns are thin, and more so towards the top.
     gaps = np.clip((fractal(rng, size, 22.0, 3, 0.7) - 1.35 - 2.2 * (y - 0.1)) * 3, 0, 1)
-    sky = np.float32([1.5, 1.6, 1.35]) if accent is None else accent * 2.4
+    sky = vector([1.5, 1.6, 1.35]) if accent is None else accent * 2.4
     scene = scene + gaps[..., None] * (sky - scene)
-    return scene.astype(np.float32)
+    return np.asarray(scene.astype(np.float32), np.float32)
 
 
 def garden_lights(rng: np.random.Generator) -> list[Light]:
@@ -65,8 +65,9 @@ def garden_lights(rng: np.random.Generator) -> list[Light]:
     for _ in range(110):
         power = float(rng.lognormal(-2.9, 0.7))
         warm = rng.uniform(0.35, 0.8)
-        lights.append(Light(rng.uniform(-0.03, 1.03), float(rng.beta(1.3, 2.4)),
-                            (power, power * 1.02, power * warm), rng.uniform(0.55, 1.05)))  # fmt: skip
+        colour = (power, power * 1.02, power * warm)
+        x, y = float(rng.uniform(-0.03, 1.03)), float(rng.beta(1.3, 2.4))
+        lights.append(Light(x, y, colour, float(rng.uniform(0.55, 1.05))))
     return lights
 
 
@@ -75,13 +76,13 @@ def city(
 ) -> Linear:
     """See towers before a sky from a high window. sky: top, middle, horizon; haze: 0..1."""
     height, width = size
-    stops = np.float32(sky)
+    stops = vector(sky)
     y = np.linspace(0, 1, height, dtype=np.float32)
     column = np.stack([np.interp(y, (0, 0.38, 0.66), stops[:, c]) for c in range(3)], -1)
     scene = np.repeat(column[:, None].astype(np.float32), width, axis=1)
     clouds = np.clip(fractal(rng, (height, max(8, width // 3)), 6.0, 4), 0, 2)
     scene *= 1 + 0.12 * enlarged(clouds, size)[..., None]
-    near = np.float32([0.016, 0.018, 0.026])
+    near = vector([0.016, 0.018, 0.026])
     for layer, far in enumerate((0.75, 0.45, 0.1)):
         x = -rng.uniform(0, 0.1)
         while x < 1:
@@ -111,14 +112,14 @@ def city_lights(rng: np.random.Generator, count: int, power: float) -> list[Ligh
     lights = []
     towers = rng.uniform(-0.02, 1.02, 11)
     for _ in range(count):
-        colour = np.float32(warm[rng.choice(5, p=(0.34, 0.28, 0.16, 0.14, 0.08))])
+        colour = vector(warm[rng.choice(5, p=(0.34, 0.28, 0.16, 0.14, 0.08))])
         x = float(towers[rng.integers(11)] + rng.normal(0, 0.025))
         strength = power * float(rng.lognormal(-1.25, 0.8))
         lights.append(Light(x, float(rng.uniform(0.42, 0.95)), _rgb(colour * strength),
                             rng.uniform(0.75, 1.0)))  # fmt: skip
     for _ in range(count // 3):
         red = rng.random() < 0.35
-        colour = np.float32([1.0, 0.10, 0.05] if red else [1.0, 0.8, 0.55])
+        colour = vector([1.0, 0.10, 0.05] if red else [1.0, 0.8, 0.55])
         lights.append(Light(float(rng.uniform(0, 1)), float(rng.normal(0.86, 0.03)),
                             _rgb(colour * power * rng.uniform(0.25, 0.9)), 1.0))  # fmt: skip
     return lights

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.compositing.walls import surfaces as of
-from pipeline.compositing.walls.lens import Linear
+from pipeline.compositing.walls.lens import Linear, vector
 from pipeline.compositing.walls.noise import Size
 from pipeline.compositing.walls.outdoors import plant
 from pipeline.compositing.walls.tracer import (
@@ -35,10 +35,17 @@ def _flip(rng: np.random.Generator, scene: Linear) -> Linear:
     return np.ascontiguousarray(scene[:, ::-1]) if rng.random() < 0.5 else scene
 
 
+def _lamp(at: tuple[float, float, float], half: float, light: tuple[float, float, float]) -> Box:
+    """A small box that glows: a lens out of focus makes a disc of it."""
+    x, y, z = at
+    low, high = (x - half, y - half, z - half), (x + half, y + half, z + half)
+    return Box(low, high, (1, 1, 1), light)
+
+
 def office(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See an open office: glass front on one side, light ceiling, desks far behind."""
     seed = int(rng.integers(1 << 30))
-    wall = accent if accent is not None else np.float32([0.42, 0.42, 0.41])
+    wall = accent if accent is not None else vector([0.42, 0.42, 0.41])
     glass = {
         "wall": (0.5, 0.5, 0.5), "frame": (0.10, 0.105, 0.115), "sky": (3.2, 3.5, 3.9),
         "ground": (0.75, 0.85, 0.8), "bars": 0.05, "rows": 1, "hide": 0.34, "seed": seed,
@@ -58,7 +65,8 @@ def office(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linea
     room = Room(
         left=-1.9, right=3.4, floor=-1.45, ceiling=1.5, back=11.5,
         painters={
-            LEFT: of.windows(2, 1.45, (-1.3, 1.3), glass), RIGHT: of.planks(1, 2, wall * np.float32([1.0, 0.8, 0.6]), seed, 0.5),
+            LEFT: of.windows(2, 1.45, (-1.3, 1.3), glass),
+            RIGHT: of.planks(1, 2, wall * vector([1.0, 0.8, 0.6]), seed, 0.5),
             FLOOR: of.planks(2, 0, (0.27, 0.21, 0.15), seed, 0.5),
             CEILING: of.panels((3.4, 3.4, 3.2), (0.6, 0.6, 0.6), (1.75, 2.4), 0.13),
             BACK: of.windows(0, 1.1, (-1.3, 1.1), inner),
@@ -76,12 +84,12 @@ def office(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linea
 def lobby(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See a tall lobby: walnut panels, a lit cove, stone that shines, downlights."""
     seed = int(rng.integers(1 << 30))
-    wood = accent if accent is not None else np.float32([0.20, 0.125, 0.075])
+    wood = accent if accent is not None else vector([0.20, 0.125, 0.075])
     doors = {
         "wall": (0.4, 0.38, 0.35), "frame": (0.06, 0.055, 0.05), "sky": (1.5, 1.45, 1.35),
         "ground": (0.55, 0.5, 0.42), "bars": 0.05, "every": 4, "hide": 0.35, "seed": seed,
     }  # fmt: skip
-    spots = [Box((x, 1.86, z), (x + 0.16, 1.9, z + 0.16), (1, 1, 1), (22.0, 17.0, 11.0))
+    spots = [_lamp((x, 1.88, z), 0.045, (44.0, 34.0, 22.0))
              for x in (-1.6, 0.1, 1.8) for z in (4.5, 6.5, 8.5, 10.5)]  # fmt: skip
     cove = Box((-2.62, 1.3, 2.0), (-2.5, 1.36, 12.0), (1, 1, 1), (5.0, 3.7, 2.2))
     desk = Box((-1.5, -1.45, 8.6), (1.2, -0.35, 9.3), (0.42, 0.4, 0.37))
@@ -104,11 +112,10 @@ def lobby(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear
 def library(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See an old library: leather spines on dark wood, a corner, brass lamps."""
     seed = int(rng.integers(1 << 30))
-    wood = accent if accent is not None else np.float32([0.105, 0.05, 0.024])
+    wood = accent if accent is not None else vector([0.105, 0.05, 0.024])
     case = {"wood": wood, "dark": wood * 0.16, "pitch": 0.37, "bay": 0.98, "book": 0.042}
     lamps = [(-1.0, -0.1, 3.5), (1.6, 0.42, 3.75)]
-    boxes = [Box((x - 0.14, y, z - 0.14), (x + 0.14, y + 0.22, z + 0.14), (1, 1, 1), (3.6, 2.2, 0.95))
-             for x, y, z in lamps]  # fmt: skip
+    boxes = [_lamp((x, y + 0.11, z), 0.13, (3.6, 2.2, 0.95)) for x, y, z in lamps]
     boxes += [Box((-1.9, -1.5, 3.2), (-0.3, -0.6, 3.85), (0.09, 0.045, 0.022))]
     room = Room(
         left=-2.1, right=2.6, floor=-1.5, ceiling=2.2, back=4.1,
@@ -129,7 +136,7 @@ def library(rng: np.random.Generator, size: Size, accent: Linear | None) -> Line
 def bookshelf(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See a bright study: pale shelves with books and gaps, a window's light from one side."""
     seed = int(rng.integers(1 << 30))
-    pale = accent if accent is not None else np.float32([0.64, 0.6, 0.54])
+    pale = accent if accent is not None else vector([0.64, 0.6, 0.54])
     case = {"wood": pale, "dark": pale * 0.5, "pitch": 0.4, "bay": 0.9, "book": 0.036, "full": 0.72}
     glass = {
         "wall": (0.6, 0.58, 0.55), "frame": (0.65, 0.65, 0.64), "sky": (3.0, 3.1, 3.2),
@@ -151,7 +158,7 @@ def bookshelf(rng: np.random.Generator, size: Size, accent: Linear | None) -> Li
 def loft(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See a loft: brick, steel windows, bulbs on cords, an old wooden floor."""
     seed = int(rng.integers(1 << 30))
-    brick = accent if accent is not None else np.float32([0.26, 0.115, 0.07])
+    brick = accent if accent is not None else vector([0.26, 0.115, 0.07])
     steel = {
         "wall": brick, "frame": (0.025, 0.027, 0.03), "sky": (2.6, 2.75, 2.9),
         "ground": (0.8, 0.85, 0.8), "bars": 0.035, "rows": 5, "every": 5, "hide": 0.3,
@@ -160,8 +167,7 @@ def loft(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     bulbs = [
         (rng.uniform(-1.6, 2.4), rng.uniform(0.5, 1.1), rng.uniform(4.5, 7.5)) for _ in range(6)
     ]
-    globes = [Box((x - 0.045, y - 0.045, z), (x + 0.045, y + 0.045, z + 0.09), (1, 1, 1), (60, 36, 14))
-              for x, y, z in bulbs]  # fmt: skip
+    globes = [_lamp(at, 0.03, (90.0, 54.0, 21.0)) for at in bulbs]
     sofa = Box((0.3, -1.45, 6.2), (2.6, -0.75, 7.1), (0.10, 0.065, 0.045))
     room = Room(
         left=-2.4, right=3.0, floor=-1.45, ceiling=2.1, back=8.5,
@@ -180,7 +186,7 @@ def loft(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
 def brick(rng: np.random.Generator, size: Size, accent: Linear | None) -> Linear:
     """See an old brick wall close behind, the sun's side and the shaded side."""
     seed = int(rng.integers(1 << 30))
-    clay = accent if accent is not None else np.float32([0.27, 0.13, 0.085])
+    clay = accent if accent is not None else vector([0.27, 0.13, 0.085])
     room = Room(
         left=-4.0, right=4.0, floor=-1.6, ceiling=3.0, back=3.0,
         painters={

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pipeline.compositing.walls.lens import Linear, defocus
+from pipeline.compositing.walls.lens import Linear, defocus, vector
 from pipeline.compositing.walls.noise import Field, Size, enlarged, fractal, warped
 
 _BLUR = 0.012
@@ -55,7 +55,7 @@ def canvas(rng: np.random.Generator, size: Size, colour: Linear, depth: float) -
     paint = 1 + 0.105 * np.tanh(clouds * 0.8) + 0.035 * strokes
     # The second tone is what the first coat was: a little warmer, a little darker.
     tone = 0.5 + 0.5 * np.tanh(warped(drift, clouds, other, long * 0.02))
-    second = colour * np.float32([0.92, 0.86, 0.80]) + np.float32([0.004, 0.002, 0.0])
+    second = colour * vector([0.92, 0.86, 0.80]) + vector([0.004, 0.002, 0.0])
     cloth = colour + (second - colour) * (0.55 * tone)[..., None]
     lamp = Lamp(rng.uniform(-0.14, 0.14), rng.uniform(-0.12, 0.02), rng.uniform(0.62, 0.78), 0.16)
     whole = enlarged((cloth * (paint * pool(half, lamp))[..., None]).astype(np.float32), size)
@@ -69,7 +69,9 @@ def paper(rng: np.random.Generator, size: Size, colour: Linear, depth: float) ->
     lamp = Lamp(side * rng.uniform(0.05, 0.2), rng.uniform(-0.2, -0.05), rng.uniform(0.9, 1.2), 0.2)
     light = pool(size, lamp)
     wide = cv2.resize(fractal(rng, (64, 64), 1.6, 2), size[::-1], interpolation=cv2.INTER_CUBIC)
-    return (colour * (light * (1 + 0.008 * wide))[..., None]).astype(np.float32)
+    return np.asarray(
+        (colour * (light * (1 + 0.008 * wide))[..., None]).astype(np.float32), np.float32
+    )
 
 
 def linen(rng: np.random.Generator, size: Size, colour: Linear, depth: float) -> Linear:
@@ -106,7 +108,7 @@ def plaster(rng: np.random.Generator, size: Size, colour: Linear, depth: float) 
     slope /= max(1e-6, float(slope.std()))
     clouds = warped(fractal(rng, half, 2.4, 5, 0.55), drift, other, long * 0.04)
     stain = (1 + 0.035 * np.tanh(slope * 0.8)) * (1 + 0.07 * np.tanh(clouds))
-    warm = 1 + 0.018 * other[..., None] * np.float32([1, 0, -1])
+    warm = 1 + 0.018 * other[..., None] * vector([1, 0, -1])
     from_left = 1.0 if np.cos(angle) > 0 else -1.0
     lamp = Lamp(-0.3 * from_left, -0.18, rng.uniform(0.85, 1.05), 0.2)
     painted = colour * warm * (stain * pool(half, lamp))[..., None]
@@ -129,7 +131,7 @@ def _strokes(rng: np.random.Generator, size: Size) -> Field:
 
 
 def window_light(rng: np.random.Generator, size: Size, colour: Linear, depth: float) -> Linear:
-    """Make a plain wall with the light of a window on it: panes, slanted and soft at their edges."""
+    """Make a plain wall with the light of a window on it: panes, slanted, soft at their edges."""
     small = (-(-size[0] // 2), -(-size[1] // 2))
     long = max(small)
     panes = np.zeros(small, np.float32)
@@ -145,6 +147,6 @@ def window_light(rng: np.random.Generator, size: Size, colour: Linear, depth: fl
     leaves = np.clip(0.86 + 0.14 * fractal(rng, small, 4.0, 3, 0.5), 0.35, 1.0)
     light = 0.42 * pool(small, Lamp(0.0, -0.2, 1.3, 0.3)) + 0.58 * soft * leaves
     relief = 1 + 0.012 * fractal(rng, small, 60.0, 3, 0.7) * (1 - depth)
-    warm = np.float32([1.0, 1.0, 1.0]) + soft[..., None] * np.float32([0.05, 0.0, -0.09])
+    warm = vector([1.0, 1.0, 1.0]) + soft[..., None] * vector([0.05, 0.0, -0.09])
     wall = colour * warm * (light * relief)[..., None]
     return defocus(enlarged(wall.astype(np.float32), size), depth * _BLUR * max(size))

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.compositing.walls.lens import Linear, vector
 from pipeline.compositing.walls.tracer import Painter, Vectors
 
-Colour = Sequence[float]
+Colour = Sequence[float] | Linear
 _TABLE = 512
 """Entries of the tables that give every book or brick its own colour."""
 
 
 def plain(colour: Colour) -> Painter:
     """One paint."""
-    reflectance = np.float32(colour)
+    reflectance = vector(colour)
     return lambda points: (reflectance, 0.0)
 
 
@@ -33,8 +34,8 @@ def windows(
     `sky` and `ground` linear RGB, `bars` metres of frame, `rows` panes above each other, `every`
     n-th pane is wall (0 none), `hide` share of the view that trees and houses cover, `start`.
     """
-    wall, frame = np.float32(style["wall"]), np.float32(style["frame"])
-    sky, ground = np.float32(style["sky"]), np.float32(style["ground"])
+    wall, frame = vector(style["wall"]), vector(style["frame"])
+    sky, ground = vector(style["sky"]), vector(style["ground"])
     bars, rows = style.get("bars", 0.07), style.get("rows", 1)
     every, start = style.get("every", 0), style.get("start", 0.0)
     table = np.random.default_rng(style.get("seed", 0)).uniform(0, 1, _TABLE).astype(np.float32)
@@ -70,13 +71,13 @@ def shelves(along: int, spines: Sequence[Colour], style: dict[str, Any]) -> Pain
     `seed`.
     """
     rng = np.random.default_rng(style.get("seed", 0))
-    palette = np.float32(spines)[rng.integers(len(spines), size=_TABLE)]
+    palette = vector(spines)[rng.integers(len(spines), size=_TABLE)]
     palette = palette * rng.uniform(0.55, 1.45, (_TABLE, 1)).astype(np.float32)
     tall = rng.uniform(0.58, 0.92, _TABLE).astype(np.float32)
     there = rng.uniform(0, 1, _TABLE) < style.get("full", 0.93)
     edges = np.cumsum(rng.uniform(0.5, 1.7, 2048)).astype(np.float32) * style.get("book", 0.04)
     shift = rng.uniform(0, edges[-1] * 0.5, 64)
-    wood, dark = np.float32(style["wood"]), np.float32(style["dark"])
+    wood, dark = vector(style["wood"]), vector(style["dark"])
     pitch, bay = style.get("pitch", 0.36), style.get("bay", 0.95)
 
     def paint(points: Vectors) -> tuple[Any, Any]:
@@ -104,10 +105,10 @@ def bricks(along: int, colour: Colour, seed: int, worn: float = 0.25) -> Painter
     """Make a wall of bricks, 24 by 7.5 cm, each of its own firing; `worn` share is whitewashed."""
     rng = np.random.default_rng(seed)
     tone = rng.normal(1, 0.2, (_TABLE, 1)) * (1 + rng.normal(0, 0.07, (_TABLE, 3)))
-    fired = (np.float32(colour) * np.clip(tone, 0.4, 1.7)).astype(np.float32)
+    fired = (vector(colour) * np.clip(tone, 0.4, 1.7)).astype(np.float32)
     pale = rng.uniform(0, 1, _TABLE) < worn
-    fired[pale] = 0.6 * fired[pale] + 0.4 * np.float32([0.42, 0.38, 0.34])
-    mortar = np.float32([0.36, 0.33, 0.3]) * 0.8
+    fired[pale] = 0.6 * fired[pale] + 0.4 * vector([0.42, 0.38, 0.34])
+    mortar = vector([0.36, 0.33, 0.3]) * 0.8
     table = rng.uniform(0, 1, _TABLE).astype(np.float32)
 
     def paint(points: Vectors) -> tuple[Any, Any]:
@@ -126,7 +127,7 @@ def bricks(along: int, colour: Colour, seed: int, worn: float = 0.25) -> Painter
 def planks(along: int, across: int, colour: Colour, seed: int, width: float = 0.18) -> Painter:
     """Make boards: a floor (axes 2, 0) or a panelled wall (1, along)."""
     rng = np.random.default_rng(seed)
-    tone = np.float32(colour) * rng.normal(1, 0.14, (_TABLE, 1)).astype(np.float32)
+    tone = vector(colour) * rng.normal(1, 0.14, (_TABLE, 1)).astype(np.float32)
 
     def paint(points: Vectors) -> tuple[Any, Any]:
         place = points[:, across] / width + 100
@@ -140,7 +141,7 @@ def planks(along: int, across: int, colour: Colour, seed: int, width: float = 0.
 
 def panels(light: Colour, colour: Colour, spacing: tuple[float, float], share: float) -> Painter:
     """Make a ceiling with rows of lit panels: spacing along x and z in metres."""
-    glow, paint_colour = np.float32(light), np.float32(colour)
+    glow, paint_colour = vector(light), vector(colour)
 
     def paint(points: Vectors) -> tuple[Any, Any]:
         x = (points[:, 0] / spacing[0]) % 1.0

@@ -84,7 +84,7 @@ class Camera:
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         rays = np.stack([x * cos + z * sin, y, z * cos - x * sin], axis=-1).reshape(-1, 3)
         length = np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
-        return (rays / length).astype(np.float32)
+        return np.asarray((rays / length).astype(np.float32), np.float32)
 
 
 def look(room: Room, camera: Camera, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -117,7 +117,7 @@ def _seen(
     axis = np.argmin(far, axis=1)
     distance = np.take_along_axis(far, axis[:, None], 1)[:, 0]
     positive = np.take_along_axis(rays, axis[:, None], 1)[:, 0] > 0
-    sides = [np.where(positive, RIGHT, LEFT), np.where(positive, CEILING, FLOOR), BACK]
+    sides: list[Any] = [np.where(positive, RIGHT, LEFT), np.where(positive, CEILING, FLOOR), BACK]
     surface = np.choose(axis, sides)
     normal = _NORMALS[surface]
     for number, box in enumerate(room.boxes, 5):
@@ -148,13 +148,14 @@ def _seen(
 def _axis(box: Box, eye: NDArray[np.float32]) -> NDArray[np.float32]:
     """Direction of a box's middle."""
     way = (np.array(box.low) + np.array(box.high)) / 2 - eye
-    return (way / np.linalg.norm(way)).astype(np.float32)
+    return np.asarray((way / np.linalg.norm(way)).astype(np.float32), np.float32)
 
 
 def _cosine(box: Box, eye: NDArray[np.float32]) -> float:
     """Cosine of the cone around a box, so that most rays need no closer look."""
     low, high = np.array(box.low), np.array(box.high)
-    share = np.linalg.norm(high - low) / 2 / max(1e-6, np.linalg.norm((low + high) / 2 - eye))
+    away = max(1e-6, float(np.linalg.norm((low + high) / 2 - eye)))
+    share = float(np.linalg.norm(high - low)) / 2 / away
     return float(np.sqrt(1 - share**2)) if share < 1 else -1.0
 
 

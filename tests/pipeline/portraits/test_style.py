@@ -12,6 +12,8 @@ from transformers import AutoTokenizer
 
 import settings as configuration
 from errors import BadOrder, BadSettings
+from pipeline.compositing.composite import GRADES
+from pipeline.compositing.look import PhotoLook
 from pipeline.portraits.style import ANYONE, CROPS, PERSON, Style, choose, crop, finish, load_styles
 from tests.support.looks import SHIPPED, STYLES
 from words import ENGLISH, LANGUAGES, speaking
@@ -137,6 +139,89 @@ def test_a_mistake_names_the_file_and_the_key(
         load_styles(tmp_path)
     assert caught.value.sentence.startswith("plain.toml")
     assert message in caught.value.sentence
+
+
+PHOTO = {"wall": '"canvas"', "colour": '"#8a8c92"', "light": '"soft"', "grade": '"warm"'}
+
+
+def write_photo(folder: Path, **changes: str | None) -> None:
+    """A good style file with a `[photo]` table that is good but for the changes."""
+    write(folder)
+    keys = {k: v for k, v in {**PHOTO, **changes}.items() if v is not None}
+    with (folder / "plain.toml").open("a") as file:
+        file.write("[photo]\n" + "".join(f"{k} = {v}\n" for k, v in keys.items()))
+
+
+def test_every_shipped_look_has_a_photo_table_of_its_own(shipped: dict[str, Style]) -> None:
+    looks = [style.photo for style in shipped.values()]
+    assert len(looks) >= 24
+    assert None not in looks
+    assert len({repr(look) for look in looks}) == len(looks)
+    names = {style.name for style in shipped.values()}
+    assert names >= {"Authority", "Natural", "Dating", "Black & White", "Old Money"}
+    for style in shipped.values():
+        assert style.photo is not None
+        grey = GRADES[style.photo.grade].monochrome
+        assert grey == (style.finish == "monochrome"), style.key
+        assert style.translations["de"].get("description"), style.key
+
+
+def test_a_photo_table_is_read(tmp_path: Path) -> None:
+    light = "{azimuth = -40, elevation = 30, strength = 1.2}"
+    write_photo(tmp_path, light=light, frame='"face"', depth_of_field="0.7", fade="true")
+    assert load_styles(tmp_path)["plain"].photo == PhotoLook(
+        wall="canvas",
+        colour="#8a8c92",
+        depth_of_field=0.7,
+        light={"azimuth": -40, "elevation": 30, "strength": 1.2},
+        grade="warm",
+        frame="face",
+        fade=True,
+    )
+
+
+def test_a_look_may_be_painted_only(tmp_path: Path) -> None:
+    write(tmp_path)
+    assert load_styles(tmp_path)["plain"].photo is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"wal": '"canvas"'}, "'wal' is not one of wall, colour"),
+        ({"wall": None}, "'wall' is missing"),
+        ({"wall": '"cave"'}, "'wall' must be one of canvas, paper"),
+        ({"wall": "3"}, "'wall' must be one of"),
+        ({"wall": '"office"'}, "'colour' is for studio walls"),
+        ({"colour": '"grey"'}, "'colour' must be like"),
+        ({"colour": "7"}, "'colour' must be like"),
+        ({"depth_of_field": "1.5"}, "'depth_of_field' must be a number from 0 to 1"),
+        ({"depth_of_field": "true"}, "'depth_of_field' must be a number from 0 to 1"),
+        ({"depth_of_field": "nan"}, "'depth_of_field' must be a number from 0 to 1"),
+        ({"light": '"disco"'}, "'light' must be one of soft, left"),
+        ({"light": "{azimut = 3}"}, "'azimut' is not one of azimuth"),
+        ({"light": "{azimuth = 91}"}, "'azimuth' must be a number from -90 to 90"),
+        ({"light": '{size = "big"}'}, "'size' must be a number from 0 to 1"),
+        ({"light": "3"}, "'light' must be one of"),
+        ({"grade": '"neon"'}, "'grade' must be one of neutral"),
+        ({"frame": '"foot"'}, "'frame' must be one of face"),
+        ({"fade": "1"}, "'fade' must be true or false"),
+    ],
+)
+def test_a_mistake_in_a_photo_table_names_the_file_and_the_key(
+    tmp_path: Path, changes: dict[str, str | None], message: str
+) -> None:
+    write_photo(tmp_path, **changes)
+    with pytest.raises(BadSettings) as caught:
+        load_styles(tmp_path)
+    assert caught.value.sentence.startswith("plain.toml [photo]")
+    assert message in caught.value.sentence
+
+
+def test_photo_must_be_a_table(tmp_path: Path) -> None:
+    write(tmp_path, photo='"canvas"')
+    with pytest.raises(BadSettings, match=r"plain.toml: 'photo' must be a table"):
+        load_styles(tmp_path)
 
 
 def test_a_folder_without_styles_is_refused(tmp_path: Path) -> None:

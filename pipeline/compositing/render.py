@@ -1,0 +1,128 @@
+"""Render a portrait: a cut-out brought into its frame, lit, set before a wall and graded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compositing.colour import linear
+from pipeline.compositing.composite import Floats, Grade, composite
+from pipeline.compositing.framing import Frame
+
+_FADE = 0.2
+"""Height of the fade above the photo's lower border, as a share of the portrait's."""
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """What happens to a photo's linear colours on their way into a frame.
+
+    gain: the lights' field that multiplies them, float32 [h, w, 3] over the whole photo at any
+    size. balance: exposure and white balance before that, float32 [3, 3]. None changes nothing.
+    """
+
+    gain: Floats | None = None
+    balance: Floats | None = None
+
+
+class Person(Protocol):
+    """A cut-out: colours uint8 RGB [H, W, 3], alpha uint8 [H, W]."""
+
+    @property
+    def colours(self) -> NDArray[np.uint8]: ...
+
+    @property
+    def alpha(self) -> NDArray[np.uint8]: ...
+
+
+def render(
+    person: Person,
+    frame: Frame,
+    light: Lighting,
+    wall: Floats,
+    grade: Grade,
+    rng: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Render a portrait: uint8 RGB of the frame's size.
+
+    wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
+    """
+    colours, alpha = cut(person, frame, light)
+    if frame.scale > 1.05:  # an enlarged photo is soft, a wall as fine as the paper would show it
+        wall = cv2.GaussianBlur(wall, (0, 0), 0.45 + 0.8 * (frame.scale - 1))
+    return composite(colours, alpha, wall, grade, rng)
+
+
+def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Floats]:
+    """Bring person and light into a frame: linear light times alpha [H, W, 3], alpha [H, W]."""
+    matrix = frame.affine
+    (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
+    colours = person.colours[top:bottom, left:right]
+    alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
+    if frame.fade:
+        alpha = alpha * _fading(frame, (top, bottom), person.alpha.shape[0])
+    cover = cv2.merge((alpha, alpha, alpha))
+    whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
+    here = matrix.copy()
+    here[:, 2] += here[:, :2] @ np.array([left, top])
+    if frame.scale < 0.6:  # cubic alone would alias: shrink by area first
+        shrunk = max(0.25, frame.scale / 0.85)
+        before = whole.shape[:2]
+        whole = cv2.resize(whole, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
+        ratio = np.array([before[1] / whole.shape[1], before[0] / whole.shape[0]])
+        here[:, 2] += here[:, :2] @ (0.5 * ratio - 0.5)
+        here[:, :2] *= ratio
+    size = (frame.size[1], frame.size[0])
+    moved = cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
+    shape = np.clip(moved[..., 3], 0, 1)
+    shape[shape > 0.998] = 1
+    light = np.maximum(moved[..., :3], 0)
+    if lighting.balance is not None:
+        light = np.maximum(cv2.transform(light, lighting.balance), 0)
+    if lighting.gain is not None:
+        light *= _moved_gain(lighting.gain, matrix, frame.size, person.alpha.shape)
+    return light, shape
+
+
+def _needed(
+    matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """The part of a photo that a frame reads: left, top, right, bottom."""
+    height, width = size
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    back = cv2.invertAffineTransform(matrix)
+    seen = corners @ back[:, :2].T + back[:, 2]
+    low, high = (
+        np.floor(seen.min(axis=0)).astype(int) - 4,
+        np.ceil(seen.max(axis=0)).astype(int) + 4,
+    )
+    left, top = (int(v) for v in np.clip(low, 0, [photo[1] - 1, photo[0] - 1]))
+    right, bottom = (int(v) for v in np.clip(high, [left + 1, top + 1], [photo[1], photo[0]]))
+    return left, top, right, bottom
+
+
+def _fading(frame: Frame, rows: tuple[int, int], height: int) -> Floats:
+    """Factor [rows, 1] that ends at 0 where the photo does, eased at both ends."""
+    band = _FADE * frame.size[0] / frame.scale
+    t = np.clip((height - 2 - np.arange(*rows, dtype=np.float32)) / np.float32(band), 0, 1)
+    return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]
+
+
+def _moved_gain(
+    gain: Floats, matrix: NDArray[np.float64], size: tuple[int, int], photo: tuple[int, ...]
+) -> Floats:
+    """The light's field in the frame: float32 [H, W, 3]."""
+    ratio = np.array([photo[1] / gain.shape[1], photo[0] / gain.shape[0]])
+    there = matrix.copy()
+    there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
+    there[:, :2] *= ratio
+    return np.asarray(
+        cv2.warpAffine(
+            gain, there, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        ),
+        np.float32,
+    )
