@@ -20,7 +20,7 @@ SRGB_TO_XYZ: NDArray[np.float64] = np.array(
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-XYZ_TO_SRGB: NDArray[np.float64] = np.linalg.inv(SRGB_TO_XYZ)
+XYZ_TO_SRGB: NDArray[np.float64] = np.asarray(np.linalg.inv(SRGB_TO_XYZ), np.float64)
 LUMINANCE: Floats = SRGB_TO_XYZ[1].astype(np.float32)
 """Weights of linear red, green and blue in the luminance Y."""
 

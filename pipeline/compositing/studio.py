@@ -22,8 +22,8 @@ from pipeline.compositing.framing import SHAPES, Frame, Refusal, Wish, choose
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.neutral import neutral
 from pipeline.compositing.ranking import merit
-from pipeline.compositing.render import Lighting, render
 from pipeline.compositing.relight import LIGHTS, Floats, Light, gain
+from pipeline.compositing.render import Lighting, render
 from pipeline.compositing.shape import Shape, shape
 from pipeline.compositing.skin import Skin, read_skin
 from pipeline.compositing.walls import paint

@@ -51,7 +51,7 @@ class Gate:
         report(Progress("training", step=1, steps=2))
         while not self.open.wait(0.02):
             if stop():
-                raise job.Stopped
+                raise Stopped
         return job.Report(base="tiny", headshots=order.count)
 
 

@@ -59,4 +59,6 @@ def textured(who: str) -> Picture:
     rng = np.random.default_rng(3)
     light = linear(person(who).image)
     pores = cv2.GaussianBlur(rng.normal(0, 0.08, light.shape[:2]), (0, 0), 0.8)
-    return np.uint8(np.round(encoded(light * np.float32(1 + pores)[..., None]) * 255))
+    return np.asarray(
+        np.round(encoded(light * np.asarray(1 + pores, np.float32)[..., None]) * 255), np.uint8
+    )

@@ -36,7 +36,7 @@ def test_pixels_wholly_of_the_person_stay_to_the_bit(wall_light: float) -> None:
 
 
 def test_a_wall_alone_is_the_wall() -> None:
-    wall = np.full((64, 64, 3), linear(np.uint8([[[90, 120, 150]]])), np.float32)
+    wall = np.full((64, 64, 3), linear(np.asarray([[[90, 120, 150]]], np.uint8)), np.float32)
     result = composite(wall * 0, np.zeros((64, 64), np.float32), wall, Grade(), seeded())
     assert np.abs(result.mean(axis=(0, 1)) - (90, 120, 150)).max() < 0.2
 
@@ -107,7 +107,7 @@ def test_every_grade_keeps_order_and_range(name: str) -> None:
     assert values.max() <= 1
     assert (np.diff(values[0, :, 1]) >= -1e-6).all()
     if grade.monochrome:
-        colours = graded(np.float32([[[0.8, 0.2, 0.1], [0.1, 0.2, 0.8]]]), grade)
+        colours = graded(np.asarray([[[0.8, 0.2, 0.1], [0.1, 0.2, 0.8]]], np.float32), grade)
         assert np.ptp(colours, axis=2).max() == 0
         assert colours[0, 0, 0] > colours[0, 1, 0]  # skin brighter than sky
 
@@ -116,7 +116,7 @@ def test_warmth_and_saturation_do_what_they_say() -> None:
     grey = np.full((1, 1, 3), 0.2, np.float32)
     warm = graded(grey, Grade(warmth=0.5))[0, 0]
     assert warm[0] > warm[1] > warm[2]
-    red = np.float32([[[0.4, 0.1, 0.1]]])
+    red = np.asarray([[[0.4, 0.1, 0.1]]], np.float32)
     pale = linear((graded(red, Grade(saturation=0.0)) * 255).round().astype(np.uint8))[0, 0]
     assert np.ptp(pale) == 0
     assert pale[0] == pytest.approx(float(red[0, 0] @ LUMINANCE), abs=0.003)

@@ -145,7 +145,7 @@ def test_a_fade_ends_before_the_photo_does() -> None:
     frame = choose(person.alpha, person.landmarks, Wish(side=600, fade=True))
     assert isinstance(frame, Frame)
     assert frame.fade
-    _, alpha = cut(person, frame, None)
+    _, alpha = cut(person, frame, Lighting())
     end = frame.affine[:, :2] @ np.array([450, 558.0]) + frame.affine[:, 2]
     assert end[1] < frame.size[0] - 3
     assert alpha[int(end[1]) :].max() < 0.01
@@ -172,8 +172,8 @@ def test_light_falls_on_the_person_and_not_on_the_wall() -> None:
     assert isinstance(frame, Frame)
     gain = np.ones((60, 60, 3), np.float32)
     gain[:, :30] = 0.5  # the left half of the photo
-    plain, alpha = cut(person, frame, None)
-    lit, same = cut(person, frame, gain)
+    plain, alpha = cut(person, frame, Lighting())
+    lit, same = cut(person, frame, Lighting(gain))
     assert np.array_equal(alpha, same)
     solid = (alpha == 1) & (plain.min(axis=2) > 0.01)
     ratio = lit[solid].mean(axis=1) / plain[solid].mean(axis=1)
@@ -187,7 +187,7 @@ def test_shrinking_does_not_alias() -> None:
     colours = np.repeat((((x + y) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2)
     person = Drawn(colours, np.full((2000, 2000), 255, np.uint8), np.zeros((5, 2), np.float32))
     frame = Frame(((0.29, 0.0, 0.0), (0.0, 0.29, 0.0)), (560, 560), 0.29, False, True)
-    light, _ = cut(person, frame, None)
+    light, _ = cut(person, frame, Lighting())
     assert light[20:-20, 20:-20].std() < 0.02
     assert light[20:-20, 20:-20].mean() == pytest.approx(0.5, abs=0.02)
 

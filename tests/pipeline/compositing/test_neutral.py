@@ -61,12 +61,14 @@ def test_the_fast_tables_agree_with_the_formulas() -> None:
     ramp = np.linspace(0, 1, 100_001, dtype=np.float32)
     assert np.abs(encoded(ramp) - encoded_exact(ramp)).max() < 2e-4
     assert np.array_equal(np.round(encoded(linear(every)) * 255), every)
-    assert encoded(np.float32([-1, 2])).tolist() == [0, 1]
+    assert encoded(np.asarray([-1, 2], np.float32)).tolist() == [0, 1]
 
 
 def recoloured(skin: Skin, factors: tuple[float, float, float]) -> Skin:
     """The same skin under another light."""
-    return replace(skin, colour=skin.colour * np.float32(factors), eyes=skin.eyes * factors[1])
+    return replace(
+        skin, colour=skin.colour * np.asarray(factors, np.float32), eyes=skin.eyes * factors[1]
+    )
 
 
 def moved(skin: Skin, target: np.ndarray) -> np.ndarray:
@@ -116,7 +118,7 @@ def test_an_underexposed_dark_face_is_told_from_a_dark_one_by_the_eyes() -> None
 
 
 def test_black_and_white_stays_black_and_white() -> None:
-    grey = Skin(np.float32([0.3, 0.3, 0.3]), 0.3, 0.3, eyes=0.3)
+    grey = Skin(np.asarray([0.3, 0.3, 0.3], np.float32), 0.3, 0.3, eyes=0.3)
     colour = person("a").skin
     for done in (neutral([grey])[0], neutral([grey, colour, colour])[0]):
         red, green, blue = done.applied(np.full((1, 3), 0.3, np.float32))[0]

@@ -59,7 +59,7 @@ def test_closed_eyes_rank_lower(who: str) -> None:
 @pytest.mark.parametrize("who", WHO)
 def test_a_burnt_out_photo_and_one_lit_from_one_side_rank_lower(who: str) -> None:
     known = person(who)
-    burnt = measured(np.uint8(np.clip(known.image.astype(int) + 130, 0, 255)))
+    burnt = measured(np.asarray(np.clip(known.image.astype(int) + 130, 0, 255), np.uint8))
     assert judged(burnt).clipped > judged(known).clipped + 0.1
     assert judged(burnt).score < judged(known).score
     dark_side = judged(replace(known, skin=replace(known.skin, left=known.skin.right / 6)))
@@ -75,7 +75,7 @@ def turned(points: np.ndarray, axis: int, degrees: float) -> np.ndarray:
     matrix[one, one] = matrix[two, two] = np.cos(a)
     matrix[one, two], matrix[two, one] = -np.sin(a), np.sin(a)
     middle = points.mean(axis=0)
-    return np.float32((points - middle) @ matrix.T + middle)
+    return np.asarray((points - middle) @ matrix.T + middle, np.float32)
 
 
 def test_the_pose_follows_the_head() -> None:

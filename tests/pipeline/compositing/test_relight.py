@@ -14,7 +14,7 @@ from pipeline.compositing.texture import texture_ratio
 from tests.support.people import Person, measured, person, textured
 
 WHO = ("a", "b", "c")
-SAME = np.float32([[1, 0, 0], [0, 1, 0]])
+SAME = np.asarray([[1, 0, 0], [0, 1, 0]], np.float32)
 
 
 def at(field: np.ndarray, who: Person, places: tuple[int, ...]) -> float:
@@ -84,7 +84,7 @@ def test_every_light_is_smooth_bounded_and_keeps_texture(who: str, name: str) ->
         steps = np.abs(np.diff(np.log(field), axis=axis)).max(axis=2)
         assert steps[inside[: steps.shape[0], : steps.shape[1]]].max() < 0.07
     photo = textured(who)
-    portrait = np.uint8(np.round(encoded(lit(linear(photo), field)) * 255))
+    portrait = np.asarray(np.round(encoded(lit(linear(photo), field)) * 255), np.uint8)
     assert 0.95 < texture_ratio(photo, portrait, SAME, known.mesh.points) < 1.05
 
 
@@ -102,7 +102,7 @@ def test_the_mirror_of_a_person_under_mirrored_light_is_the_mirrored_portrait(na
 def test_a_photo_lit_from_one_side_is_evened_out() -> None:
     known = person("a")
     ramp = np.linspace(1.5, 0.5, known.image.shape[1], dtype=np.float32)[None, :, None]
-    lopsided = np.uint8(np.round(encoded(linear(known.image) * ramp) * 255))
+    lopsided = np.asarray(np.round(encoded(linear(known.image) * ramp) * 255), np.uint8)
     turned = shape(lopsided, known.alpha, known.mesh.points)
     assert turned.azimuth < known.shape.azimuth - 15
     flat = gain(turned, LIGHTS["flat"])

@@ -11,7 +11,7 @@ from pipeline.compositing.texture import resampled, texture_ratio
 from tests.support.people import person, textured
 
 WHO = ("a", "b", "c")
-SAME = np.float32([[1, 0, 0], [0, 1, 0]])
+SAME = np.asarray([[1, 0, 0], [0, 1, 0]], np.float32)
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -26,7 +26,9 @@ def test_turning_and_scaling_alone_count_as_honest(who: str, angle: float, scale
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("factor", [0.5, 0.8])
 def test_exposure_is_no_texture(who: str, factor: float) -> None:
-    brighter = np.uint8(np.round(encoded(linear(textured(who)) * np.float32(factor)) * 255))
+    brighter = np.asarray(
+        np.round(encoded(linear(textured(who)) * np.asarray(factor, np.float32)) * 255), np.uint8
+    )
     ratio = texture_ratio(textured(who), brighter, SAME, person(who).mesh.points)
     assert 0.95 < ratio < 1.05
 
@@ -47,6 +49,6 @@ def test_a_smoothing_filter_that_keeps_edges_is_found_out() -> None:
 
 
 def test_a_face_outside_the_portrait_is_refused() -> None:
-    away = np.float32([[1, 0, 5000], [0, 1, 0]])
+    away = np.asarray([[1, 0, 5000], [0, 1, 0]], np.float32)
     with pytest.raises(ValueError, match="no skin"):
         texture_ratio(textured("a"), textured("a"), away, person("a").mesh.points)
