@@ -171,7 +171,7 @@ def _bounded(ratio: Floats) -> Floats:
     up, down = np.log(_MOST), -np.log(_LEAST)
     stops = np.log(ratio)
     bent = np.where(stops > 0, up * np.tanh(stops / up), down * np.tanh(stops / down))
-    return np.exp(bent).astype(np.float32)
+    return np.asarray(np.exp(bent), np.float32)
 
 
 def _held_back(field: Floats, peak: Floats) -> Floats:

@@ -18,8 +18,8 @@ _FINE = 2.5
 """Sigma in pixels of the portrait: what is finer counts as texture."""
 
 _FLOOR = 0.1
-"""Share of the skin's middle luminance that is added before the logarithm, so that noise in the
-dark stays small; a share, so that a darker or brighter portrait gives the same number."""
+"""Share of the luminance around a pixel that is added before the logarithm, so that noise in the
+dark stays small; of what is around it, so that no smooth light changes the number."""
 
 _SHRINKS = 0.7
 """Scale below which the photo is shrunk by area before it is warped, as a warp alone aliases."""
@@ -71,7 +71,8 @@ def resampled(
 def _energy(image: NDArray[np.uint8], skin: NDArray[np.bool_]) -> float:
     """Spread of what is finer than `_FINE` on the skin; the middle of it, as moles are no noise."""
     light = luminance(linear(image))
-    tone = np.log(light + np.float32(max(_FLOOR * float(np.median(light[skin])), 1e-3)))
+    around = np.asarray(cv2.GaussianBlur(light, (0, 0), 4 * _FINE), np.float32)
+    tone = np.log(light + np.float32(_FLOOR) * around + np.float32(1e-4))
     fine: Floats = np.asarray(tone - cv2.GaussianBlur(tone, (0, 0), _FINE), np.float32)
     values = np.abs(fine[skin])
     kept = values[values <= np.percentile(values, 95)]
@@ -84,4 +85,4 @@ def _skin_mask(flat: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np
     for place in (RIGHT_CHEEK, LEFT_CHEEK, FOREHEAD):
         hull = cv2.convexHull(np.round(flat[list(place)]).astype(np.int32))
         cv2.fillConvexPoly(mask, hull, 1)
-    return mask == 1
+    return np.asarray(mask == 1, np.bool_)

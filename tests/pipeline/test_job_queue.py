@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from errors import BadOrder, BaseUnavailable, Busy
+from errors import BadOrder, BaseUnavailable, Busy, Stopped
 from pipeline import job
 from pipeline.assembly import Workshop
 from pipeline.job_queue import Studio

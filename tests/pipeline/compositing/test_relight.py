@@ -82,7 +82,9 @@ def test_every_light_is_smooth_bounded_and_keeps_texture(who: str, name: str) ->
     inside = cv2.erode(known.shape.face, np.ones((5, 5))) > 0.1
     for axis in (0, 1):
         steps = np.abs(np.diff(np.log(field), axis=axis)).max(axis=2)
-        assert steps[inside[: steps.shape[0], : steps.shape[1]]].max() < 0.07
+        assert (
+            steps[inside[: steps.shape[0], : steps.shape[1]]].max() < 0.09
+        )  # the ridge of a nose; a rim is 0.3
     photo = textured(who)
     portrait = np.asarray(np.round(encoded(lit(linear(photo), field)) * 255), np.uint8)
     assert 0.95 < texture_ratio(photo, portrait, SAME, known.mesh.points) < 1.05

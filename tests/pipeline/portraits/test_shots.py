@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 from pipeline.portraits.shots import DISTANCES, plan_photo_shots
 from pipeline.portraits.style import Style
@@ -28,7 +29,7 @@ def test_within_a_look_nothing_repeats_before_everything_was_used() -> None:
 
 def test_neighbours_in_a_look_show_different_photos() -> None:
     shots = [s for s in plan_photo_shots(looks(3), [1.0] * 5, 30, 7) if s.style.key == "look-0"]
-    assert all(a.photo != b.photo for a, b in zip(shots, shots[1:], strict=False))
+    assert all(a.photo != b.photo for a, b in pairwise(shots))
 
 
 def test_the_best_photo_comes_first_and_a_bad_one_never() -> None:
