@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 Segment = Callable[[Picture], Picture]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "matting" / "refiner.onnx"
-SHA256 = "0"
+SHA256 = "92bff5b7b68a0d210991f6d19df71b74ad11a33e827902ed1ce82585f32b0cd3"
 
 SIDE = 320
 """Long side in pixels at which the network sees a photo."""

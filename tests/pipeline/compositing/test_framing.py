@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from pipeline.compositing.framing import (
 from pipeline.compositing.render import Lighting, cut, render
 from tests.pipeline.compositing.people import Drawn, drawn
 
-SPACIOUS = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
+SPACIOUS: dict[str, Any] = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
 CANARY = (255, 0, 255)
 PAD = 500
 
