@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import likeness, main_job, model, pages, vault
+from benchmarks import likeness, main_job, model, pages, photo_way, vault
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
     "main_job": main_job.run,
+    "photo_way": photo_way.run,
     "train_steps": model.train_steps,
     "generate_images": model.generate_images,
     "nf4_memory": model.nf4_memory,

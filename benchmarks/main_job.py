@@ -24,7 +24,7 @@ def run() -> dict[str, Measurement]:
         make_selfies.write(sorted(PORTRAIT.glob("*.jpg"))[0], photos, count=8)
         command = [sys.executable, "-m", "pipeline", str(photos), "--out", str(Path(folder, "out"))]
         subprocess.run(
-            [*command, "--count", str(COUNT), "--json", str(report)],
+            [*command, "--way", "painted", "--count", str(COUNT), "--json", str(report)],
             check=True,
             cwd=configuration.ROOT,
             stdout=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ from errors import BaseUnavailable
 from pipeline.compositing.face_mesh import LANDMARKS, FaceMesh
 from tests.support.faces import MODELS, portrait
 from tests.support.people import mesh_net, person
+from tools.fetch_faces import WHEELS
 
 RIGHT_EYE_CORNERS, LEFT_EYE_CORNERS, NOSE_TIP, MOUTH_CORNERS = (33, 133), (362, 263), 1, (61, 291)
 
@@ -91,3 +92,7 @@ def test_an_altered_model_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / LANDMARKS.name).write_bytes(data)
     with pytest.raises(BaseUnavailable, match="not the file"):
         FaceMesh(tmp_path).points(portrait("a"), person("a").landmarks)
+
+
+def test_set_up_brings_the_model() -> None:
+    assert LANDMARKS in {model for wheel in WHEELS for model in wheel.members}
