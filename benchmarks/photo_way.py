@@ -1,4 +1,4 @@
-"""The photo way: 100 portraits of eight photos, and cutting out, beside the same libraries alone."""
+"""The photo way: 100 portraits of eight photos, and cut-outs, beside the same libraries alone."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.compositing.clothes import SURE, TONES, separate, toned
-from tests.support.people import SKIN, Drawn, drawn
+from tests.support.drawn import SKIN, Drawn, drawn
 
 
 @pytest.fixture(scope="module")

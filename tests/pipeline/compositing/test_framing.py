@@ -22,7 +22,7 @@ from pipeline.compositing.framing import (
     choose,
 )
 from pipeline.compositing.render import Lighting, cut, render
-from tests.support.people import Drawn, drawn
+from tests.support.drawn import Drawn, drawn
 
 SPACIOUS: dict[str, Any] = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
 CANARY = (255, 0, 255)
