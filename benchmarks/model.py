@@ -24,10 +24,11 @@ import settings as configuration
 from benchmarks.measure import Measurement
 from pipeline.bases import adapter, nf4
 from pipeline.bases.base import Base, read_pipeline
+from pipeline.compositing.backdrops import PERSON
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
 from pipeline.portraits.generate import Shot, generate, plan
-from pipeline.portraits.style import PERSON, load_styles
+from pipeline.portraits.style import load_styles
 from pipeline.training.dataset import Example, recompose
 from pipeline.training.train import Recipe, train
 from train_base.judges import never, training_photos

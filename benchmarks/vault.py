@@ -27,9 +27,9 @@ import settings as configuration
 from benchmarks.measure import Measurement
 from dev.make_selfies import selfies
 from pipeline.assembly import TRAINING_PX as PHOTO_PX
-from pipeline.imaging import CutOut
+from pipeline.imaging import CutOut, Face
 from pipeline.photos.album import Album, Keeping
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import LONG_SIDE, Decoder
 from pipeline.portraits.sheet import KEPT_TOGETHER
 from privacy import stream

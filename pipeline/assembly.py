@@ -21,12 +21,12 @@ from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.matting import cut_out
-from pipeline.imaging import CutOut
+from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.planner import CALIBRATION, Facts, facts_of
 from pipeline.planning.planning import Planning

@@ -31,6 +31,20 @@ _ANTIALIAS_BELOW = 0.6
 
 
 @dataclass(frozen=True)
+class Face:
+    """A detected face, in pixels of the picture it was found in.
+
+    box: x, y, width, height, possibly reaching beyond the picture. landmarks: float32 [5, 2] x, y
+    of right eye, left eye, nose, right and left mouth corner; "right" is the person's own right.
+    score: the detector's confidence, 0 to 1.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: NDArray[np.float32]
+    score: float
+
+
+@dataclass(frozen=True)
 class CutOut:
     """A person without their room.
 

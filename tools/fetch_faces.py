@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compositing.face_mesh import LANDMARKS
-from pipeline.photos.detection import DETECTOR, RECOGNISER, SEGMENTER, ModelFile
+from pipeline.model_files import ModelFile
+from pipeline.photos.detection import DETECTOR, RECOGNISER, SEGMENTER
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,12 @@ Colour = tuple[float, float, float]
 Picture = NDArray[np.floating[Any]]
 Painter = Callable[[np.random.Generator, int], Picture]
 
+PERSON = "sks person"
+"""The subject of a personalised prompt.  "sks" means nothing before training."""
+
+ANYONE = "a person"
+"""The subject of a prompt without an adapter."""
+
 _REFERENCE_SIZE = 192
 """Blur radii below are in pixels of a backdrop this large, and scale with it."""
 

@@ -7,7 +7,6 @@ reads nothing but its model file and keeps nothing about anybody.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,8 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import BaseUnavailable
-from pipeline.photos.detection import ModelFile
+from pipeline.model_files import ModelFile, read_model
 
 LANDMARKS = ModelFile(
     "face_landmark.tflite",
@@ -90,22 +88,7 @@ class FaceMesh:
 
     @cached_property
     def _net(self) -> Any:
-        return cv2.dnn.readNetFromTFLite(self._model())
-
-    def _model(self) -> NDArray[np.uint8]:
-        """Read and check the model file: what was checked is what OpenCV then parses."""
-        try:
-            data = (self._folder / LANDMARKS.name).read_bytes()
-        except OSError as problem:
-            raise BaseUnavailable(
-                "The face models are missing on this server. Run `make setup`, then start again."
-            ) from problem
-        if hashlib.sha256(data).hexdigest() != LANDMARKS.sha256:
-            raise BaseUnavailable(
-                f"The face model {LANDMARKS.name} is not the file this release was made with. "
-                f"Run `make setup`, then start again."
-            )
-        return np.frombuffer(data, np.uint8)
+        return cv2.dnn.readNetFromTFLite(read_model(self._folder, LANDMARKS))
 
 
 def _crop_transform(five: NDArray[np.float32]) -> NDArray[np.float64]:

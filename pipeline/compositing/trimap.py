@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.refine import Coarse, Floats
-from pipeline.photos.detection import Face
+from pipeline.imaging import Face
 
 Area = NDArray[np.bool_]
 

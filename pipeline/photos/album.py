@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadPhoto
-from pipeline.imaging import CutOut
+from pipeline.imaging import CutOut, Face
 from pipeline.photos.crop import head_and_shoulders
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
 from pipeline.photos.record import FaceNumbers, FaceRecord

@@ -12,8 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.imaging import TEMPLATE_SIZE, align_transform
-from pipeline.photos.detection import Face
+from pipeline.imaging import TEMPLATE_SIZE, Face, align_transform
 
 CROP_MARGIN = 1.3
 """Side of a training crop, in sides of the square that alignment (`imaging.align`) cuts out."""

@@ -10,9 +10,7 @@ reads nothing but its model files and keeps nothing about anybody.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,18 +20,11 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from errors import BaseUnavailable
+from pipeline.imaging import Face
+from pipeline.model_files import ModelFile, read_model
 
 SAME_PERSON = 0.363
 """Cosine of two SFace vectors above which OpenCV's documentation calls them one person."""
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """A model file by name and digest; any other content under that name is refused."""
-
-    name: str
-    sha256: str
 
 
 DETECTOR = ModelFile(
@@ -59,20 +50,6 @@ _SMALL_SIDE = 300
 """Pictures smaller than this are doubled: YuNet was trained on larger faces."""
 
 _SEGMENTER_SIDE = 256
-
-
-@dataclass(frozen=True)
-class Face:
-    """A detected face, in pixels of the picture it was found in.
-
-    box: x, y, width, height, possibly reaching beyond the picture. landmarks: float32 [5, 2] x, y
-    of right eye, left eye, nose, right and left mouth corner; "right" is the person's own right.
-    score: the detector's confidence, 0 to 1.
-    """
-
-    box: tuple[float, float, float, float]
-    landmarks: NDArray[np.float32]
-    score: float
 
 
 class Faces:
@@ -188,19 +165,7 @@ class Faces:
         return cv2.dnn.readNetFromTFLite(self._model(SEGMENTER))
 
     def _model(self, model: ModelFile) -> NDArray[np.uint8]:
-        """The checked bytes of a model file: what was checked is what OpenCV then parses."""
-        try:
-            data = (self._folder / model.name).read_bytes()
-        except OSError as problem:
-            raise BaseUnavailable(
-                "The face models are missing on this server. Run `make setup`, then start again."
-            ) from problem
-        if hashlib.sha256(data).hexdigest() != model.sha256:
-            raise BaseUnavailable(
-                f"The face model {model.name} is not the file this release was made with. "
-                f"Run `make setup`, then start again."
-            )
-        return np.frombuffer(data, np.uint8)
+        return read_model(self._folder, model)
 
 
 _NO_CONFIG = np.empty(0, np.uint8)

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadPhoto
-from pipeline.imaging import align
+from pipeline.imaging import Face, align
 from pipeline.photos.crop import kept_frame
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.photos.record import FaceNumbers
 from pipeline.photos.similarity import fingerprint
 from words import say

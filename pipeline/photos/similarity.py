@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.photos.detection import SAME_PERSON, Face
+from pipeline.imaging import Face
+from pipeline.photos.detection import SAME_PERSON
 from pipeline.photos.record import FINGERPRINT_SIDE, FaceNumbers
 
 SAME_PICTURE = 5.5

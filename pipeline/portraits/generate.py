@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from pipeline.bases import adapter as adapters
 from pipeline.bases.base import Base, Conditions, Sampling
-from pipeline.portraits.style import ANYONE, PERSON, Style, finish
+from pipeline.compositing.backdrops import ANYONE, PERSON
+from pipeline.portraits.style import Style, finish
 
 SHARPENING = 0.4
 """Weight of the unsharp mask."""

@@ -20,8 +20,9 @@ from pipeline.compositing.framing import DISTANCES as FRAMES
 from pipeline.compositing.framing import Frame, Refusal
 from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
 from pipeline.compositing.texture import texture_ratio
+from pipeline.imaging import Face
 from pipeline.photos.album import CutOutPhoto
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.portraits.shots import PhotoShot
 from words import say
 

@@ -31,12 +31,6 @@ from errors import BadOrder, BadSettings
 from pipeline.compositing.look import PhotoLook, photo_look
 from words import ENGLISH, LANGUAGES, language, say
 
-PERSON = "sks person"
-"""The subject of a personalised prompt.  "sks" means nothing before training."""
-
-ANYONE = "a person"
-"""The subject of a prompt without an adapter."""
-
 GROUPS = ("work", "editorial", "social", "monochrome")
 
 CROPS = {"square": (1, 1), "4:5": (4, 5), "3:4": (3, 4)}

@@ -16,9 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.compositing.backdrops import BACKDROPS, GRADES, LIGHTS, caption, compose
+from pipeline.compositing.backdrops import BACKDROPS, GRADES, LIGHTS, PERSON, caption, compose
 from pipeline.imaging import align
-from pipeline.portraits.style import PERSON
 
 if TYPE_CHECKING:
     from pipeline.photos.album import TrainingPhoto

@@ -15,9 +15,10 @@ from PIL import Image
 
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
+from pipeline.imaging import Face
 from pipeline.photos.album import MAX_REJECTED, PLAIN_WALL, Album, Keeping, PhotoRecord, clean_label
 from pipeline.photos.crop import head_and_shoulders
-from pipeline.photos.detection import Face, Faces
+from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
 from pipeline.photos.record import FaceNumbers

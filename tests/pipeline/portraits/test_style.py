@@ -12,9 +12,10 @@ from transformers import AutoTokenizer
 
 import settings as configuration
 from errors import BadOrder, BadSettings
+from pipeline.compositing.backdrops import ANYONE, PERSON
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.look import PhotoLook
-from pipeline.portraits.style import ANYONE, CROPS, PERSON, Style, choose, crop, finish, load_styles
+from pipeline.portraits.style import CROPS, Style, choose, crop, finish, load_styles
 from tests.support.looks import SHIPPED, STYLES
 from words import ENGLISH, LANGUAGES, speaking
 
