@@ -158,7 +158,7 @@ class _Loads:
 
 
 @contextmanager
-def visit(browser: Browser, url: str, watch: Watch, **options: object) -> Iterator[Page]:
+def visit(browser: Browser, url: str, watch: Watch, **options: Any) -> Iterator[Page]:
     """A person with a browser of their own: separate cookies, watched."""
     context: BrowserContext = browser.new_context(
         base_url=url, accept_downloads=True, **{"viewport": DESKTOP, **options}
