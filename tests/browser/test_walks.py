@@ -31,6 +31,9 @@ from tests.support.web import Place, served
 pytestmark = pytest.mark.browser
 
 DAY_S = 24 * 3600.0
+WHEN_CLOSED = """(dialog) => ({ event: new Promise((done) => {
+  document.querySelector(dialog).addEventListener("close", done, { once: true });
+}).then(() => null) })"""
 TABS = 120  # more than any step has
 # What Chrome's own tools call slow 4G; latency in ms, the rest in bytes per second.
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 2e5, "uploadThroughput": 9e4}
@@ -192,7 +195,9 @@ def test_the_whole_walk_with_the_keyboard_alone(
         tab_to(page, portrait)
         page.keyboard.press("Enter")
         expect(page.locator("#viewer p")).to_contain_text("1 / 6")
+        closed = page.evaluate_handle(WHEN_CLOSED, "#viewer")
         page.keyboard.press("Escape")
+        closed.evaluate("({ event }) => event")  # only then has the page put the focus back itself
         expect(portrait).to_be_focused()
         page.keyboard.press("Tab")
         with page.expect_response("**/heart"):
