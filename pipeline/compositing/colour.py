@@ -20,7 +20,7 @@ SRGB_TO_XYZ: NDArray[np.float64] = np.array(
         [0.0193339, 0.1191920, 0.9503041],
     ]
 )
-XYZ_TO_SRGB: NDArray[np.float64] = np.linalg.inv(SRGB_TO_XYZ)
+XYZ_TO_SRGB: NDArray[np.float64] = np.linalg.inv(SRGB_TO_XYZ).astype(np.float64)
 LUMINANCE: Floats = SRGB_TO_XYZ[1].astype(np.float32)
 """Weights of linear red, green and blue in the luminance Y."""
 
@@ -78,7 +78,7 @@ def from_lab(values: NDArray[np.floating]) -> Floats:
     y = (v[..., 0] + 16) / 116
     f = np.stack([y + v[..., 1] / 500, y, y - v[..., 2] / 200], axis=-1)
     t = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29))
-    return ((t * _WHITE) @ XYZ_TO_SRGB.T).astype(np.float32)
+    return np.asarray((t * _WHITE) @ XYZ_TO_SRGB.T, np.float32)
 
 
 def delta_e(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats:
@@ -112,7 +112,7 @@ def delta_e(first: NDArray[np.floating], second: NDArray[np.floating]) -> Floats
     rc = 2 * np.sqrt(mean_c**7 / (mean_c**7 + 25.0**7))
     rt = -np.sin(np.radians(60 * np.exp(-(((mean_h - 275) / 25) ** 2)))) * rc
     squared = (dl / sl) ** 2 + (dc / sc) ** 2 + (dh / sh) ** 2 + rt * (dc / sc) * (dh / sh)
-    return np.sqrt(np.maximum(squared, 0)).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float32)
 
 
 def _hue(b: NDArray[np.float64], a: NDArray[np.float64]) -> NDArray[np.float64]:

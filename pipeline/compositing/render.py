@@ -12,7 +12,7 @@ from pipeline.compositing.colour import linear
 from pipeline.compositing.composite import Floats, Grade, composite
 from pipeline.compositing.framing import Frame
 
-_FADE = 0.2
+_FADE = 0.25
 """Height of the fade above the photo's lower border, as a share of the portrait's."""
 
 
