@@ -227,7 +227,11 @@ def _seen(
     corners = _corners(head, place, ratio)
     low, high = corners.min(axis=0), corners.max(axis=0)  # [2, N]: x, y
     height, width = size
-    beyond = (place[0] * 0.12) if wish.fade else -_INSIDE
+    beyond = np.full(place[0].shape, -_INSIDE)
+    if wish.fade:  # only below a chest: a fade at the throat looks like a ghost
+        slope = abs(float(head.turn[0, 1])) * place[0] * ratio / 2
+        chest = height - 1 - head.middle[1] - slope > head.height
+        beyond[chest] = 0.12 * place[0][chest]
 
     def clear(reach: tuple[int, int] | None, axis: int) -> NDArray[np.bool_] | bool:
         if reach is None:

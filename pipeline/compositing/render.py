@@ -13,7 +13,7 @@ from pipeline.compositing.colour import linear
 from pipeline.compositing.composite import Floats, Grade, composite
 from pipeline.compositing.framing import Frame
 
-_FADE = 0.2
+_FADE = 0.25
 """Height of the fade above the photo's lower border, as a share of the portrait's."""
 
 
@@ -63,8 +63,6 @@ def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Float
     (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
     colours = person.colours[top:bottom, left:right]
     alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
-    if frame.fade:
-        alpha = alpha * _fading(frame, (top, bottom), person.alpha.shape[0])
     cover = cv2.merge((alpha, alpha, alpha))
     whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
     here = matrix.copy()
@@ -81,6 +79,10 @@ def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Float
     shape = np.clip(moved[..., 3], 0, 1)
     shape[shape > 0.998] = 1
     light = np.maximum(moved[..., :3], 0)
+    if frame.fade:
+        fading = _fading(frame, person.alpha.shape)
+        shape *= fading
+        light *= fading[..., None]
     if lighting.balance is not None:
         light = np.maximum(cv2.transform(light, lighting.balance), 0)
     if lighting.gain is not None:
@@ -105,10 +107,15 @@ def _needed(
     return left, top, right, bottom
 
 
-def _fading(frame: Frame, rows: tuple[int, int], height: int) -> Floats:
-    """Factor [rows, 1] that ends at 0 where the photo does, eased at both ends."""
-    band = _FADE * frame.size[0] / frame.scale
-    t = np.clip((height - 2 - np.arange(*rows, dtype=np.float32)) / np.float32(band), 0, 1)
+def _fading(frame: Frame, photo: tuple[int, ...]) -> Floats:
+    """Factor [H, 1] that ends at 0 above the photo's lower border, eased at both ends."""
+    matrix = frame.affine
+    back = cv2.invertAffineTransform(matrix)
+    # Height at which each side of the portrait meets the line y = last row of the photo.
+    sides = np.array([0.0, frame.size[1] - 1])
+    end = float(((photo[0] - 2 - back[1, 0] * sides - back[1, 2]) / back[1, 1]).min())
+    t = (end - np.arange(frame.size[0], dtype=np.float32)) / np.float32(_FADE * frame.size[0])
+    t = np.clip(t, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]
 
 

@@ -145,8 +145,8 @@ def window_light(rng: np.random.Generator, size: Size, colour: Linear, depth: fl
             cv2.fillConvexPoly(panes, np.round(shape * long * 16).astype(np.int32), 1.0, 16, 4)
     soft = defocus(panes[..., None].repeat(3, 2), long * rng.uniform(0.025, 0.04))[..., 0]
     leaves = np.clip(0.86 + 0.14 * fractal(rng, small, 4.0, 3, 0.5), 0.35, 1.0)
-    light = 0.42 * pool(small, Lamp(0.0, -0.2, 1.3, 0.3)) + 0.58 * soft * leaves
+    light = 0.30 * pool(small, Lamp(0.0, -0.2, 1.3, 0.3)) + 0.80 * soft * leaves
     relief = 1 + 0.012 * fractal(rng, small, 60.0, 3, 0.7) * (1 - depth)
-    warm = vector([1.0, 1.0, 1.0]) + soft[..., None] * vector([0.05, 0.0, -0.09])
+    warm = vector([1.0, 1.0, 1.0]) + soft[..., None] * vector([0.08, 0.0, -0.16])
     wall = colour * warm * (light * relief)[..., None]
     return defocus(enlarged(wall.astype(np.float32), size), depth * _BLUR * max(size))

@@ -142,8 +142,9 @@ def test_the_canary_would_be_seen_in_a_frame_that_leaves_the_photo() -> None:
     assert ((colours == CANARY).all(axis=2) & (alpha > 30)).any()
 
 
-def test_a_fade_ends_before_the_photo_does() -> None:
-    person = drawn((560, 900), (450, 260), 250)
+@pytest.mark.parametrize("tilt", [0.0, 6.0])
+def test_a_fade_ends_before_the_photo_does(tilt: float) -> None:
+    person = drawn((560, 900), (450, 260), 250, tilt)
     frame = choose(person.alpha, person.landmarks, Wish(side=600, fade=True))
     assert isinstance(frame, Frame)
     assert frame.fade
@@ -153,6 +154,12 @@ def test_a_fade_ends_before_the_photo_does() -> None:
     assert alpha[int(end[1]) :].max() < 0.01
     middle = alpha[: int(end[1]), round(end[0])]
     assert np.abs(np.diff(middle[200:])).max() < 0.03  # no edge
+
+
+def test_nobody_fades_at_the_throat() -> None:
+    person = drawn((400, 900), (450, 210), 250)
+    frame = choose(person.alpha, person.landmarks, Wish(side=600, fade=True))
+    assert not isinstance(frame, Frame) or not frame.fade
 
 
 def test_the_middle_of_the_photo_arrives_where_the_frame_says_in_its_own_colours() -> None:
