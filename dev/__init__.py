@@ -1,0 +1,1 @@
+"""What only maintainers run: measurements that need pictures which are not shipped."""
