@@ -44,8 +44,8 @@ def serve(settings: configuration.Settings) -> None:
     # A page that polls waits for the training thread to let go of the interpreter, several times.
     sys.setswitchinterval(_SWITCH_S)
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
-    from pipeline.studio import Studio
-    from pipeline.workshop import open_workshop
+    from pipeline.assembly import open_workshop
+    from pipeline.job_queue import Studio
     from web.server import build
     from web.services import Services
 

@@ -1,7 +1,7 @@
 """Are the portraits the person?  Share and median likeness, with the adapter beside without it.
 
 People held out of the base's training, where their portraits lie beside the repository (see
-`tools/train_base/heldout.txt`; the portraits are not part of it); else the people of
+`train_base/heldout.txt`; the portraits are not part of it); else the people of
 tests/samples, whom the base itself dreamt up, which is easier.
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from pipeline.base import Base
-from pipeline.faces import Faces
-from pipeline.styles import load_styles
-from tools.train_base.judges import Judged, Likeness, personalise, portrait_of
-from tools.train_base.people import read_held_out
+from pipeline.bases.base import Base
+from pipeline.photos.detection import Faces
+from pipeline.portraits.style import load_styles
+from train_base.judges import Judged, Likeness, personalise, portrait_of
+from train_base.people import read_held_out
 
 PEOPLE = 3
 PORTRAITS = 26

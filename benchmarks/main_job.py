@@ -11,7 +11,7 @@ from pathlib import Path
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from tools import make_selfies
+from dev import make_selfies
 
 PORTRAIT = configuration.ROOT / "tests" / "samples"
 COUNT = 100

@@ -22,16 +22,15 @@ from PIL import Image
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from pipeline import adapter
-from pipeline import quantise as nf4
-from pipeline.album import TrainingPhoto
-from pipeline.base import Base, read_pipeline
-from pipeline.faces import Faces
-from pipeline.generate import Shot, generate, plan
-from pipeline.recompose import Example, recompose
-from pipeline.styles import PERSON, load_styles
-from pipeline.train import Recipe, train
-from tools.train_base.judges import never, training_photos
+from pipeline.bases import adapter, nf4
+from pipeline.bases.base import Base, read_pipeline
+from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.detection import Faces
+from pipeline.portraits.generate import Shot, generate, plan
+from pipeline.portraits.style import PERSON, load_styles
+from pipeline.training.dataset import Example, recompose
+from pipeline.training.train import Recipe, train
+from train_base.judges import never, training_photos
 
 STEPS = 30
 WARM_UP = 5

@@ -23,8 +23,8 @@ import psutil
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from tests.web.fakes import event_of, gradio_config, send_event
-from tools.own_server import own_server
+from dev.own_server import own_server
+from tests.support.web import event_of, gradio_config, send_event
 
 PAGES = 200
 PAUSE_S = 1.5  # WORKING in web/static/studio.js

@@ -24,11 +24,12 @@ from PIL import Image
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from pipeline.album import Album
-from pipeline.faces import Faces
-from pipeline.ingest import LONG_SIDE, Decoder
+from dev.make_selfies import selfies
+from pipeline.assembly import PHOTO_PX
 from pipeline.job import KEPT_TOGETHER
-from pipeline.workshop import PHOTO_PX
+from pipeline.photos.album import Album
+from pipeline.photos.detection import Faces
+from pipeline.photos.ingest import LONG_SIDE, Decoder
 from privacy import stream
 from privacy.clock import Clock
 from privacy.database import Database
@@ -36,7 +37,6 @@ from privacy.keys import MasterKey
 from privacy.sessions import Sessions
 from privacy.sweeper import Sweeper
 from privacy.vault import Vault
-from tools.make_selfies import selfies
 
 SIZES = {"200_kB": (200_000, 100), "2_MB": (2_000_000, 30), "20_MB": (20_000_000, 9)}
 """Bytes, and how often they are written."""

@@ -24,13 +24,14 @@ from tqdm import tqdm
 
 import settings as configuration
 from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
-from pipeline import deliver, job
-from pipeline.finish import Finish
+from pipeline import job
+from pipeline.assembly import Workshop, open_workshop
+from pipeline.compositing.tone import TONES
 from pipeline.job import Order, Progress
-from pipeline.select import rank
-from pipeline.styles import CROPS
-from pipeline.tone import TONES
-from pipeline.workshop import Workshop, open_workshop
+from pipeline.portraits import archive
+from pipeline.portraits.export import Finish
+from pipeline.portraits.score import rank
+from pipeline.portraits.style import CROPS
 from privacy.harden import harden
 from privacy.keys import MasterKey
 from privacy.log import configure as configure_log
@@ -104,9 +105,9 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
                 report = job.run(session, order, services, report=show, stop=stop)
             records = rank(job.load_sheet(services.vault, session))
             for place, record in enumerate(records, start=1):
-                target = chosen.out / deliver.file_name(place, record)
+                target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(deliver.one(services.vault, session, record, Finish()))
+                target.write_bytes(archive.one(services.vault, session, record, Finish()))
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)

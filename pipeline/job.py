@@ -20,21 +20,20 @@ import structlog
 from PIL import Image
 
 from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError
-from pipeline import planner
-from pipeline.faces import SAME_PERSON
-from pipeline.planner import Plan, Work
-from pipeline.planning import Measured, Planning
-from pipeline.select import PortraitRecord, baseline, person_vector, record_for, signature
-from pipeline.styles import CROPS, Style, choose, crop
-from pipeline.tone import TONES, toned
+from pipeline.compositing.tone import TONES, toned
+from pipeline.photos.detection import SAME_PERSON
+from pipeline.planning.planner import Plan, Work
+from pipeline.planning.planning import Measured, Planning, planner
+from pipeline.portraits.score import PortraitRecord, baseline, person_vector, record_for, signature
+from pipeline.portraits.style import CROPS, Style, choose, crop
 from words import count, say
 
 if TYPE_CHECKING:
-    from pipeline.album import Album, TrainingPhoto
-    from pipeline.base import Base
-    from pipeline.faces import Faces
-    from pipeline.generate import Shot
-    from pipeline.train import Recipe, TrainStep
+    from pipeline.bases.base import Base
+    from pipeline.photos.album import Album, TrainingPhoto
+    from pipeline.photos.detection import Faces
+    from pipeline.portraits.generate import Shot
+    from pipeline.training.train import Recipe, TrainStep
     from privacy.sessions import Session, Sessions
     from privacy.vault import File, Vault
 
@@ -99,7 +98,7 @@ class Report:
     """What a finished job measured. Numbers only: nothing in it can show a face.
 
     planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
-    `gpu.peak`. steps_down: how often memory ran short.
+    `device.peak`. steps_down: how often memory ran short.
     """
 
     base: str
@@ -222,7 +221,7 @@ def run(
 
 
 def _recipe(base: Base, photos: int) -> Recipe:
-    from pipeline.train import recipe_for
+    from pipeline.training.train import recipe_for
 
     return recipe_for(base, photos)
 
@@ -246,20 +245,20 @@ def _stepping_down(
     Raises:
         BaseUnavailable: there is no smaller plan.
     """
-    from pipeline import gpu
+    from pipeline.bases import device
 
-    gpu.watch()
+    device.watch()
     while True:
         assert result.plan is not None
         try:
             done = work()
-            result.memory[during] = gpu.peak()
+            result.memory[during] = device.peak()
             return done
         except Exception as error:
-            if not gpu.short_of_memory(error):
+            if not device.short_of_memory(error):
                 raise
         # Only here, where the error and all that its frames held are gone, can memory be freed.
-        gpu.release()
+        device.release()
         before, smaller = result.plan, planner.smaller(result.plan, during)
         if smaller is None:
             raise BaseUnavailable(
@@ -293,7 +292,7 @@ def _adapter(
     stop: Callable[[], bool],
 ) -> bytes:
     """The adapter of this person as safetensors bytes: kept from before, or trained now."""
-    from pipeline.train import CHECKPOINT_EVERY, train
+    from pipeline.training.train import CHECKPOINT_EVERY, train
 
     started = time.monotonic()
     if services.vault.list(session, "adapter"):
@@ -383,7 +382,7 @@ def _portraits(
     stop: Callable[[], bool],
 ) -> None:
     """Make, score and keep the portraits, a few at a time; they are visible once they are kept."""
-    from pipeline.generate import generate, plan
+    from pipeline.portraits.generate import generate, plan
 
     person = person_vector(photos)
     records = load_sheet(services.vault, session)

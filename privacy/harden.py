@@ -5,7 +5,7 @@
                   memory, and the kernel makes no core file even where a pipe would catch it
     umask 0077    whatever is created is for its owner alone
 
-The limits are inherited by every child, "dumpable" is not: `pipeline/decoder.py` gives it up for
+The limits are inherited by every child, "dumpable" is not: a child that needs it gives it up for
 itself. Does not protect against root.
 """
 

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 
 import settings as configuration
-from pipeline.faces import Faces
-from pipeline.workshop import Workshop, open_workshop
+from dev.make_selfies import selfies
+from pipeline.assembly import Workshop, open_workshop
+from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
-from tests.tiny_base import build_tiny_base
-from tools.make_selfies import selfies
+from tests.support.tiny_base import build_tiny_base
 
 SAMPLES = Path(__file__).parent / "samples"
 MODELS = configuration.ROOT / "models"

@@ -31,9 +31,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import settings as configuration
+from dev.fetch_dev import COMPOSE_SCHEMA
 from privacy.keys import MasterKey
 from tests.test_app import url_of
-from tools.fetch_dev import COMPOSE_SCHEMA
 
 ROOT = configuration.ROOT
 COMPOSE = ("docker-compose.yml", "docker-compose.gpu.yml")

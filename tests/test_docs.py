@@ -7,14 +7,14 @@ import subprocess
 from pathlib import Path
 
 import settings as configuration
-from tools import fact_table
+from dev import fact_table
 
 ROOT = configuration.ROOT
 
 
 def test_the_fact_table_of_security_md_is_complete_and_current() -> None:
     assert fact_table.table() in (ROOT / "SECURITY.md").read_text(), (
-        "run `python -m tools.fact_table` and paste it into SECURITY.md"
+        "run `python -m dev.fact_table` and paste it into SECURITY.md"
     )
 
 

@@ -71,7 +71,7 @@ def test_settings_cannot_change_after_start() -> None:
 
 def test_nothing_else_reads_the_environment() -> None:
     reading = re.compile(r"os\.environ|os\.getenv|getenv\(")
-    allowed = {"settings.py", "web/gradio_guard.py"}
+    allowed = {"settings.py", "web/gradio/guard.py"}
     places = [
         str(file.relative_to(configuration.ROOT))
         for folder in ("privacy", "pipeline", "web")

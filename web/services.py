@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeline.album import Album
-    from pipeline.studio import Studio
-    from pipeline.styles import Style
+    from pipeline.job_queue import Studio
+    from pipeline.photos.album import Album
+    from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
     from privacy.vault import Vault
     from settings import Settings

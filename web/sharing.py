@@ -13,8 +13,8 @@ from collections import Counter
 from typing import Any
 
 from errors import BadOrder, Busy, UnknownSession
-from pipeline.finish import Finish, finish
-from pipeline.select import PortraitRecord, rank
+from pipeline.portraits.export import Finish, finish
+from pipeline.portraits.score import PortraitRecord, rank
 from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
 from privacy.vault import Vault

@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from errors import UnknownSession
-from pipeline.finish import Finish
+from pipeline.portraits.export import Finish
 from privacy.sessions import Session
 from privacy.vault import Vault
 from settings import Settings

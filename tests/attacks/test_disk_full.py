@@ -12,7 +12,7 @@ import pytest
 
 import settings as configuration
 from tests.attacks.conftest import fill
-from tests.web.fakes import served, upload, visitor
+from tests.support.web import served, upload, visitor
 
 
 @pytest.mark.fact(28)

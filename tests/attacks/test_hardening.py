@@ -250,7 +250,7 @@ configure("debug")
 harden()
 from privacy.keys import DataKey, MasterKey, Session, Ticket
 import settings
-from web.edge import Edge
+from web.http.errors import Edge
 
 RAW = bytes.fromhex(sys.stdin.readline())
 

@@ -20,11 +20,11 @@ import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
 from errors import BadPhoto
-from pipeline import decoder as program
-from pipeline.album import Album
-from pipeline.ingest import LONG_SIDE, Decoder
-from tests.faces_for_tests import encoded, models, photos, portrait
-from tests.privacy.store import Store
+from pipeline.photos.album import Album
+from pipeline.photos.decoder import BASE_BYTES, BYTES_PER_PIXEL
+from pipeline.photos.ingest import LONG_SIDE, Decoder
+from tests.support.faces import encoded, models, photos, portrait
+from tests.support.store import Store
 
 CANARY = b"CANARY-7f3a91c2-of-the-visitor"
 MAX_PIXELS = 50_000_000
@@ -269,7 +269,7 @@ def decoding_process(decoder: Decoder) -> psutil.Process:
 @pytest.mark.fact(24)
 def test_the_decoding_process_is_limited(decoder: Decoder) -> None:
     process = decoding_process(decoder)
-    memory = program.BASE_BYTES + program.BYTES_PER_PIXEL * MAX_PIXELS
+    memory = BASE_BYTES + BYTES_PER_PIXEL * MAX_PIXELS
     assert process.rlimit(psutil.RLIMIT_AS) == (memory, memory)
     assert process.rlimit(psutil.RLIMIT_FSIZE) == (0, 0)
     assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)

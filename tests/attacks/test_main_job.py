@@ -20,11 +20,11 @@ from PIL import Image
 import settings as configuration
 from errors import UnknownSession
 from pipeline import job
+from pipeline.assembly import Workshop
 from pipeline.job import Order
-from pipeline.workshop import Workshop
 from privacy.sessions import Session
 from tests.conftest import Hand
-from tests.pipeline.test_finish import parts
+from tests.pipeline.portraits.test_export import parts
 
 HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"

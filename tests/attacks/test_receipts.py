@@ -26,10 +26,10 @@ from privacy.receipt_lines import Head, VerifierKey, hash_of, read, write, write
 from privacy.verify_log import main as verify
 from tests.attacks.conftest import fill
 from tests.conftest import Hand
-from tests.privacy.logged import Logged, check, joined
-from tests.privacy.store import HOUR, START
+from tests.support.logged import Logged, check, joined
+from tests.support.store import HOUR, START
+from tests.support.web import Place, session_of, upload, visitor
 from tests.web.conftest import ann, bob, clock, place, stranger  # noqa: F401
-from tests.web.fakes import Place, session_of, upload, visitor
 
 LATER = START + 200 * HOUR
 
@@ -262,7 +262,7 @@ def test_killed_at_any_step_of_an_erasure_there_is_one_receipt(tmp_path: Path, a
         order = {"folder": str(folder), "ticket": ticket.text(), "action": action, "step": step}
         orders.append(json.dumps(order))
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.attacks.receipt_victim"],
+        [sys.executable, "-m", "tests.support.receipt_victim"],
         cwd=configuration.ROOT,
         input="\n".join(orders) + "\n",
         capture_output=True,

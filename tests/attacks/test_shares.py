@@ -18,8 +18,8 @@ from privacy.keys import DataKey, MasterKey, ShareTicket, Ticket, unwrap, wrap
 from privacy.sessions import Session
 from privacy.shares import READABLE, Guest
 from tests.conftest import Hand
+from tests.support.web import Place, picture, session_of
 from tests.web.conftest import ann, bob, clock, place, stranger  # noqa: F401
-from tests.web.fakes import Place, picture, session_of
 
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
 HEARTED, OTHER = "portrait-001", "portrait-002"

@@ -12,7 +12,7 @@ import pytest
 
 from errors import DiskFull
 from tests.attacks.conftest import fill
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 
 @pytest.mark.fact(28)

@@ -13,7 +13,7 @@ import pytest
 
 from errors import UnknownSession
 from privacy.keys import Ticket
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 
 @pytest.mark.fact(18)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from errors import TamperedError
 from privacy import stream
 from privacy.sessions import Session
-from tests.privacy.store import Store
+from tests.support.store import Store
 
 KEY, AAD = bytes(range(32)), b"associated"
 LENGTH = 3 * stream.SEGMENT_BYTES + 1000

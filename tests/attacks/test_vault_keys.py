@@ -13,7 +13,7 @@ import structlog
 
 from errors import BadSettings, UnknownSession
 from privacy.keys import MasterKey, Ticket
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 KINDS = {"photo": "photo-01", "adapter": "adapter", "portrait": "portrait-001", "face": "photo-01"}
 

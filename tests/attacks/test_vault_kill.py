@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 
 from privacy.keys import Ticket
-from tests.attacks.victim import EARLIER, LATER, open_store
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
+from tests.support.victim import EARLIER, LATER, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,7 @@ class Victim:
     def __init__(self) -> None:
         self.kills: Counter[str] = Counter()
         self._action = ""
-        command = [sys.executable, "-m", "tests.attacks.victim"]
+        command = [sys.executable, "-m", "tests.support.victim"]
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -10,7 +10,7 @@ from errors import UnknownSession
 from privacy.clock import Clock
 from privacy.keys import Ticket
 from privacy.sessions import Session
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 
 def _delivered(store: Store) -> tuple[Session, Ticket]:

@@ -25,8 +25,7 @@ from starlette.routing import Mount
 import settings as configuration
 from tests.attacks.conftest import in_own_process
 from tests.conftest import Hand
-from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
-from tests.web.fakes import (
+from tests.support.web import (
     AS_THE_LOOK,
     Place,
     event_of,
@@ -38,8 +37,9 @@ from tests.web.fakes import (
     upload,
     visitor,
 )
-from web import entrance
-from web.gradio_guard import NOWHERE
+from tests.web.conftest import ann, ann_with_photos, bob, clock, place, stranger  # noqa: F401
+from web.gradio.guard import NOWHERE
+from web.routes import welcome
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
@@ -53,7 +53,7 @@ CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server with narrow limits, shown in a portal."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entrance, "_SESSIONS_PER_ADDRESS", 5)
+        patch.setattr(welcome, "_SESSIONS_PER_ADDRESS", 5)
         with served(
             tmp_path_factory.mktemp("small"),
             max_photo_mb=1,
@@ -553,7 +553,7 @@ def watch(event, arguments):
     elif event in ("os.mkdir", "os.rename", "os.link", "os.symlink", "tempfile.mkstemp"):
         written.add(str(arguments[0]))
 from pathlib import Path
-from tests.web.fakes import event_of, gradio_config, send_event, served, upload, visitor
+from tests.support.web import event_of, gradio_config, send_event, served, upload, visitor
 scratch, photo = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 with served(scratch) as place:
     ann = visitor(place)

@@ -23,10 +23,10 @@ from starlette.routing import Mount
 
 from tests.attacks.conftest import in_own_process
 from tests.attacks.test_web import NOTHING, file_data, mounted_gradio
+from tests.support.web import Place, gradio_config
 from tests.web.conftest import ann, clock, place, stranger  # noqa: F401
-from tests.web.fakes import Place, gradio_config
-from web.shared import Colleague, guest_of
-from web.visitor import session_of
+from web.http.dependencies import session_of
+from web.routes.guests import Colleague, guest_of
 
 # --- every route ------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ def concrete(path: str) -> str:
 
 
 def asks_whose_it_is(route: APIRoute) -> bool:
-    """Whether the one ownership check, `web.visitor.session_of`, is among what it depends on.
+    """Whether the one ownership check, `session_of`, is among what it depends on.
 
     Below /shared/ it is the one for colleagues, who hold a share's ticket and no session's.
     """
@@ -265,10 +265,10 @@ import sys
 from pathlib import Path
 import httpx
 from privacy.log import configure
-from tests.web.fakes import served, upload
-from web import entrance
+from tests.support.web import served, upload
+from web.routes import welcome
 configure("debug")
-entrance._SESSIONS_PER_ADDRESS = 3
+welcome._SESSIONS_PER_ADDRESS = 3
 address, forwarded, agent, referrer, scratch, photo = sys.argv[1:]
 said = {
     "x-forwarded-for": forwarded, "x-real-ip": forwarded, "forwarded": f"for={forwarded}",

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dev.fetch_dev import AXE
 from tests.browser.conftest import DEVICES, PHONE, Watch, visit
 from tests.browser.test_portraits import heart, session_of, tile
 from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
-from tests.web.fakes import Place, served
-from tools.fetch_dev import AXE
+from tests.support.web import Place, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

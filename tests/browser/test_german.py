@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watch, visit
 from tests.browser.test_studio import add_photos, finished, stage
-from tests.web.fakes import Place, served
+from tests.support.web import Place, served
 from tests.web.test_german import english_in
 
 pytestmark = pytest.mark.browser

@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 import settings as configuration
-from pipeline.faces import SAME_PERSON, Faces
+from pipeline.photos.detection import SAME_PERSON, Faces
 from tests.browser.conftest import Watch, visit
 from tests.browser.test_studio import add_photos, enter, order_portraits, stage
 

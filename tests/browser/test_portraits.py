@@ -13,11 +13,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipeline.job import load_sheet
-from pipeline.select import signature
+from pipeline.portraits.score import signature
 from privacy.sessions import Session
 from tests.browser.conftest import PHONE, Watch, visit
 from tests.browser.test_studio import enter, finished
-from tests.web.fakes import Place, served
+from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import PHONE, Watch, visit
-from tests.web.fakes import Place, served
+from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
 

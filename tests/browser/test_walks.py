@@ -15,7 +15,7 @@ from tests.browser.conftest import DEVICES, Watch, visit
 from tests.browser.test_portraits import heart, session_of, tile
 from tests.browser.test_studio import add_photos, enter, finished, order_portraits, stage
 from tests.conftest import Hand
-from tests.web.fakes import Place, served
+from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
+from pipeline.assembly import Workshop
 from pipeline.job import Order, Progress
-from pipeline.workshop import Workshop
 from privacy.sessions import Session
 
 
@@ -146,7 +146,7 @@ def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints after every 4 steps, of the tiny base's 12."""
-    monkeypatch.setattr("pipeline.train.CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr("pipeline.training.train.CHECKPOINT_EVERY", 4)
 
 
 def interrupted(workshop: Workshop, session: Session, order: Order, at: int) -> None:

@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from errors import BaseUnavailable
-from pipeline import gpu, job
-from pipeline.base import Base
+from pipeline import job
+from pipeline.assembly import Workshop
+from pipeline.bases import device
+from pipeline.bases.base import Base
 from pipeline.job import Order, Progress
-from pipeline.planner import Plan
-from pipeline.planning import Measured, Planning
-from pipeline.workshop import Workshop
+from pipeline.planning.planner import Plan
+from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
 from words import say
 
@@ -116,7 +117,7 @@ def test_portraits_made_before_stay_and_none_is_made_twice(
 def test_training_goes_on_from_its_checkpoint_in_smaller_parts_of_the_same_steps(
     workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.train.CHECKPOINT_EVERY", 4)
+    monkeypatch.setattr("pipeline.training.train.CHECKPOINT_EVERY", 4)
     short = Short(base.loss, pictures=0, fits=1, after=6)
     monkeypatch.setattr(base, "loss", short)
     seen: list[Progress] = []
@@ -243,4 +244,4 @@ def test_an_error_of_another_kind_is_not_tried_again(
     with pytest.raises(RuntimeError, match="illegal"):
         run(workshop, session, 1, [])
     assert len(short.asked) == 1
-    assert not gpu.short_of_memory(MemoryError())
+    assert not device.short_of_memory(MemoryError())

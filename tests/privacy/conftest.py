@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.privacy.store import Store
+from tests.support.store import Store
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 
 from privacy.clock import Clock
-from tests.privacy.store import START, Store
+from tests.support.store import START, Store
 
 
 def test_the_real_clock_is_the_real_time(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from errors import BadSettings
 from privacy.database import Database
-from tests.privacy.store import Store
+from tests.support.store import Store
 
 
 def test_the_settings_that_erasure_rests_on_hold(store: Store) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from errors import UnknownSession
 from privacy.keys import DataKey, MasterKey, Session, ShareTicket, Ticket, unwrap, wrap
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 
 def test_a_ticket_reads_back_from_its_text() -> None:

@@ -17,7 +17,7 @@ from privacy import receipt_log
 from privacy.receipt_lines import Head, VerifierKey, hash_of, hour, read, read_checkpoint, write
 from privacy.receipt_log import ReceiptLog, files_of
 from privacy.verify_log import audit
-from tests.privacy.store import START
+from tests.support.store import START
 
 EVENT = {
     "event": "opened",

@@ -14,8 +14,8 @@ from errors import BadSettings
 from privacy import database
 from privacy.keys import MasterKey, Ticket
 from privacy.receipt_lines import FIELDS
-from tests.privacy.logged import Logged
-from tests.privacy.store import HOUR, START, Store
+from tests.support.logged import Logged
+from tests.support.store import HOUR, START, Store
 
 
 @pytest.fixture

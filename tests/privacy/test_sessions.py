@@ -10,7 +10,7 @@ from errors import DiskFull, UnknownSession
 from privacy.database import Database
 from privacy.keys import MasterKey, Ticket
 from privacy.sessions import Deadline
-from tests.privacy.store import HOUR, START, Store
+from tests.support.store import HOUR, START, Store
 
 
 def test_the_ticket_opens_the_session_again(store: Store) -> None:

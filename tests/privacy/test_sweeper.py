@@ -8,7 +8,7 @@ from threading import Event
 import structlog
 
 from privacy.sweeper import Sweeper
-from tests.privacy.store import HOUR, Store
+from tests.support.store import HOUR, Store
 
 
 def test_a_sweep_ends_only_what_is_overdue(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 from errors import BadSettings, DiskFull, TamperedError, UnknownSession
 from privacy import scratch
 from privacy.vault import Entry, Vault
-from tests.privacy.store import Store
+from tests.support.store import Store
 
 
 def test_what_was_put_is_opened(store: Store) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.conftest import Hand
-from tests.web.fakes import Place, served, upload, visitor
+from tests.support.web import Place, served, upload, visitor
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from contextlib import closing
 import httpx
 import pytest
 
-from tests.web.fakes import (
+from tests.support.web import (
     Place,
     event_of,
     gradio_config,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from tests.web.fakes import (
+from tests.support.web import (
     AS_THE_LOOK,
     Place,
     event_of,

@@ -13,11 +13,11 @@ from typing import get_args
 import pytest
 
 from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError, UnknownSession
-from pipeline.face_record import FaceRecord
 from pipeline.job import Phase
-from pipeline.resemblance import Lack
-from pipeline.styles import GROUPS
-from web.gradio_words import english_only
+from pipeline.photos.record import FaceRecord
+from pipeline.photos.similarity import Lack
+from pipeline.portraits.style import GROUPS
+from web.gradio.labels import english_only
 from words import (
     ENGLISH,
     LANGUAGES,
@@ -34,8 +34,8 @@ from words import (
 ROOT = Path(__file__).parents[2]
 SOURCES = [
     ROOT / "errors.py",
-    *(ROOT / "pipeline").glob("*.py"),
-    *(ROOT / "web").glob("*.py"),
+    *(ROOT / "pipeline").rglob("*.py"),
+    *(ROOT / "web").rglob("*.py"),
     *(ROOT / "web").glob("templates/*.html"),
 ]
 KEYS = {
@@ -105,7 +105,7 @@ NOT_FOR_VISITORS = {"__main__.py", "decoder.py"}
 MODULES = [
     path
     for folder in ("pipeline", "privacy", "web")
-    for path in sorted((ROOT / folder).glob("*.py"))
+    for path in sorted((ROOT / folder).rglob("*.py"))
     if path.name not in NOT_FOR_VISITORS
 ]
 
@@ -133,8 +133,8 @@ def test_no_sentence_for_a_visitor_stands_in_the_code(path: Path) -> None:
 
 def test_every_verdict_has_words() -> None:
     codes = {"good", "too_many", "duplicate", "different_person"}
-    for module in ("ingest", "check"):
-        for name, call in calls(ROOT / "pipeline" / f"{module}.py"):
+    for module in ("ingest", "quality"):
+        for name, call in calls(ROOT / "pipeline" / "photos" / f"{module}.py"):
             if name in ("_refusal", "_fault", "_Refused") and call.args:
                 codes |= {
                     node.value

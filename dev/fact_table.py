@@ -1,0 +1,84 @@
+"""The table fact → test of SECURITY.md: `python -m dev.fact_table` prints it.
+
+The facts are numbered; a test that attacks one carries `@pytest.mark.fact(n)`. A test of the
+project keeps the printed table and SECURITY.md equal, and every fact attacked.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FACTS = {
+    1: "any flipped byte of a stored file is found",
+    2: "a cut file is found, at segment borders too",
+    3: "segments swapped, doubled, dropped or appended are found",
+    4: "a file renamed or moved to another session does not open",
+    5: "Tink reads our files, we read Tink's",
+    6: "10,000 writes, no salt and nonce prefix twice",
+    7: "no canary of photo, adapter or portrait in volume, database, temp or log",
+    8: "volume and M without S open nothing",
+    9: "volume and S without M open nothing",
+    10: "a badly kept key file stops the start",
+    11: "killed at any step of a write: the old file or the new one, never half",
+    12: "killed at any step of an erasure: the next start finishes it",
+    13: "after days of standstill, overdue sessions are gone before the port opens",
+    14: "a clock set back does not lengthen a life",
+    15: "a clock set forward erases early, without a crash",
+    16: "overdue but not yet swept: 404",
+    17: "an undelivered session dies at its maximum age",
+    18: "delete during training stops it within 5 s and nothing is written after",
+    19: "delete twice, or during a download: the same result",
+    20: "files without rows and rows without files are reconciled",
+    21: "another's ids answer like ids that never existed, on every route",
+    22: "Gradio's file route serves no other session's image and no path of the machine",
+    23: "no name leads out of a session's folder",
+    24: "pixel bombs, many frames, giant chunks: refused in bounded memory and time",
+    25: "EPS, TIFF, SVG renamed to .jpg are refused",
+    26: "GPS, XMP, ICC, comments, extra frames, appended bytes are in nothing stored or delivered; "
+    "a download carries the mark that AI made it, and nothing else",
+    27: "5,000 mutated images: only refusals, and the server lives",
+    28: "disk full during an upload: a sentence, no plaintext, nothing lost",
+    29: "rate and size limits hold",
+    30: "the whole job runs with outgoing sockets forbidden",
+}
+
+
+def attacks(folder: Path) -> dict[int, list[str]]:
+    """Fact number -> tests that carry it, as `file::name`, in the order of the files."""
+    found: dict[int, list[str]] = defaultdict(list)
+    for file in sorted(folder.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                for number in _facts(node):
+                    found[number].append(f"{file.relative_to(folder.parent)}::{node.name}")
+    return dict(found)
+
+
+def _facts(test: ast.FunctionDef) -> list[int]:
+    return [
+        argument.value
+        for decorator in test.decorator_list
+        if isinstance(decorator, ast.Call)
+        and isinstance(decorator.func, ast.Attribute)
+        and decorator.func.attr == "fact"
+        for argument in decorator.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, int)
+    ]
+
+
+def table() -> str:
+    found = attacks(ROOT / "tests")
+    lines = ["| fact | what holds | attacked by |", "|---|---|---|"]
+    for number, words in FACTS.items():
+        tests = "<br>".join(f"`{name}`" for name in sorted(set(found.get(number, []))))
+        lines.append(f"| {number} | {words} | {tests or '**no test yet**'} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(table() + "\n")

@@ -1,0 +1,177 @@
+"""Connects the parts for one process: the server (`app.py`) or one run of the command line.
+
+Opening a workshop takes hold of the scratch folder, finishes any erasure that a crash interrupted,
+and loads nothing heavy: the base is loaded by the first job, and stays for the next ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from errors import BaseUnavailable
+from pipeline.bases.manifest import NAME as MANIFEST
+from pipeline.bases.manifest import require_licence
+from pipeline.job import Limits, Services
+from pipeline.photos.album import Album
+from pipeline.photos.crop import CROP_MARGIN
+from pipeline.photos.detection import Faces
+from pipeline.photos.ingest import Decoder
+from pipeline.planning.planner import CALIBRATION, Facts, facts_of
+from pipeline.planning.planning import Planning
+from pipeline.portraits.style import load_styles
+from privacy.clock import Clock
+from privacy.database import Database
+from privacy.keys import MasterKey
+from privacy.receipt_log import ReceiptLog
+from privacy.scratch import hold
+from privacy.sessions import Sessions
+from privacy.sweeper import Sweeper
+from privacy.vault import Vault
+from settings import VERSION, Settings
+
+if TYPE_CHECKING:
+    from pipeline.bases.base import Base
+
+# The least that is kept of a photo: the mini base works at 160 px, so 768 px of head and shoulders
+# leave room for turns and for a closer crop.
+PHOTO_PX = 768
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Everything a process needs to serve visitors or to run one job."""
+
+    settings: Settings
+    services: Services
+    sweeper: Sweeper
+    clock: Clock
+
+
+@contextmanager
+def open_workshop(
+    settings: Settings,
+    *,
+    scratch: Path | None = None,
+    master_key: MasterKey | None = None,
+    now: Callable[[], float] | None = None,
+) -> Iterator[Workshop]:
+    """The connected parts, and their orderly end.
+
+    Args:
+        scratch: instead of `settings.scratch`, for a run of its own, which leaves no receipts.
+        master_key: instead of the one that the settings name.
+        now: the clock's source, seconds since the epoch; tests pass their own.
+
+    Raises:
+        BadSettings: the scratch folder is in use, the key file is badly kept, a style is broken,
+            the log of receipts cannot be continued (what was overdue is erased by then).
+        BaseUnavailable: there is no such base, or the face models are missing.
+    """
+    require_base(settings.base_folder, settings.acknowledge)
+    styles = load_styles(settings.styles)
+    faces = Faces(settings.models / "faces")
+    own_run, scratch = scratch is not None, scratch or settings.scratch
+    with ExitStack() as closing:
+        closing.enter_context(hold(scratch))
+        key = master_key or load_master_key(settings)
+        database = Database(scratch / "likeness.db")
+        closing.callback(database.close)
+        clock = Clock(database, now) if now else Clock(database)
+        vault = Vault(scratch / "vault", database, clock.now)
+        sessions = Sessions(
+            database,
+            vault,
+            key,
+            clock,
+            retention_s=settings.retention_hours * HOUR_S,
+            undelivered_s=settings.undelivered_hours * HOUR_S,
+        )
+        sweeper = Sweeper(sessions, vault)
+        sweeper.sweep()
+        if not own_run:
+            receipt_log = ReceiptLog(settings.log, VERSION)
+            closing.callback(receipt_log.close)
+            sessions.receipts.attach(receipt_log)
+        facts = facts_of(settings.base_folder)
+        decoder = Decoder(
+            max_bytes=settings.max_photo_mb * 1_000_000,
+            max_pixels=settings.max_photo_megapixels * 1_000_000,
+        )
+        closing.callback(decoder.close)
+        album = Album(
+            vault, decoder, faces, max_photos=settings.max_photos, photo_px=photo_px(facts)
+        )
+        services = Services(
+            vault=vault,
+            sessions=sessions,
+            album=album,
+            faces=faces,
+            styles=styles,
+            limits=Limits(settings.min_photos, settings.max_portraits),
+            load_base=_loaded_once(settings.base_folder, settings.acknowledge),
+            planning=Planning(facts, settings.log / CALIBRATION, _others(settings.base_folder)),
+        )
+        yield Workshop(settings, services, sweeper, clock)
+
+
+def load_master_key(settings: Settings) -> MasterKey:
+    """The master key M that the settings name.
+
+    Raises:
+        BadSettings: the key file is missing or badly kept.
+    """
+    if settings.master_key == "ram":
+        return MasterKey.ram()
+    return MasterKey.from_file(Path(settings.master_key), settings.scratch)
+
+
+def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
+    """Fail at start rather than in a visitor's first job.
+
+    Raises:
+        BaseUnavailable: the folder has no base in it, or one whose licence is not acknowledged.
+    """
+    require_licence(folder, acknowledged)
+    if not (folder / "model_index.json").is_file():
+        raise BaseUnavailable(
+            f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
+            "for example studio-mini."
+        )
+
+
+def photo_px(facts: Facts | None) -> int:
+    """Pixels of the longer side that are kept of a photo: what training needs, and a margin."""
+    if facts is None:
+        return PHOTO_PX
+    return max(PHOTO_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
+
+
+def _others(base: Path) -> list[Facts]:
+    """The bases beside this one that could be used instead; one that is broken is none."""
+    found = []
+    for file in sorted(base.parent.glob(f"*/{MANIFEST}")):
+        with suppress(BaseUnavailable):
+            found.append(facts_of(file.parent))
+    return [facts for facts in found if facts is not None]
+
+
+def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Base]:
+    """A function that loads the base at its first call and gives the same one ever after."""
+    lock = threading.Lock()
+    loaded: list[Base] = []
+
+    def load() -> Base:
+        from pipeline.bases.base import Base
+
+        with lock:
+            if not loaded:
+                loaded.append(Base.load(folder, acknowledged=acknowledged))
+            return loaded[0]
+
+    return load

@@ -1,0 +1,119 @@
+"""A person's adapter: LoRA layers beside the frozen base, and their bytes.
+
+The layers are added around the base's own modules and taken away again, whatever happens in
+between; the base's tensors are the same objects before, during and after.  The bytes are
+safetensors with the key names of diffusers, so that `load_lora_weights` of a plain diffusers
+pipeline reads them; they exist in memory only, and whoever stores them encrypts them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import safetensors.torch
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
+from torch import nn
+
+from errors import TamperedError
+from pipeline.bases.base import Base
+from words import say
+
+NAME = "person"
+
+
+@contextmanager
+def fresh(base: Base, *, rank: int, alpha: float, seed: int) -> Iterator[list[nn.Parameter]]:
+    """A new adapter, which changes nothing yet, for the time of the block.
+
+    Yields its weights: float32, the only ones of the base that require gradients.
+    """
+    with _attached(base, base.adapter_targets(), rank, alpha):
+        with torch.random.fork_rng(devices=[]):  # peft initialises from the global generator
+            torch.manual_seed(seed)
+            for layer in _layers(base).values():
+                layer.reset_lora_parameters(NAME, init_lora_weights=True)
+        parameters = list(_parameters(base).values())
+        for parameter in parameters:
+            parameter.data = parameter.data.float()
+        yield parameters
+
+
+@contextmanager
+def loaded(base: Base, data: bytes) -> Iterator[None]:
+    """A stored adapter for the time of the block, in the base's compute type.
+
+    Raises:
+        TamperedError: the bytes are cut, no adapter, or one of another base.
+    """
+    state = _parse(base, data)
+    targets = sorted({key.partition(".lora_")[0] for key in state})
+    known = set(base.adapter_targets())
+    ranks = {tensor.shape[0] for key, tensor in state.items() if key.endswith(".lora_A.weight")}
+    if not targets or len(ranks) != 1 or not known.issuperset(targets):
+        raise TamperedError(say("errors.model_foreign"))
+    rank = ranks.pop()
+    with _attached(base, targets, rank, rank):
+        own = _parameters(base)
+        if own.keys() != state.keys():
+            raise TamperedError(say("errors.model_foreign"))
+        for key, parameter in own.items():
+            if parameter.shape != state[key].shape:
+                raise TamperedError(say("errors.model_foreign"))
+            parameter.requires_grad_(False)
+            parameter.data = state[key].to(base.device, base.compute_dtype)
+        yield
+
+
+def dump(base: Base) -> bytes:
+    """The attached adapter as safetensors.
+
+    alpha / rank is folded into B: readers that know no alpha assume that the two are equal.
+    """
+    layers = _layers(base)
+    state = {}
+    for key, parameter in _parameters(base).items():
+        tensor = parameter.detach().float().cpu()
+        if key.endswith(".lora_B.weight"):
+            tensor = tensor * layers[key.partition(".lora_")[0]].scaling[NAME]
+        state[f"{base.adapter_prefix}.{key}"] = tensor.contiguous()
+    return safetensors.torch.save(state, metadata={"format": "pt"})
+
+
+def _parse(base: Base, data: bytes) -> dict[str, torch.Tensor]:
+    """Layer names without diffusers' prefix -> tensors."""
+    try:
+        state = safetensors.torch.load(data)
+    except SafetensorError:
+        raise TamperedError(say("errors.model_damaged")) from None
+    prefix = f"{base.adapter_prefix}."
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
+
+
+@contextmanager
+def _attached(base: Base, targets: list[str], rank: int, alpha: float) -> Iterator[None]:
+    try:
+        config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets)
+        inject_adapter_in_model(config, base.denoiser, NAME)
+        yield
+    finally:
+        for name, layer in _layers(base).items():
+            base.denoiser.set_submodule(name, layer.get_base_layer())
+        base.denoiser.__dict__.pop("peft_config", None)
+
+
+def _layers(base: Base) -> dict[str, BaseTunerLayer]:
+    modules = base.denoiser.named_modules()
+    return {name: module for name, module in modules if isinstance(module, BaseTunerLayer)}
+
+
+def _parameters(base: Base) -> dict[str, nn.Parameter]:
+    """Keys as in the file, without the prefix -> the attached adapter's parameters."""
+    return {
+        name.replace(f".{NAME}.", "."): parameter
+        for name, parameter in base.denoiser.named_parameters()
+        if ".lora_" in name
+    }

@@ -1,0 +1,83 @@
+"""FLUX.2 klein: a transformer of two streams, then one, that reads words with Qwen3.
+
+Its latents are 2 x 2 patches of the autoencoder's, normalised by the statistics that the
+autoencoder stores as a batch norm; the transformer takes them as a row of tokens with positions.
+Most of its layers are single-stream blocks, where one projection makes queries, keys, values and
+the feed-forward input at once: an adapter must sit beside these too.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from diffusers import Flux2KleinPipeline
+from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
+
+from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.flow import FlowMatching
+
+
+class Flux2Klein(FlowMatching):
+    sampling = Sampling(steps=28, guidance=4.0)
+    precise: ClassVar[tuple[str, ...]] = (
+        "time_guidance_embed",
+        "x_embedder",
+        "context_embedder",
+        "norm_out",
+        "proj_out",
+    )
+    targets: ClassVar[tuple[str, ...]] = (
+        "attn.to_q",
+        "attn.to_k",
+        "attn.to_v",
+        "attn.to_out.0",
+        "attn.add_q_proj",
+        "attn.add_k_proj",
+        "attn.add_v_proj",
+        "attn.to_add_out",
+        "attn.to_qkv_mlp_proj",
+        "attn.to_out",
+    )
+
+    def _encode(self, encoder: Any, prompt: str) -> Conditions:
+        # Padded to 512 tokens, and the transformer sees the padding: so it was trained.
+        words, _ = encoder.encode_prompt(prompt, device=encoder.device)
+        return {"encoder_hidden_states": words[0]}
+
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        mean, spread = self._statistics()
+        return (Flux2KleinPipeline._patchify_latents(latents) - mean) / spread
+
+    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        mean, spread = self._statistics()
+        return Flux2KleinPipeline._unpatchify_latents(latents * spread + mean)
+
+    def _statistics(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of every channel of a patch, [1, 4 C, 1, 1]."""
+        norm = self.vae.bn
+        variance = norm.running_var + self.vae.config.batch_norm_eps
+        return norm.running_mean.view(1, -1, 1, 1), variance.sqrt().view(1, -1, 1, 1)
+
+    def _velocity(
+        self, latents: torch.Tensor, levels: torch.Tensor, conditions: Conditions
+    ) -> torch.Tensor:
+        words = conditions["encoder_hidden_states"]
+        tokens = Flux2KleinPipeline._pack_latents(latents.to(self.compute_dtype))
+        answer = self.denoiser(
+            hidden_states=tokens,
+            timestep=levels,
+            guidance=None,
+            encoder_hidden_states=words,
+            img_ids=Flux2KleinPipeline._prepare_latent_ids(latents).to(self.device),
+            txt_ids=Flux2KleinPipeline._prepare_text_ids(words).to(self.device),
+            return_dict=False,
+        )[0]
+        return answer.transpose(1, 2).reshape(latents.shape)
+
+    def _shift(self, latents: torch.Tensor, steps: int) -> float:
+        return compute_empirical_mu(latents.shape[2] * latents.shape[3], steps)
+
+    def _shape(self) -> tuple[int, int, int]:
+        side = self.resolution // 2 ** len(self.vae.config.block_out_channels)
+        return 4 * self.vae.config.latent_channels, side, side

@@ -1,0 +1,181 @@
+"""The Stable Diffusion family: a UNet with cross-attention, one CLIP text encoder, any VAE.
+
+The embedded base `studio-mini` is one (with a tiny autoencoder, v-prediction and zero terminal
+SNR); so is Stable Diffusion 1.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers.models.attention_processor import AttnProcessor
+from torch import nn
+
+from errors import Stopped
+from pipeline.bases.base import Base, Conditions, Sampling
+
+
+class StableDiffusion(Base):
+    sampling = Sampling(steps=12, guidance=2.0)
+    adapter_prefix: ClassVar[str] = "unet"
+
+    snr_gamma: float | None = 5.0
+    """Cap on the signal-to-noise ratio in the loss weight (Hang et al. 2023, "Min-SNR"); None: all
+    timesteps weigh the same."""
+
+    @classmethod
+    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
+        # Stable Diffusion 1.5 comes with a filter of pictures, which knows nothing of portraits.
+        without = {"safety_checker": None, "feature_extractor": None}
+        return super().reading(device, quantise=quantise) | without
+
+    def _take(self, pipeline: Any) -> nn.Module:
+        self._take_words(pipeline)
+        self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
+        self.unet = pipeline.unet
+        if self.device.type == "cpu":
+            # torch's fused attention is slower backwards on a CPU in bfloat16: with heads of 32
+            # channels a whole step takes a fifth longer.
+            self.unet.set_attn_processor(AttnProcessor())
+        self.solver_config = pipeline.scheduler.config
+        self.noise = DDPMScheduler.from_config(self.solver_config)
+        self.noise.alphas_cumprod = self.noise.alphas_cumprod.to(self.device)
+        self._scale = pipeline.vae_scale_factor
+        return self.unet
+
+    def _take_words(self, pipeline: Any) -> None:
+        self.tokenizer = pipeline.tokenizer
+        self.text_encoder = pipeline.text_encoder.to(self.device)
+
+    @property
+    def _own_resolution(self) -> int:
+        return int(self.unet.config.sample_size * self._scale)
+
+    def networks(self) -> list[nn.Module]:
+        return [self.unet, self.vae, self.text_encoder]
+
+    # Words
+
+    def knows(self, text: str) -> bool:
+        return self.tokenizer.unk_token_id not in self._word_ids(text)
+
+    def _word_ids(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
+        length = self.tokenizer.model_max_length
+        begin, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
+        rows = []
+        for prompt in prompts:
+            words = [i for i in self._word_ids(prompt) if not self._is_unknown(i)]
+            row = [begin, *words[: length - 2], end]
+            rows.append(row + [self.tokenizer.pad_token_id] * (length - len(row)))
+        ids = torch.tensor(rows, device=self.device)
+        hidden = self.text_encoder(ids)[0]
+        return {"encoder_hidden_states": hidden.to(self.compute_dtype)}
+
+    def _is_unknown(self, token_id: int) -> bool:
+        # CLIP's own tokenizer knows every byte, and uses its end token as "unknown".
+        unknown = self.tokenizer.unk_token_id
+        return token_id == unknown and unknown != self.tokenizer.eos_token_id
+
+    # Pixels
+
+    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents * self.vae.config.scaling_factor
+
+    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents / self.vae.config.scaling_factor
+
+    def _shape(self) -> tuple[int, int, int]:
+        side = self.resolution // self._scale
+        return self.unet.config.in_channels, side, side
+
+    # Training
+
+    def _times(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Timesteps, uniform."""
+        return torch.randint(
+            0, self.noise.config.num_train_timesteps, (count,), generator=generator
+        )
+
+    def loss_at(
+        self,
+        latents: torch.Tensor,
+        conditions: Conditions,
+        noise: torch.Tensor,
+        times: torch.Tensor,
+        weight: torch.Tensor | float = 1.0,
+    ) -> torch.Tensor:
+        """Mean squared error of the prediction, Min-SNR weighted and normalised per batch."""
+        noisy = self.noise.add_noise(latents, noise, times)
+        velocity = self.noise.config.prediction_type == "v_prediction"
+        target = self.noise.get_velocity(latents, noise, times) if velocity else noise
+        with torch.autocast(self.device.type, self.compute_dtype):
+            prediction = self._denoise(noisy, times, conditions)
+        error = ((prediction.float() - target).square() * weight).mean(dim=(1, 2, 3))
+        if self.snr_gamma is None:
+            return error.mean()
+        share = self._min_snr(times, self.snr_gamma, velocity)
+        return (error * share).sum() / share.sum()
+
+    def _min_snr(self, times: torch.Tensor, gamma: float, velocity: bool) -> torch.Tensor:
+        signal = self.noise.alphas_cumprod[times]
+        snr = signal / (1 - signal).clamp(min=1e-6)
+        if velocity:  # where pure noise has weight 0 and would never be learnt
+            return (snr.clamp(max=gamma) / (snr + 1)).clamp(min=0.1)
+        return (gamma / snr.clamp(min=1e-6)).clamp(max=1)
+
+    def _denoise(
+        self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions
+    ) -> torch.Tensor:
+        packed = latents.to(self.compute_dtype, memory_format=torch.channels_last)
+        return self.unet(packed, timesteps, **conditions).sample
+
+    # Sampling
+
+    @torch.no_grad()
+    def sample(
+        self,
+        positive: Conditions,
+        negative: Conditions,
+        seeds: Sequence[int],
+        sampling: Sampling,
+        stop: Callable[[], bool],
+    ) -> torch.Tensor:
+        solver = DPMSolverMultistepScheduler.from_config(self.solver_config)
+        solver.set_timesteps(sampling.steps, device=self.device)
+        latents = self._start(seeds) * solver.init_noise_sigma
+        guided = sampling.guidance != 1
+        both = {k: torch.cat([negative[k], v]) for k, v in positive.items()} if guided else positive
+        for timestep in solver.timesteps:
+            if stop():
+                raise Stopped
+            given = torch.cat([latents, latents]) if guided else latents
+            given = solver.scale_model_input(given, timestep)
+            prediction = self._denoise(given, timestep, both).float()
+            if guided:
+                without, wanted = prediction.chunk(2)
+                prediction = without + sampling.guidance * (wanted - without)
+            latents = solver.step(prediction, timestep, latents).prev_sample
+        return latents
+
+    # Adapters
+
+    def adapter_targets(self) -> list[str]:
+        """All linear and convolution layers inside the blocks.
+
+        Attention alone does not learn a face on a small base.  The first and last convolution
+        and the timestep's layers have nothing to do with who somebody is.
+        """
+        left_out = ("conv_in", "conv_out", "time_emb")
+        return [
+            name
+            for name, module in self.unet.named_modules()
+            if isinstance(module, nn.Linear | nn.Conv2d)
+            and not any(part in name for part in left_out)
+        ]

@@ -1,0 +1,243 @@
+"""Pixels out of bytes: a photo goes in as it was uploaded and comes out as an array, or not at all.
+
+The bytes are looked at here only as far as their length and first twelve bytes; parsing happens
+in `decoder.py`, in processes with hard limits. Bytes travel through pipes and stay in RAM.
+Knows nothing of faces, sessions or the vault.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import BadPhoto, Busy
+from pipeline.photos import decoder
+from words import say
+
+LONG_SIDE = 2048
+"""Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
+
+TIMEOUT_S = 30.0
+"""Wall time for one photo, from the first byte sent to the last received."""
+
+_DECODER = Path(decoder.__file__).resolve()
+_PIPE_BYTES = 1 << 20
+_HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1"))
+
+
+class Decoder:
+    """A small pool of decoding processes, started when first needed. Thread-safe.
+
+    As many photos are opened at once as there are workers; further callers wait.
+    """
+
+    def __init__(
+        self, *, max_bytes: int, max_pixels: int, workers: int = 2, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._max_pixels = max_pixels
+        self._closed = False
+        self._workers = [_Worker(max_pixels, timeout_s) for _ in range(workers)]
+        # Last in, first out: one visitor at a time needs only one process.
+        self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
+        for worker in self._workers:
+            self._idle.put(worker)
+
+    def decode(self, data: bytes) -> NDArray[np.uint8]:
+        """The photo as uint8 [H, W, 3] in sRGB, upright, the longer side at most `LONG_SIDE`.
+
+        Transparent pixels become white. Nothing but pixels survives.
+
+        Raises:
+            BadPhoto: code "empty", "too_large_file", "not_a_photo", "too_many_pixels",
+                "animated", "unreadable" or "timeout".
+            Busy: the server is shutting down.
+        """
+        if not data:
+            raise _refusal("empty")
+        if len(data) > self._max_bytes:
+            raise _refusal("too_large_file", megabytes=self._max_bytes / 1e6)
+        name = sniff(data)
+        if name is None:
+            raise _refusal("not_a_photo")
+        worker = self._idle.get()
+        try:
+            if self._closed:
+                raise Busy(say("errors.stopping"))
+            return worker.decode(data, name)
+        except _Refused as refused:
+            raise _refusal(refused.code, megapixels=self._max_pixels / 1e6) from None
+        finally:
+            self._idle.put(worker)
+
+    def close(self) -> None:
+        """End every process, also one at work; the photo it was opening is refused."""
+        self._closed = True
+        for worker in self._workers:
+            worker.kill()
+
+    def __enter__(self) -> Decoder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def sniff(data: bytes) -> str | None:
+    """Pillow's name for the format the first bytes announce; None if it is not one of ours."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "HEIF"
+    return None
+
+
+_CODES = {
+    decoder.TOO_MANY_PIXELS: "too_many_pixels",
+    decoder.ANIMATED: "animated",
+    decoder.UNREADABLE: "unreadable",
+}
+
+
+def _refusal(code: str, **numbers: float) -> BadPhoto:
+    return BadPhoto(say(f"verdict.{code}", **numbers), code)
+
+
+class _Refused(Exception):
+    """A worker did not open the photo; `code` is one that `Decoder.decode` names."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class _Worker:
+    """One decoding process, started when needed and replaced after it died.
+
+    Used by one thread at a time, except `kill`. Whatever the process answers is not trusted:
+    it may have been taken over by the photo it opened.
+    """
+
+    def __init__(self, max_pixels: int, timeout_s: float) -> None:
+        self._max_pixels = max_pixels
+        self._timeout_s = timeout_s
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
+        """The pixels of a file of the format `name`; raises `_Refused`."""
+        process = self._running()
+        expired = threading.Event()
+
+        def expire() -> None:
+            expired.set()
+            _kill(process)
+
+        watchdog = threading.Timer(self._timeout_s, expire)
+        watchdog.start()
+        try:
+            return _exchange(process, data, name)
+        except (OSError, EOFError, ValueError):  # it died, or answered nonsense
+            self.kill()
+            raise _Refused("timeout" if expired.is_set() else "unreadable") from None
+        finally:
+            watchdog.cancel()
+
+    def kill(self) -> None:
+        if self._process is not None:
+            _kill(self._process)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        process = self._process
+        if process is None or process.poll() is not None or _has_more_to_say(process):
+            self.kill()
+            process = self._process = _start(self._max_pixels)
+        return process
+
+
+def _start(max_pixels: int) -> subprocess.Popen[bytes]:
+    """A decoding process: no environment, no descriptor but its pipes, a group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-I", str(_DECODER), str(max_pixels), str(LONG_SIDE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        env={"MALLOC_ARENA_MAX": "1"},
+        cwd="/",
+        start_new_session=True,  # so that the fork at work can be killed with it
+    )
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process and its fork; harmless when it has ended already."""
+    with suppress(ProcessLookupError):  # another thread was quicker
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _has_more_to_say(process: subprocess.Popen[bytes]) -> bool:
+    """Bytes after the last reply: somebody wants to answer for the next visitor's photo."""
+    assert process.stdout is not None
+    return bool(select.select([process.stdout], [], [], 0)[0])
+
+
+def _exchange(process: subprocess.Popen[bytes], data: bytes, name: str) -> NDArray[np.uint8]:
+    """Send one file, receive one picture.
+
+    Raises:
+        _Refused: the process says why it did not open the photo.
+        OSError, EOFError: the process died.
+        ValueError: the answer is not one that a healthy process gives.
+    """
+    assert process.stdin is not None
+    assert process.stdout is not None
+    source, sink = process.stdout.fileno(), process.stdin.fileno()
+    _write(sink, decoder.REQUEST.pack(name.encode(), len(data)))
+    _write(sink, data)
+    code, width, height = decoder.REPLY.unpack(_read(source, decoder.REPLY.size))
+    code = code.rstrip(b"\0").decode()
+    if code in _CODES:
+        raise _Refused(_CODES[code])
+    if code != "ok" or not 0 < max(width, height) <= LONG_SIDE or not min(width, height):
+        raise ValueError("the decoder's answer makes no sense")
+    pixels = _read(source, width * height * 3)
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def _write(sink: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(sink, view) :]
+
+
+def _read(source: int, length: int) -> bytearray:
+    """Exactly `length` bytes, or EOFError."""
+    data = bytearray(length)
+    view = memoryview(data)
+    while view:
+        count = os.readv(source, [view])
+        if count == 0:
+            raise EOFError
+        view = view[count:]
+    return data

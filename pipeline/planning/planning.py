@@ -1,0 +1,93 @@
+"""Plans the jobs of one base on this machine's GPU, and learns from each.
+
+Without a GPU, or for a base whose manifest has no counts (the embedded one), nothing is planned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.planning import planner
+from pipeline.planning.planner import Calibration, Facts, Plan, Work
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one job measured; None or empty is what it did not.
+
+    peaks: most bytes that tensors took, by `Work`. stepped_down: memory ran short.
+    """
+
+    seconds_per_step: float | None
+    seconds_per_portrait: float | None
+    peaks: dict[Work, int]
+    stepped_down: bool = False
+
+
+CAREFUL = 1.15
+"""Factor on expected memory after a job ran short of it."""
+
+
+class Planning:
+    def __init__(self, facts: Facts | None, file: Path, others: list[Facts]) -> None:
+        """
+        Args:
+            facts: of the base; None if its manifest has no counts.
+            file: where calibrations are kept.
+            others: bases that a refusal may name.
+        """
+        self._facts, self._file, self._others = facts, file, others
+
+    def plan(self, photos: int, styles: int, count: int) -> Plan | None:
+        """The plan of a job that starts now; None where nothing is planned.
+
+        Raises:
+            BaseUnavailable: the base does not fit into the GPU's free memory.
+        """
+        from pipeline.bases import device
+
+        if self._facts is None or (card := device.gpu()) is None:
+            return None
+        return planner.plan(
+            self._facts,
+            card.free,
+            photos=photos,
+            styles=styles,
+            count=count,
+            tflops=planner.tflops_of(card.name),
+            calibration=self._calibration(card.name),
+            others=self._others,
+        )
+
+    def learn(self, plan: Plan, measured: Measured) -> None:
+        """Keep what a job measured that ran by `plan`, as it was made."""
+        from pipeline.bases import device
+
+        if self._facts is None or (card := device.gpu()) is None:
+            return
+        before = self._calibration(card.name)
+        now = planner.refine(before, **ratios(plan, measured))
+        planner.remember(self._file, self._facts.key, card.name, now)
+
+    def _calibration(self, card: str) -> Calibration:
+        assert self._facts is not None
+        return planner.calibration(self._file, self._facts.key, card)
+
+
+def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
+    """Measured / expected, of what is known of both; times are no guide after a step down."""
+    if measured.stepped_down:
+        return {"train_bytes": CAREFUL, "generate_bytes": CAREFUL}
+    pairs = {
+        "train_seconds": (measured.seconds_per_step, plan.seconds_per_step),
+        "portrait_seconds": (measured.seconds_per_portrait, plan.seconds_per_portrait),
+        "train_bytes": (_with_gaps(measured.peaks.get("train")), plan.train_bytes),
+        "generate_bytes": (_with_gaps(measured.peaks.get("generate")), plan.generate_bytes),
+    }
+    return {key: real / computed for key, (real, computed) in pairs.items() if real and computed}
+
+
+def _with_gaps(allocated: int | None) -> float | None:
+    """What an allocator needs for that many bytes of tensors."""
+    return allocated * planner.GAPS if allocated else None

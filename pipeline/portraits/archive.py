@@ -1,0 +1,84 @@
+"""What leaves the vault for the person: one portrait, or many as a ZIP.
+
+Images are decrypted and finished (`finish`) in RAM, one at a time. Nothing here writes to a disk.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pipeline.portraits.export import SUFFIXES, Finish, finish
+from pipeline.portraits.score import PortraitRecord
+
+if TYPE_CHECKING:
+    from privacy.sessions import Session
+    from privacy.vault import Vault
+
+# ZIP cannot tell times before 1980 and needs one; a fixed one tells nothing about the person.
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def render(png: bytes, size: str) -> bytes:
+    """A stored portrait as PNG in a size, for looking at it; it carries the mark.
+
+    Raises:
+        BadOrder: an unknown size.
+    """
+    return finish(png, Finish(size))
+
+
+def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> bytes:
+    """One portrait as the file that the person asked for.
+
+    Raises:
+        KeyError: it is not in the vault. UnknownSession: the session was erased.
+    """
+    return finish(vault.open(session, "portrait", record.id), how, record.face)
+
+
+def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:
+    """The name in a ZIP or an output folder: place by likeness, then the style."""
+    folder = "doubtful/" if record.doubtful else ""
+    return f"{folder}{place:03d}-{record.style}.{SUFFIXES[format]}"
+
+
+def archive(
+    vault: Vault, session: Session, records: Sequence[PortraitRecord], how: Finish
+) -> Iterator[bytes]:
+    """A ZIP of the portraits in the given order, a chunk per portrait as it is made.
+
+    Stored, not deflated: pictures are compressed already.
+
+    Raises:
+        UnknownSession, KeyError: the session was erased while it was read.
+    """
+    outbox = _Outbox()
+    with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
+        for place, record in enumerate(records, start=1):
+            entry = zipfile.ZipInfo(file_name(place, record, how.format), _ZIP_TIME)
+            bundle.writestr(entry, one(vault, session, record, how))
+            yield outbox.take()
+    yield outbox.take()
+
+
+class _Outbox(io.RawIOBase):
+    """A write-only, unseekable stream that hands out what was written since the last `take`."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        part = bytes(data)  # type: ignore[call-overload]
+        self._parts.append(part)
+        return len(part)
+
+    def take(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data

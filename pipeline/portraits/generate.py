@@ -1,0 +1,114 @@
+"""Portraits from a base, a person's adapter and styles.
+
+Every portrait depends on its own seed and style, not on which others share its batch (up to the
+last bits of floating point).  Portraits of a base with a low resolution are enlarged by Lanczos
+resampling and sharpened mildly: that adds pixels, not detail, and nothing here pretends otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pipeline.bases import adapter as adapters
+from pipeline.bases.base import Base, Conditions, Sampling
+from pipeline.portraits.style import ANYONE, PERSON, Style, finish
+
+SHARPENING = 0.4
+"""Weight of the unsharp mask."""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One portrait to be made. `index` counts from 0 in the order of making."""
+
+    index: int
+    style: Style
+    seed: int
+
+
+def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
+    """`count` shots that go round the styles, so that every style is seen early and equally often.
+
+    The same arguments give the same shots.  A style with a seed of its own uses that instead of
+    the order's.
+    """
+    shots = []
+    for index in range(count):
+        style = styles[index % len(styles)]
+        origin = seed if style.seed is None else style.seed
+        # One independent stream per style and round: adding a style changes no other's portraits.
+        words = (origin, index // len(styles), *style.key.encode())
+        state = np.random.SeedSequence(words).generate_state(1)[0]
+        shots.append(Shot(index, style, int(state)))
+    return shots
+
+
+def generate(
+    base: Base,
+    adapter: bytes | None,
+    shots: list[Shot],
+    *,
+    stop: Callable[[], bool],
+    batch: int | None = None,
+    sampling: Sampling | None = None,
+) -> Generator[tuple[Shot, NDArray[np.uint8]], None, None]:
+    """Make the shots in order; each is yielded as soon as its batch is ready.
+
+    adapter: bytes from `train`, or None for people who do not exist.
+    batch, sampling: None takes the base's own.
+    Yields the shot and uint8 [P, P, 3] RGB, P = `base.output_px`.
+
+    Raises:
+        Stopped: `stop` said so; it is asked before every denoising step.
+        TamperedError: the adapter is damaged or belongs to another base.
+    """
+    subject = ANYONE if adapter is None else PERSON
+    size = batch or base.batch
+    with base.painting(), nullcontext() if adapter is None else adapters.loaded(base, adapter):
+        words = _Words(base)
+        styles = {shot.style.key: shot.style for shot in shots}.values()
+        base.prepare_prompts([text for s in styles for text in (s.words(subject), s.negative)])
+        for start in range(0, len(shots), size):
+            together = shots[start : start + size]
+            latents = base.sample(
+                words.of([shot.style.words(subject) for shot in together]),
+                words.of([shot.style.negative for shot in together]),
+                [shot.seed for shot in together],
+                sampling or base.sampling,
+                stop,
+            )
+            for shot, small in zip(together, base.decode(latents), strict=True):
+                yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
+
+
+class _Words:
+    """Prompts, each encoded once."""
+
+    def __init__(self, base: Base) -> None:
+        self._base = base
+        self._known: dict[str, Conditions] = {}
+
+    def of(self, prompts: list[str]) -> Conditions:
+        """Conditions with one row per prompt."""
+        for prompt in dict.fromkeys(prompts):
+            if prompt not in self._known:
+                self._known[prompt] = self._base.encode_prompts([prompt])
+        rows = [self._known[prompt] for prompt in prompts]
+        return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+
+
+def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """uint8 [S, S, 3] -> uint8 [side, side, 3] by Lanczos resampling and an unsharp mask."""
+    if image.shape[0] == side:
+        return image
+    scale = side / image.shape[0]
+    large = cv2.resize(image, (side, side), interpolation=cv2.INTER_LANCZOS4)
+    soft = cv2.GaussianBlur(large, (0, 0), scale * 0.8)
+    return cv2.addWeighted(large, 1 + SHARPENING, soft, -SHARPENING, 0)

@@ -1,0 +1,114 @@
+"""Photos of a person -> training pictures with words: aligned, cut out, before studio backdrops.
+
+Eight selfies from one kitchen teach a model the kitchen.  So the person is cut out and set before
+many backdrops, lights and grades, each with the words that ask for it; what all the pictures have
+in common is then the person, under the one word that has no meaning yet.  Nothing is flipped (a
+face is not symmetric) and nothing is retouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compositing.backdrops import BACKDROPS, GRADES, LIGHTS, caption, compose
+from pipeline.imaging import align
+from pipeline.portraits.style import PERSON
+
+if TYPE_CHECKING:
+    from pipeline.photos.album import TrainingPhoto
+
+Picture = NDArray[np.uint8]
+
+MAX_TURN = 3.0
+"""Degrees either way."""
+
+SCALES = (0.95, 1.08)
+
+MAX_SHIFT = 0.025
+"""Share of the picture's side, either way."""
+
+PLAIN = 0.5
+"""Probability that a picture has no grade, and that it has flat light: as styles mostly ask."""
+
+
+class Segmenter(Protocol):
+    """The part of `Faces` that cuts people out."""
+
+    def matte(self, image: Picture) -> Picture: ...
+
+
+@dataclass(frozen=True)
+class Example:
+    """A training picture uint8 [S, S, 3] and the words for it."""
+
+    image: Picture
+    caption: str
+
+
+def recompose(
+    photos: Sequence[TrainingPhoto],
+    faces: Segmenter,
+    size: int,
+    *,
+    variants: int,
+    knows: Callable[[str], bool],
+    rng: np.random.Generator,
+) -> Iterator[Example]:
+    """`variants` pictures of every photo, `size` pixels on a side, one after the other.
+
+    knows: whether the base understands a text; what it does not understand is not used, because
+    it would be learnt as part of the person.
+    """
+    backdrops = [words for words in BACKDROPS if knows(words)]
+    grades = [words for words in GRADES if words and knows(words)]
+    lights = [light for light in LIGHTS if light != "flat" and knows(_words_of(light))]
+    order = _shuffled(backdrops, rng)
+    for photo in photos:
+        person = align(photo.image, photo.landmarks, size)
+        matte = faces.matte(person)
+        for _ in range(variants):
+            turned, cut = _moved(person, matte, rng)
+            words = {
+                "backdrop": next(order),
+                "grade": _maybe(grades, rng, otherwise=""),
+                "light": _maybe(lights, rng, otherwise="flat"),
+            }
+            image = compose(rng, turned, cut, **words)
+            yield Example(image, caption(subject=PERSON, **words))
+
+
+def _words_of(light: str) -> str:
+    return caption(backdrop="", light=light).partition(", ")[2]
+
+
+def _shuffled(items: list[str], rng: np.random.Generator) -> Iterator[str]:
+    """Endless; every item once per round, so that none is rare."""
+    while True:
+        yield from (items[i] for i in rng.permutation(len(items)))
+
+
+def _maybe(items: list[str], rng: np.random.Generator, *, otherwise: str) -> str:
+    if not items or rng.random() < PLAIN:
+        return otherwise
+    return items[rng.integers(len(items))]
+
+
+def _moved(person: Picture, matte: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
+    """Picture and matte turned, scaled and shifted a little, alike."""
+    size = person.shape[0]
+    centre = (size / 2, size / 2)
+    move = cv2.getRotationMatrix2D(centre, rng.uniform(-MAX_TURN, MAX_TURN), rng.uniform(*SCALES))
+    move[:, 2] += rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size
+
+    def warp(image: Picture) -> Picture:
+        return cv2.warpAffine(
+            image, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+
+    return warp(person), warp(matte)

@@ -1,0 +1,143 @@
+"""The shipped styles, and every mistake that a style file can hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+import settings as configuration
+from errors import BadOrder, BadSettings
+from pipeline.portraits.style import ANYONE, CROPS, PERSON, Style, choose, crop, finish, load_styles
+
+GOOD = {
+    "name": '"Plain"',
+    "description": '"A plain look."',
+    "group": '"work"',
+    "prompt": '"photo of {subject}, grey studio backdrop"',
+}
+
+
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, Style]:
+    return load_styles(configuration.ROOT / "styles")
+
+
+def write(folder: Path, **changes: str | None) -> None:
+    """A style file "plain.toml" that is good but for the changes; None leaves a key out."""
+    keys = {k: v for k, v in {**GOOD, **changes}.items() if v is not None}
+    (folder / "plain.toml").write_text("".join(f"{k} = {v}\n" for k, v in keys.items()))
+
+
+def test_the_promised_styles_are_there(shipped: dict[str, Style]) -> None:
+    names = {style.name for style in shipped.values()}
+    assert names >= {
+        "Corporate",
+        "Old Money",
+        "Corporate Baddie",
+        "LinkedIn Classic",
+        "Black & White",
+    }
+    assert len(names) == len(shipped) >= 12
+
+
+def test_the_embedded_base_can_tell_all_styles_apart(shipped: dict[str, Style]) -> None:
+    folder = configuration.ROOT / "models" / "studio-mini" / "tokenizer"
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    seen: dict[tuple[int, ...], str] = {}
+    for style in shipped.values():
+        ids = tokenizer(style.words(PERSON), add_special_tokens=False).input_ids
+        known = tuple(i for i in ids if i != tokenizer.unk_token_id)
+        # Begin and end take two places; what comes after is cut off.
+        assert len(known) <= tokenizer.model_max_length - 2, style.key
+        assert known not in seen, f"{style.key} reads like {seen.get(known)}"
+        seen[known] = style.key
+
+
+def test_a_good_file_becomes_a_style(tmp_path: Path) -> None:
+    write(tmp_path, crop='"4:5"', seed="3", negative='"hat"')
+    prompt = "photo of {subject}, grey studio backdrop"
+    style = Style("plain", "Plain", "A plain look.", "work", prompt, "hat", "4:5", 3)
+    assert load_styles(tmp_path) == {"plain": style}
+    assert style.words(PERSON) == "photo of sks person, grey studio backdrop"
+    assert style.words(ANYONE) == "photo of a person, grey studio backdrop"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"propmt": '"x"'}, "'propmt' is not a key"),
+        ({"prompt": None}, "'prompt' is missing"),
+        ({"name": None}, "'name' is missing"),
+        ({"prompt": '"photo of a person"'}, "'prompt' must contain {subject} exactly once"),
+        ({"prompt": '"{subject} and {subject}"'}, "'prompt' must contain {subject} exactly once"),
+        ({"name": '""'}, "'name' must be a text"),
+        ({"description": "3"}, "'description' must be a text"),
+        ({"negative": "3"}, "'negative' must be a text"),
+        ({"group": '"party"'}, "'group' must be one of work, editorial, social, monochrome"),
+        ({"crop": '"16:9"'}, "'crop' must be one of square, 4:5, 3:4"),
+        ({"finish": '"grey"'}, "'finish' must be one of colour, monochrome"),
+        ({"seed": "-1"}, "'seed' must be a whole number"),
+        ({"seed": "true"}, "'seed' must be a whole number"),
+        ({"seed": '"7"'}, "'seed' must be a whole number"),
+        ({"name": "Plain"}, "is not valid TOML"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_key(
+    tmp_path: Path, changes: dict[str, str | None], message: str
+) -> None:
+    write(tmp_path, **changes)
+    with pytest.raises(BadSettings) as caught:
+        load_styles(tmp_path)
+    assert caught.value.sentence.startswith("plain.toml")
+    assert message in caught.value.sentence
+
+
+def test_a_folder_without_styles_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSettings, match="no styles"):
+        load_styles(tmp_path)
+
+
+def test_choosing_keeps_the_order_and_drops_repeats(shipped: dict[str, Style]) -> None:
+    chosen = choose(shipped, ["old-money", "corporate", "old-money"])
+    assert [style.key for style in chosen] == ["old-money", "corporate"]
+
+
+@pytest.mark.parametrize("nothing", [None, [], ()])
+def test_without_a_choice_all_styles_are_taken(
+    shipped: dict[str, Style], nothing: list[str] | None
+) -> None:
+    assert choose(shipped, nothing) == list(shipped.values())
+
+
+def test_an_unknown_style_is_named_with_those_that_exist(shipped: dict[str, Style]) -> None:
+    with pytest.raises(BadOrder) as caught:
+        choose(shipped, ["corporate", "clown"])
+    assert "'clown'" in caught.value.sentence
+    assert "old-money" in caught.value.sentence
+
+
+@pytest.mark.parametrize(("ratio", "width"), [("square", 800), ("4:5", 640), ("3:4", 600)])
+def test_a_crop_keeps_the_height_and_the_middle(ratio: str, width: int) -> None:
+    image = np.zeros((800, 800, 3), np.uint8)
+    image[:, 400] = 255
+    cut = crop(image, ratio)
+    assert ratio in CROPS
+    assert cut.shape == (800, width, 3)
+    assert cut[:, width // 2].all()
+
+
+def test_looks_without_colour_come_out_without_colour(shipped: dict[str, Style]) -> None:
+    for style in shipped.values():
+        assert (style.finish == "monochrome") == ("black and white" in style.prompt), style.key
+    picture = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    grey = finish(picture, "monochrome")
+    assert grey.shape == picture.shape
+    assert grey.dtype == np.uint8
+    assert np.ptp(grey, axis=2).max() == 0
+    assert np.array_equal(finish(picture, "colour"), picture)
+    # BT.601: green is brighter than red, red than blue.
+    pure = finish(np.eye(3, dtype=np.uint8)[None] * 255, "monochrome")[0, :, 0]
+    assert pure.tolist() == [76, 150, 29]

@@ -1,0 +1,180 @@
+"""The queue: one at a time, first come first served, and stopped within seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from errors import BadOrder, BaseUnavailable, Busy
+from pipeline import job
+from pipeline.assembly import Workshop
+from pipeline.job import Order, Progress
+from pipeline.job_queue import Studio
+from privacy.sessions import Session
+from words import say
+
+
+@pytest.fixture
+def studio(workshop: Workshop) -> Iterator[Studio]:
+    studio = Studio(workshop.services, queue_length=2)
+    yield studio
+    studio.close()
+
+
+@pytest.fixture
+def visitors(workshop: Workshop, selfie_jpegs: list[bytes]) -> list[Session]:
+    """Four sessions with just enough photos each."""
+    sessions = []
+    for _ in range(4):
+        session, _ = workshop.services.sessions.create()
+        for number, data in enumerate(selfie_jpegs[:4]):
+            workshop.services.album.add(session, data, f"{number}.jpg")
+        sessions.append(session)
+    return sessions
+
+
+class Gate:
+    """Stands in for `job.run` where only the order of jobs matters: waits until it is opened."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.ran: list[str] = []
+
+    def __call__(self, session, order, services, *, report, stop, **_: object):  # type: ignore[no-untyped-def]
+        self.ran.append(session.id)
+        report(Progress("training", step=1, steps=2))
+        while not self.open.wait(0.02):
+            if stop():
+                raise job.Stopped
+        return job.Report(base="tiny", headshots=order.count)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    gate = Gate()
+    monkeypatch.setattr(job, "run", gate)
+    return gate
+
+
+def until(condition, seconds: float = 20) -> None:  # type: ignore[no-untyped-def]
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+ORDER = Order((), count=2)
+
+
+def phase(studio: Studio, session: Session) -> str:
+    progress = studio.progress(session.id)
+    assert progress is not None
+    return progress.phase
+
+
+def test_jobs_run_one_after_another_in_order(
+    studio: Studio, gate: Gate, visitors: list[Session]
+) -> None:
+    a, b, c, _ = visitors
+    studio.submit(a, ORDER)
+    until(lambda: phase(studio, a) == "training")
+    studio.submit(b, ORDER)
+    studio.submit(c, ORDER)
+    places = [studio.progress(v.id).place for v in (a, b, c)]  # type: ignore[union-attr]
+    assert places == [0, 1, 2]
+    assert gate.ran == [a.id]
+    gate.open.set()
+    until(lambda: phase(studio, c) == "done")
+    assert gate.ran == [a.id, b.id, c.id]
+
+
+def test_a_full_queue_is_a_sentence(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
+    studio.submit(visitors[0], ORDER)
+    until(lambda: phase(studio, visitors[0]) == "training")
+    studio.submit(visitors[1], ORDER)
+    studio.submit(visitors[2], ORDER)
+    with pytest.raises(Busy, match="try again"):
+        studio.submit(visitors[3], ORDER)
+
+
+def test_one_job_per_session(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
+    studio.submit(visitors[0], ORDER)
+    with pytest.raises(BadOrder, match="already"):
+        studio.submit(visitors[0], ORDER)
+
+
+def test_a_waiting_job_can_be_stopped(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
+    a, b = visitors[:2]
+    studio.submit(a, ORDER)
+    until(lambda: phase(studio, a) == "training")
+    studio.submit(b, ORDER)
+    assert studio.stop(b.id)
+    assert phase(studio, b) == "stopped"
+    gate.open.set()
+    until(lambda: phase(studio, a) == "done")
+    assert gate.ran == [a.id]
+
+
+def test_a_bug_in_one_job_does_not_end_the_queue(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(job, "run", broken)
+    for visitor in visitors[:2]:
+        studio.submit(visitor, ORDER)
+        until(lambda v=visitor: phase(studio, v) == "failed")  # type: ignore[misc]
+        progress = studio.progress(visitor.id)
+        assert progress is not None
+        assert "secret" not in progress.sentence
+        assert "again" in progress.sentence
+
+
+def test_what_only_the_operator_can_repair_goes_to_the_log(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BaseUnavailable("The base model 'sdxl' is incomplete.")
+
+    monkeypatch.setattr(job, "run", broken)
+    with capture_logs() as logged:
+        studio.submit(visitors[0], ORDER)
+        until(lambda: phase(studio, visitors[0]) == "failed")
+    progress = studio.progress(visitors[0].id)
+    assert progress is not None
+    assert progress.sentence == say("errors.operator")
+    assert [event["reason"] for event in logged if "reason" in event] == [
+        "The base model 'sdxl' is incomplete."
+    ]
+
+
+def test_the_data_key_is_dropped_when_a_job_ends(
+    studio: Studio, gate: Gate, visitors: list[Session]
+) -> None:
+    studio.submit(visitors[0], ORDER)
+    gate.open.set()
+    until(lambda: phase(studio, visitors[0]) == "done")
+    assert studio._jobs[visitors[0].id].session is None
+
+
+@pytest.mark.fact(18)
+def test_delete_during_training_stops_within_five_seconds_and_writes_nothing_after(
+    studio: Studio, workshop: Workshop, visitors: list[Session]
+) -> None:
+    session = visitors[0]
+    studio.submit(session, Order((), count=100))
+    until(lambda: phase(studio, session) in ("training", "generating"), 60)
+    started = time.monotonic()
+    workshop.services.sessions.erase(session.id, "user")
+    assert time.monotonic() - started < 5
+    assert studio.progress(session.id) is None
+    folder = workshop.settings.scratch / "vault" / session.id
+    assert not folder.exists()
+    time.sleep(0.5)
+    assert not folder.exists()
+    assert studio._running is None

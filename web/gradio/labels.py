@@ -1,0 +1,64 @@
+"""What Gradio's browser code is to say: our labels in every language, and ours instead of its own.
+
+Gradio builds its components once, so a label is a key that its browser code looks up (`labels`). It
+has words of its own in many languages, of which we replace some, and some in English only, which
+`static/gradio.js` replaces as they appear (`english_only`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.portraits.style import Style
+from words import LANGUAGES, catalogue, say, speaking
+
+_LABELS = ("looks.", "order.", "photos.")
+"""How the keys begin that components may be labelled with."""
+
+_INSTEAD = {
+    "upload_text.drop_file": "photos.drop",
+    "common.or": "photos.or",
+    "upload_text.click_to_upload": "photos.click",
+    "image.drop_to_upload": "photos.camera_field",
+}
+_ENGLISH_ONLY = {
+    "Click to Access Webcam": "gradio.webcam",
+    "grant webcam access": "gradio.webcam_title",
+    "capture photo": "gradio.capture",
+    "Capture from camera": "gradio.camera",
+    "select source": "gradio.source",
+    "select input source": "gradio.input_source",
+    "Paste from clipboard": "gradio.paste",
+    "Remove Image": "gradio.remove",
+    "File upload": "gradio.file",
+    "Empty value": "gradio.empty",
+    "number input for ": "gradio.number",
+    "range slider for ": "gradio.slider",
+    "Warning": "order.not_yet",
+    "Close": "gradio.close",
+}
+"""Whole texts; those that end in a space have a label behind them."""
+
+
+def labels(styles: Mapping[str, Style]) -> dict[str, dict[str, str]]:
+    """By language: key -> words. A style has name and description, in two lines."""
+    return {language: _labels(language, styles) for language in LANGUAGES}
+
+
+def style_label(key: str) -> str:
+    """The key of a style's label."""
+    return f"style.{key}"
+
+
+def _labels(language: str, styles: Mapping[str, Style]) -> dict[str, str]:
+    with speaking(language):
+        return (
+            {key: told for key, told in catalogue(language).items() if key.startswith(_LABELS)}
+            | {theirs: say(ours) for theirs, ours in _INSTEAD.items()}
+            | {style_label(key): "\n".join(style.told()) for key, style in styles.items()}
+        )
+
+
+def english_only() -> dict[str, str]:
+    """Gradio's words -> ours, in the language of whoever is served now."""
+    return {theirs: say(ours) for theirs, ours in _ENGLISH_ONLY.items()}

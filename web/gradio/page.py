@@ -1,0 +1,291 @@
+"""The studio: a Gradio page for the inputs, with places that `static/studio.js` brings to life.
+
+Gradio gives the frame, the theme and the real inputs: files, camera, looks, number, order. All
+that changes by itself (photos and their verdicts, progress, portraits, countdown) is drawn by our
+own script from `/status`, so that polling passes no queue and no image is fetched twice.
+
+Import this only after `gradio_guard.prepare()`. Handlers use `preprocess=False`: no component ever
+opens a path, and by the time a handler runs, the upload route has put the photos into the vault.
+"""
+
+from __future__ import annotations
+
+import html
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+from fastapi import FastAPI
+from gradio.routes import templates
+from gradio.themes import Base
+from jinja2 import ChoiceLoader, DictLoader
+from starlette.requests import Request
+
+from errors import BadOrder, LikenessError
+from pipeline.compositing.tone import TONES
+from pipeline.job import Order
+from pipeline.portraits.style import CROPS, GROUPS, Style
+from web.gradio import labels
+from web.gradio.guard import describing
+from web.http.dependencies import cookie_name, session_of
+from web.http.errors import language_of, note
+from web.services import Services
+from words import language, say, speaking
+
+_SILENT: dict[str, Any] = {
+    "preprocess": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+_HEAD = """
+<link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/likeness.css">
+<link rel="stylesheet" href="/static/studio.css">
+<script type="module" src="/static/studio.js"></script>
+"""
+_WARNING_S = 12
+# Handlers only hand things over, in milliseconds; this bounds how many do so at once.
+_HANDLERS_AT_ONCE = 8
+_EVENTS_WAITING = 200
+_LOOK_FOR_EVENTS_S = 0.1
+_MB = 1_000_000
+
+
+def mount(app: FastAPI, services: Services, path: str) -> None:
+    """Mount the page. The firewall in front of it decides what of Gradio can be reached."""
+    with describing():
+        demo = _page(services)
+        demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
+    gr.mount_gradio_app(
+        app,
+        demo,
+        path=path,
+        theme=_theme(),
+        i18n=gr.I18n(**labels.labels(services.styles)),
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        run_history=False,
+        pwa=False,
+        footer_links=[],
+        show_error=False,
+        max_file_size=services.settings.max_photo_mb * _MB,
+    )
+    # Gradio checks paths only for apps that were launched, and mounting does not count. Without
+    # this line a request could name any file on the machine. tests/attacks/test_web.py watches it.
+    demo.has_launched = True
+    # Gradio looks for events a thousand times a second, which costs an idle server 7 % of a core.
+    demo._queue.sleep_when_free = _LOOK_FOR_EVENTS_S
+    _make_the_page_ours()
+
+
+def _page(services: Services) -> gr.Blocks:
+    settings = services.settings
+    with gr.Blocks(title=say("studio.title"), analytics_enabled=False) as demo:
+        gr.Column(elem_id="job", elem_classes="sheet")
+        gr.Column(elem_id="portraits", elem_classes="sheet")
+        with gr.Column(elem_id="photos", elem_classes="sheet"):
+            files = gr.File(
+                label=_told("photos.drop"),
+                file_count="multiple",
+                file_types=["image"],
+                show_label=False,
+                interactive=True,
+                elem_id="files",
+            )
+            with gr.Accordion(_told("photos.camera"), open=False, elem_id="camera-fold"):
+                camera = gr.Image(
+                    label=_told("photos.camera_field"),
+                    sources=["webcam", "clipboard"],
+                    type="filepath",
+                    buttons=[],
+                    interactive=True,
+                    elem_id="camera",
+                )
+        with gr.Column(elem_id="looks", elem_classes="sheet"):
+            looks = [_looks(group, styles) for group, styles in _grouped(services.styles).items()]
+        with gr.Column(elem_id="order", elem_classes="sheet"):
+            count = gr.Slider(
+                minimum=1,
+                maximum=settings.max_portraits,
+                value=settings.portraits,
+                step=1,
+                label=_told("order.count"),
+                buttons=[],
+                elem_id="count",
+            )
+            shapes, tones = _choice("crop", ("look", *CROPS)), _choice("tone", TONES)
+            keep = gr.Checkbox(
+                label=_told("order.keep"), info=_told("order.keep_info"), elem_id="keep"
+            )
+            create = gr.Button(_told("order.create"), variant="primary", elem_id="create")
+
+        def order(request: gr.Request, *values: Any) -> None:
+            *chosen, portraits, shape, tone, keep_model = values
+            # Gradio calls this from a thread of its own, where nobody's language is known.
+            with speaking(language_of(request.request)):
+                form = _Form(chosen, portraits, shape, tone, keep_model)
+                _order(services, request.request, form)
+
+        for field in (files, camera):
+            # The photos are in the vault already: only empty the field for the next ones.
+            field.upload(_emptied, None, field, **_SILENT)
+        create.click(order, [*looks, count, shapes, tones, keep], None, **_SILENT)
+    return demo
+
+
+def _emptied() -> None:
+    return None
+
+
+def _grouped(styles: Mapping[str, Style]) -> dict[str, list[Style]]:
+    """Styles by group, groups in their order in `GROUPS`."""
+    return {
+        group: members
+        for group in GROUPS
+        if (members := [style for style in styles.values() if style.group == group])
+    }
+
+
+def _looks(group: str, styles: Sequence[Style]) -> gr.CheckboxGroup:
+    """The looks of one group as cards: name on the first line, what it is on the second."""
+    keys = [style.key for style in styles]
+    return gr.CheckboxGroup(
+        choices=[(_told(labels.style_label(style.key)), style.key) for style in styles],
+        # Work is what most people come for, and Create works at once.
+        value=keys if group == GROUPS[0] else [],
+        label=_told(f"looks.{group}"),
+        elem_classes="cards",
+    )
+
+
+def _choice(name: str, values: Sequence[str]) -> gr.Radio:
+    """One of several, the first being chosen: `order.<name>` and `order.<name>_<value>`."""
+    return gr.Radio(
+        choices=[(_told(f"order.{name}_{value}"), value) for value in values],
+        value=values[0],
+        label=_told(f"order.{name}"),
+        elem_classes="choice",
+    )
+
+
+class _Form(NamedTuple):
+    """What the page sent, unchecked."""
+
+    chosen: Sequence[Sequence[Any] | None]
+    portraits: Any
+    shape: Any
+    tone: Any
+    keep_model: Any
+
+
+def _order(services: Services, request: Request, form: _Form) -> None:
+    """Hand the order to the studio; whatever is wrong with it becomes a sentence on the page."""
+    try:
+        session = session_of(services, request.cookies.get(cookie_name(services.settings)))
+        services.studio.submit(session, _order_of(form))
+    except LikenessError as error:
+        gr.Warning(html.escape(error.for_visitor), duration=_WARNING_S, title=say("order.not_yet"))
+    except Exception as error:  # the edge of an event: Gradio would print a traceback
+        sentence = say("errors.unexpected", reference=note(error))
+        gr.Warning(html.escape(sentence), duration=_WARNING_S, title=say("order.not_yet"))
+
+
+def _order_of(form: _Form) -> Order:
+    """The order from raw values of the page, which anybody can forge.
+
+    Raises:
+        BadOrder: no looks, or a number that is none.
+    """
+    keys = tuple(key for group in form.chosen for key in group or ())
+    if not keys or not all(isinstance(key, str) for key in keys):
+        raise BadOrder(say("order.no_looks"))
+    if not isinstance(form.portraits, int | float) or not float(form.portraits).is_integer():
+        raise BadOrder(say("order.no_number"))
+    return Order(
+        styles=keys,
+        count=int(form.portraits),
+        seed=secrets.randbelow(2**31),
+        keep_adapter=form.keep_model is True,
+        crop=form.shape,
+        tone=form.tone,
+    )
+
+
+def _told(key: str) -> Any:
+    """A label that Gradio's browser code looks up (`labels.labels`)."""
+    return gr.I18n()(key)
+
+
+_FRAME = "frontend/index.html"
+_CHANGES = {
+    'lang="en"': 'lang="{{ language() }}"',
+    "<head>": "<head>{% set _ = config.update(title=say('studio.title')) %}"
+    "<script>Object.defineProperty(navigator, 'language', "
+    "{value: document.documentElement.lang})</script>",
+    "</head>": f"{_HEAD}</head>",
+    "<gradio-app": '<p class="opening" role="status">{{ say("studio.loading") }}</p><gradio-app',
+}
+
+
+def _make_the_page_ours() -> None:
+    """Gradio's page says it is English, and its script asks the browser by a rule of its own.
+
+    So the page gets our language when it is rendered, and hands it on to the script. It also gets
+    our styles, which Gradio would only add once its scripts have drawn the page without them.
+
+    Raises:
+        RuntimeError: Gradio's page is no longer what it was.
+    """
+    environment = templates.env
+    assert environment.loader is not None
+    if "language" in environment.globals:
+        return  # in this process already
+    source, _, _ = environment.loader.get_source(environment, _FRAME)
+    for theirs, ours in _CHANGES.items():
+        if source.count(theirs) != 1:
+            raise RuntimeError(f"Gradio's page has no single {theirs} any more")
+        source = source.replace(theirs, ours)
+    environment.globals |= {"language": language, "say": say}
+    environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])
+
+
+def _theme() -> Base:
+    """Gradio's variables point to those of likeness.css, which knows light and dark."""
+    colours = {
+        "body_background_fill": "var(--paper)",
+        "body_text_color": "var(--ink)",
+        "body_text_color_subdued": "var(--muted)",
+        "background_fill_primary": "var(--card)",
+        "background_fill_secondary": "var(--paper)",
+        "block_background_fill": "var(--card)",
+        "block_border_color": "var(--line)",
+        "block_label_background_fill": "var(--card)",
+        "block_label_text_color": "var(--muted)",
+        "block_title_text_color": "var(--ink)",
+        "block_info_text_color": "var(--muted)",
+        "border_color_primary": "var(--line)",
+        "border_color_accent": "var(--accent)",
+        "input_background_fill": "var(--card)",
+        "input_border_color": "var(--line)",
+        "button_primary_background_fill": "var(--accent)",
+        "button_primary_background_fill_hover": "var(--accent-strong)",
+        "button_primary_text_color": "var(--on-accent)",
+        "button_secondary_background_fill": "var(--card)",
+        "button_secondary_text_color": "var(--ink)",
+        "checkbox_background_color": "var(--card)",
+        "checkbox_background_color_selected": "var(--accent)",
+        "checkbox_border_color": "var(--edge)",
+        "checkbox_border_color_focus": "var(--accent)",
+        "checkbox_border_color_hover": "var(--accent)",
+        "checkbox_border_color_selected": "var(--accent)",
+        "checkbox_label_background_fill": "var(--card)",
+        "checkbox_label_background_fill_selected": "var(--tint)",
+        "checkbox_label_text_color": "var(--ink)",
+        "checkbox_label_text_color_selected": "var(--ink)",
+        "color_accent_soft": "var(--tint)",
+        "slider_color": "var(--accent)",
+    }
+    theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    return theme.set(**colours, **{f"{name}_dark": value for name, value in colours.items()})

@@ -1,0 +1,157 @@
+"""The outermost layer: language, headers of every response, last resort for what went wrong.
+
+This is the one place of the web layer that catches everything. A visitor gets a plain sentence and
+a random reference number; the log gets the same number, the kind of the error and where in the
+code it happened, and nothing that a visitor sent.
+"""
+
+from __future__ import annotations
+
+import secrets
+import traceback
+from collections.abc import Mapping
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from errors import (
+    BadOrder,
+    BadPhoto,
+    BaseUnavailable,
+    Busy,
+    DiskFull,
+    LikenessError,
+    Stopped,
+    TamperedError,
+    UnknownSession,
+)
+from settings import Settings
+from web import pages
+from web.http.headers import policy
+from words import language, preferred, say, speaking
+
+log = structlog.get_logger()
+
+STATUS: Mapping[type[LikenessError], int] = {
+    UnknownSession: 404,
+    BadPhoto: 415,
+    BadOrder: 400,
+    Busy: 429,
+    DiskFull: 507,
+    BaseUnavailable: 503,
+    Stopped: 409,
+    TamperedError: 500,
+}
+
+
+class Edge:
+    """ASGI middleware around everything else."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with speaking(language_of(HTTPConnection(scope))):
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = policy(self._settings, scope["path"], language())
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                _replace(MutableHeaders(scope=message), headers)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception as error:  # the edge
+            # A response that had begun ends here without its last chunk: the server then closes
+            # the connection, and the browser knows that the download is not complete.
+            if started and isinstance(error.__cause__, LikenessError | HTTPException):
+                log.info("answer_broken_off", error=type(error.__cause__).__name__)
+                return
+            reference = note(error)
+            if not started:
+                answer = _sentence(500, say("errors.unexpected", reference=reference))
+                await answer(scope, receive, send_guarded)
+
+
+def language_of(request: HTTPConnection) -> str:
+    """The language in which a browser wants to be answered, of those there are."""
+    return preferred(request.headers.get("accept-language", ""))
+
+
+def _replace(headers: MutableHeaders, ours: Mapping[str, str]) -> None:
+    # Gradio reflects any Origin with credentials; none of that leaves this process.
+    for name in [name for name in headers if name.lower().startswith("access-control-")]:
+        del headers[name]
+    for name, value in ours.items():
+        headers[name] = value
+
+
+def note(error: Exception) -> str:
+    """Log what nobody expected, without content; the reference number to tell the visitor."""
+    reference = secrets.token_hex(4)
+    # Frames without source lines or values: the message of an exception may hold what was sent.
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    where = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno}" for frame in frames]
+    log.error("unexpected", reference=reference, error=type(error).__name__, where=where)
+    return reference
+
+
+def not_found(request: Request) -> Response:
+    """The one 404: unknown, foreign, expired, erased and never existing all look the same."""
+    if wants_page(request):
+        return pages.page("nothing.html", status=404)
+    return _sentence(404, say("errors.nothing_here"))
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person will look at the answer, rather than a script."""
+    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+
+
+def handle_errors(app: FastAPI) -> None:
+    """Register how errors become answers."""
+
+    @app.exception_handler(LikenessError)
+    def known(request: Request, error: LikenessError) -> Response:
+        if isinstance(error, UnknownSession):
+            return not_found(request)
+        return _sentence(status_of(error), error.for_visitor)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        if any(problem["loc"][0] == "path" for problem in error.errors()):
+            return not_found(request)
+        return _sentence(400, say("errors.not_understood"))
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 404:
+            return not_found(request)
+        return _sentence(error.status_code, say("errors.not_understood"))
+
+
+def status_of(error: LikenessError) -> int:
+    """The HTTP status of an error with a sentence."""
+    if isinstance(error, BadPhoto) and error.code == "too_much":
+        return 413
+    return STATUS.get(type(error), 400)
+
+
+def _sentence(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"sentence": sentence}, status_code=status)

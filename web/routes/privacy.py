@@ -1,0 +1,70 @@
+"""The page /privacy: what this server does with a face, told from its live settings.
+
+Says only what the code does; the words are in the catalogues of `words/` under [privacy].
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from settings import Settings
+from web import pages
+from web.http.dependencies import HOUR_S, Parts
+from web.routes.receipts import public_key
+from words import say, span
+
+GLANCE = ("encryption", "retention", "undelivered", "own", "training", "where", "operator")
+CHECKLIST = (
+    "rest",
+    "transit",
+    "keys",
+    "deletion",
+    "training",
+    "third_parties",
+    "access",
+    "logs",
+    "metadata",
+    "marking",
+    "backups",
+)
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/privacy")
+    def privacy(services: Parts) -> Response:
+        settings = services.settings
+        values = {
+            "retention": span(settings.retention_hours * HOUR_S),
+            "undelivered": span(settings.undelivered_hours * HOUR_S),
+            **pages.responsible(settings),
+        }
+        return pages.page(
+            "privacy.html",
+            glance=[_told("glance", name, values) for name in GLANCE],
+            checklist=[
+                _told("checklist", name, values, _form(name, settings)) for name in CHECKLIST
+            ],
+            key=public_key(services.sessions.receipts),
+            contact=values["contact"],
+        )
+
+    return routes
+
+
+def _form(name: str, settings: Settings) -> str:
+    """Which of two answers holds for these settings."""
+    if name == "transit":
+        return ".https" if settings.https else ".http"
+    if name == "marking":
+        return ".always" if settings.marking == "always" else ".choice"
+    if name == "keys":
+        return ".ram" if settings.master_key == "ram" else ".file"
+    return ""
+
+
+def _told(part: str, name: str, values: dict[str, str], form: str = "") -> tuple[str, str]:
+    """The term and what is said about it."""
+    key = f"privacy.{part}.{name}"
+    return say(f"{key}_term"), say(f"{key}{form}", **values)

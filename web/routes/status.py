@@ -1,0 +1,190 @@
+"""What the page polls: one JSON with the photos, the job, the portraits and the time left.
+
+All words in it are finished sentences, so that the script in the page knows no language. A poll
+is cheap: photos and portraits are only read, decrypted and judged when they differ from what the
+page says it has seen (`photos`, `portraits`: version marks of an earlier answer).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import JSONResponse
+
+from pipeline.job import Progress
+from pipeline.portraits.score import fold
+from privacy.sessions import Session
+from privacy.vault import Entry
+from web import sharing, wishes
+from web.http.dependencies import Parts, Visitor
+from web.services import Services
+from words import again, count, say, span
+
+ENDED = ("done", "stopped", "failed")
+_RECOMMENDED = (6, 20)
+# Share of the bar that learning takes; making the portraits takes the rest.
+_LEARNING = 0.6
+
+Mark = Annotated[str, Query(max_length=40)]
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+
+    @routes.get("/status")
+    def status(
+        services: Parts, session: Visitor, photos: Mark = "", portraits: Mark = ""
+    ) -> Response:
+        return JSONResponse(snapshot(services, session, seen=(photos, portraits)))
+
+    @routes.post("/job/stop")
+    def stop(services: Parts, session: Visitor) -> Response:
+        services.studio.stop(session.id)
+        return Response(status_code=204)
+
+    return routes
+
+
+def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dict[str, Any]:
+    """The visitor's situation, without what they have `seen`.
+
+    Raises:
+        UnknownSession: the session was erased.
+    """
+    entries = services.vault.list(session)
+    photos_mark = _mark(entries, "face", "photo")
+    portraits_mark = _mark(entries, "portrait", "sheet")
+    job = services.studio.progress(session.id)
+    working = job is not None and job.phase not in ENDED
+    answer: dict[str, Any] = {
+        "stage": _stage(entries, working),
+        "job": _job(job) if job else None,
+        "model_kept": any(entry.kind in ("adapter", "checkpoint") for entry in entries)
+        and not working,
+        "time": _time(services, session),
+        "hearts": _hearts(services, session, entries),
+        "photos_mark": photos_mark,
+        "portraits_mark": portraits_mark,
+    }
+    if photos_mark != seen[0]:
+        answer["photos"] = _photos(services, session)
+    if portraits_mark != seen[1]:
+        answer["portraits"] = _portraits(services, session)
+        answer["wish"] = wishes.wished(services.vault, session, services.settings)
+    return answer
+
+
+def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[str, Any]:
+    """What was tapped, by the visitor and by colleagues: small, so it needs no mark."""
+    kinds = {entry.kind for entry in entries}
+    return {
+        "list": wishes.hearts(services.vault, session) if "hearts" in kinds else [],
+        "votes": sharing.counts(services.vault, session) if "votes" in kinds else {},
+        "shared": "share" in kinds,
+    }
+
+
+def _stage(entries: list[Entry], working: bool) -> str:
+    if working:
+        return "working"
+    return "done" if any(entry.kind == "portrait" for entry in entries) else "choosing"
+
+
+def _mark(entries: list[Entry], *kinds: str) -> str:
+    """Changes whenever a file of these kinds comes, goes or is replaced by one of another size."""
+    rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in kinds]
+    return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
+
+
+def _time(services: Services, session: Session) -> dict[str, Any]:
+    deadline = services.sessions.deadline(session)
+    left = max(0.0, deadline.erase_at - services.now())
+    when = "delivered" if deadline.delivered_at is not None else "undelivered"
+    return {"seconds_left": round(left), "sentence": say(f"bar.{when}", left=span(left))}
+
+
+def _photos(services: Services, session: Session) -> dict[str, Any]:
+    records, lacks = services.album.overview(session)
+    kept = {entry.name for entry in services.vault.list(session, "photo")}
+    good = sum(record.accepted for record in records)
+    return {
+        "list": [
+            {
+                "id": record.id,
+                "label": record.label,
+                "accepted": record.accepted,
+                "image": record.id in kept,
+                "sentence": record.sentence,
+            }
+            for record in records
+        ],
+        "good": good,
+        "enough": good >= services.settings.min_photos,
+        "meter": _meter(good, services.settings.min_photos),
+        "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
+    }
+
+
+def _meter(good: int, needed: int) -> str:
+    low, high = max(needed, _RECOMMENDED[0]), max(needed, _RECOMMENDED[1])
+    if good == 0:
+        return say("photos.meter.none", needed=needed, low=low, high=high)
+    if good < needed:
+        return count("photos.meter.missing", needed - good, good=good)
+    if good < low:
+        return say("photos.meter.enough", good=good, low=low, high=high)
+    return say("photos.meter.plenty", good=good)
+
+
+def _job(job: Progress) -> dict[str, Any]:
+    return {
+        "phase": job.phase,
+        "title": say(f"job.{job.phase}"),
+        "sentence": again(job.sentence),
+        "detail": _detail(job),
+        "left": _left(job),
+        "bar": _bar(job),
+    }
+
+
+def _detail(job: Progress) -> str:
+    if job.phase == "training" and job.steps:
+        return say("job.step", step=job.step, steps=job.steps)
+    if job.phase == "generating":
+        return say("job.made", made=job.made, count=job.count)
+    return ""
+
+
+def _left(job: Progress) -> str:
+    if job.seconds_left is None or job.phase in ENDED:
+        return ""
+    # Rounded up: a time that turns out shorter is a pleasant surprise.
+    minutes = math.ceil(job.seconds_left / 60)
+    return count("job.left", minutes) if minutes > 1 else say("job.left.soon")
+
+
+def _bar(job: Progress) -> float | None:
+    """How far the job is, 0 to 1; None while that cannot be said."""
+    if job.phase == "training" and job.steps:
+        return round(_LEARNING * job.step / job.steps, 4)
+    if job.phase == "generating" and job.count:
+        return round(_LEARNING + (1 - _LEARNING) * job.made / job.count, 4)
+    return 1.0 if job.phase == "done" else None
+
+
+def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
+    """Best first. `like` is the portrait of which this one is a near-duplicate, None for most."""
+    styles, records = services.styles, services.studio.portraits(session)
+    like = {record.id: group[0].id for group in fold(records) for record in group[1:]}
+    return [
+        {
+            "id": record.id,
+            "style": styles[record.style].told()[0] if record.style in styles else record.style,
+            "doubtful": record.doubtful,
+            "like": like.get(record.id),
+        }
+        for record in records
+    ]

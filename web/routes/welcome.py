@@ -1,0 +1,135 @@
+"""Routes before the studio: welcome and consent, the private link, health."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import segno
+from fastapi import APIRouter, Form, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
+from pydantic import BaseModel, Field
+
+from errors import UnknownSession
+from privacy.keys import Ticket
+from settings import Settings
+from web import pages
+from web.gradio import labels
+from web.http.dependencies import HOUR_S, Parts, TicketText, Visitor, address_of, admit
+from web.http.limits import Allowance
+from web.routes import looks
+from web.services import Services
+from words import span
+
+_STUDIO = "/studio/"
+_TEN_MINUTES_S = 600.0
+# A whole company may come from one address (a proxy); a flood is hundreds a minute.
+_SESSIONS_PER_ADDRESS = 300
+_RETURNS_PER_ADDRESS = 300
+
+
+class PrivateLink(BaseModel):
+    """What the page behind a private link sends: the part of the address after the `#`."""
+
+    ticket: str = Field(max_length=300, repr=False)
+
+
+def router() -> APIRouter:
+    routes = APIRouter()
+    starts = Allowance(_SESSIONS_PER_ADDRESS, _TEN_MINUTES_S)
+    returns = Allowance(_RETURNS_PER_ADDRESS, _TEN_MINUTES_S)
+
+    @routes.get("/")
+    def welcome(services: Parts, ticket: TicketText, ended: bool = False) -> Response:
+        return _welcome(services.settings, known=_opens(services, ticket), ended=ended)
+
+    @routes.post("/session")
+    def start(
+        request: Request,
+        services: Parts,
+        ticket: TicketText,
+        consent: Annotated[str, Form(max_length=10)] = "",
+    ) -> Response:
+        """Open a session for somebody who agreed; one who has a session keeps it."""
+        settings = services.settings
+        if _opens(services, ticket):
+            return RedirectResponse(_STUDIO, 303)
+        if consent != "yes":
+            return _welcome(settings, status=400, unticked=True)
+        starts.spend(address_of(request))
+        _, new_ticket = services.sessions.create()
+        response = RedirectResponse(_STUDIO, 303)
+        admit(response, settings, new_ticket)
+        return response
+
+    @routes.get("/session/link")
+    def private_link(
+        request: Request, services: Parts, session: Visitor, ticket: TicketText
+    ) -> Response:
+        """The way back from another device. Behind a `#`, so that no server ever logs it."""
+        path = f"/return#{ticket}"
+        scheme = "https" if services.settings.https else "http"
+        code = segno.make(f"{scheme}://{request.headers.get('host', '')}{path}", error="l")
+        picture = code.svg_data_uri(scale=4, border=2, light="#fff")
+        return JSONResponse({"path": path, "picture": picture})
+
+    @routes.get("/return")
+    def come_back() -> Response:
+        return pages.page("return.html")
+
+    @routes.post("/session/return")
+    def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
+        returns.spend(address_of(request))
+        services.sessions.open(link.ticket)
+        response = JSONResponse({"next": _STUDIO})
+        admit(response, services.settings, Ticket.parse(link.ticket))
+        return response
+
+    @routes.get("/studio-parts")
+    def studio_parts(services: Parts) -> Response:
+        """The templates that `static/studio.js` fills with data."""
+        return pages.page(
+            "parts.html",
+            settings=services.settings,
+            previews=looks.previews(services),
+            gradio_words=labels.english_only(),
+        )
+
+    @routes.get("/favicon.ico")
+    def favicon() -> Response:
+        """Browsers ask for this one before they have read where ours is."""
+        return RedirectResponse("/static/favicon.svg", 301)
+
+    @routes.get("/health")
+    def health() -> Response:
+        return PlainTextResponse("ok")
+
+    return routes
+
+
+def _welcome(
+    settings: Settings,
+    *,
+    status: int = 200,
+    known: bool = False,
+    ended: bool = False,
+    unticked: bool = False,
+) -> Response:
+    """The first page. `known`: there is a session to go on with; `ended`: there was one."""
+    return pages.page(
+        "welcome.html",
+        status=status,
+        responsible=pages.responsible(settings),
+        retention=span(settings.retention_hours * HOUR_S),
+        undelivered=span(settings.undelivered_hours * HOUR_S),
+        known=known,
+        ended=ended,
+        unticked=unticked,
+    )
+
+
+def _opens(services: Services, ticket: str | None) -> bool:
+    try:
+        services.sessions.open(ticket)
+    except UnknownSession:
+        return False
+    return True
