@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from dev import plain_walls, rooms
 from pipeline.compositing.matting import cut_out
-from pipeline.faces import Face, Faces
+from pipeline.photos.detection import Face, Faces
 
 ROOT = Path(__file__).resolve().parents[1]
 Picture = NDArray[np.uint8]
@@ -117,10 +117,7 @@ def _sitters(shared: Path, count: int, enlarged: int, faces: Faces) -> Iterator[
 
 
 def _hair(alpha: Floats, face: Face) -> str:
-    """Length of hair by how wide the head is beside and below the mouth, in widths of the face."""
-    _, top, width, height = face.box
-    rows = alpha[max(0, int(top + 0.55 * height)) : int(top + height)]
-    wide = float(rows.sum() / max(1, len(rows)) / width)
+    wide = plain_walls.hair_width(alpha, face.box)
     return HAIR[int(wide >= 1.05) + int(wide >= 1.2)]
 
 

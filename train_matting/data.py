@@ -17,6 +17,7 @@ CROP = 128
 CROPS_PER_PICTURE = 4
 
 Picture = NDArray[np.uint8]
+Segment = Callable[[Picture], Picture]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Examples(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         self,
         people: Sequence[Person],
         walls: Sequence[tuple[Picture, Picture]],
-        segmenter: Callable[[], Callable[[Picture], Picture]],
+        segmenter: Callable[[], Segment],
         seed: int,
     ) -> None:
         """walls: photos and their masks (255 = person). segmenter: makes one, in the worker."""
@@ -102,7 +103,7 @@ class Examples(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def flip_averaged(
-    picture: Picture, segment: Callable[[Picture], Picture]
+    picture: Picture, segment: Segment
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The mask averaged over a flip, and how far the two disagree: float32 [H, W], 0 to 1."""
     one = segment(picture).astype(np.float32) / 255

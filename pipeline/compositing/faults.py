@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.compositing.refine import Coarse, Floats
 from pipeline.compositing.trimap import Cleaned
-from pipeline.faces import Face
+from pipeline.photos.detection import Face
 
 UNSURE = "unsure"
 HOLES = "holes"

@@ -20,7 +20,7 @@ from pipeline.compositing.foreground import bounds, person_colours
 from pipeline.compositing.refine import Coarse, Floats, Picture, Segment, coarse_matte, shrunk
 from pipeline.compositing.trimap import cleaned, make_trimap
 from pipeline.compositing.upsample import enlarged
-from pipeline.faces import Face
+from pipeline.photos.detection import Face
 
 WORKING_SIDE = 768
 """Long side in pixels at which alpha is solved."""

@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 Segment = Callable[[Picture], Picture]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "matting" / "refiner.onnx"
-SHA256 = "0"
+SHA256 = "836a923aebbd08ecb95ed255766de0e87959eb5ff523082ad5e73ef7628ee565"
 
 SIDE = 320
 """Long side in pixels at which the network sees a photo."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.refine import Coarse, Floats
-from pipeline.faces import Face
+from pipeline.photos.detection import Face
 
 Area = NDArray[np.bool_]
 
