@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-PULL = 5e-3
-"""Weight of the coarse matte beside the Laplacian, whose diagonal is about 1, where it is 0 or 1."""
+PULL = 5e-4
+"""Weight of a coarse matte of 0 or 1, beside the Laplacian, whose diagonal is about 1."""
 
 _LEAST = 0.05
 """Share of that weight where the coarse matte is a grey, which is no more than a guess."""

@@ -55,7 +55,7 @@ def coarse_matte(image: Picture, segment: Segment) -> Coarse:
     small = shrunk(image, SIDE)
     one = segment(small).astype(np.float32) / 255
     two = segment(np.ascontiguousarray(small[:, ::-1]))[:, ::-1].astype(np.float32) / 255
-    mask, doubt = (one + two) / 2, np.abs(one - two)
+    mask, doubt = np.asarray((one + two) / 2, np.float32), np.abs(one - two)
     return Coarse(_sharpened(small, mask, doubt), mask, doubt)
 
 

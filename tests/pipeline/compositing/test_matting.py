@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.compositing import refine
 from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.faults import faults
 from pipeline.compositing.matting import CutOut, cut_out
 from pipeline.compositing.trimap import cleaned
 from pipeline.compositing.upsample import enlarged
@@ -159,6 +160,25 @@ def test_islands_are_dropped_and_small_holes_filled() -> None:
     assert not found.alpha[:, 82:].any()
     assert found.alpha[20:100, 30:70].min() >= 0.5
     assert found.dropped == pytest.approx(20 * 80 / (80 * 40 - 9), rel=0.01)
+
+
+def test_somebody_else_is_a_fault() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[20:100, 30:70] = 1
+    face = face_at(35, 25, 30, 30)
+    alone = cleaned(alpha, face)
+    assert faults(alone.alpha, face, alone, 0.9) == ()
+    alpha[40:100, 85:100] = 1
+    two = cleaned(alpha, face)
+    assert faults(two.alpha, face, two, 0.9) == ("bystander",)
+
+
+def test_hair_that_ends_at_the_frame_is_a_fault() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[0:100, 30:70] = 1
+    face = face_at(35, 15, 30, 30)
+    clean = cleaned(alpha, face)
+    assert faults(clean.alpha, face, clean, 0.9) == ("hair_cut",)
 
 
 def test_a_large_gap_stays_open() -> None:
