@@ -107,6 +107,16 @@ def truth(image: NDArray[np.uint8], found: Key) -> Truth:
     )
 
 
+def hair_width(alpha: Floats, box: tuple[float, float, float, float]) -> float:
+    """How wide a head is beside and below the mouth, in widths of the face; long hair: above 1.2.
+
+    box: the face's x, y, width, height.
+    """
+    _, top, width, height = box
+    rows = alpha[max(0, int(top + 0.55 * height)) : max(1, int(top + height))]
+    return float(rows.sum() / max(1, len(rows)) / width)
+
+
 def _fitted_wall(ink: Floats, seen: NDArray[np.bool_], reach: float) -> Floats:
     """The wall behind everything: float32 [H, W, 3], fitted where it is seen."""
     height, width = ink.shape[:2]

@@ -44,7 +44,7 @@ def taken(
 
 
 def _free_strip(free: NDArray[np.uint8], side: str) -> tuple[int, tuple[int, int, int, int]]:
-    """The largest rectangle at one side that nobody touches: area, (top, bottom, left, right)."""
+    """The largest free rectangle at one side: its area and (top, bottom, left, right)."""
     seen = free if side == "left" else free[:, ::-1]
     height, width = seen.shape
     runs = np.where(seen.all(axis=1), width, np.argmin(seen, axis=1))

@@ -17,6 +17,7 @@ CROP = 128
 CROPS_PER_PICTURE = 4
 
 Picture = NDArray[np.uint8]
+Segment = Callable[[Picture], Picture]
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Examples(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         self,
         people: Sequence[Person],
         walls: Sequence[tuple[Picture, Picture]],
-        segmenter: Callable[[], Callable[[Picture], Picture]],
+        segmenter: Callable[[], Segment],
         seed: int,
     ) -> None:
         """walls: photos and their masks (255 = person). segmenter: makes one, in the worker."""
@@ -62,10 +63,10 @@ class Examples(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
         if rng.random() < 0.5:
             ink, alpha = ink[:, ::-1], alpha[:, ::-1]
         height, width = alpha.shape
-        ink = 255 * (ink / 255) ** rng.uniform(0.6, 1.5) * rng.uniform(0.75, 1.15)
-        ink = np.clip(ink * rng.uniform(0.88, 1.12, 3), 0, 255)
+        lit = 255 * (ink / 255) ** rng.uniform(0.6, 1.5) * rng.uniform(0.75, 1.15)
+        lit = np.clip(lit * rng.uniform(0.88, 1.12, 3), 0, 255)
         share = alpha[..., None] / 255.0
-        together = ink * share + self._room(rng, height, width) * (1 - share)
+        together = lit * share + self._room(rng, height, width) * (1 - share)
         zoom = rng.uniform(1, 1.4) if rng.random() < 0.5 else 1.0
         high, wide = int(height / zoom), int(width / zoom)
         top = int(rng.integers(0, (height - high) // 2 + 1))
@@ -102,12 +103,12 @@ class Examples(IterableDataset[tuple[torch.Tensor, torch.Tensor]]):
 
 
 def flip_averaged(
-    picture: Picture, segment: Callable[[Picture], Picture]
+    picture: Picture, segment: Segment
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """The mask averaged over a flip, and how far the two disagree: float32 [H, W], 0 to 1."""
     one = segment(picture).astype(np.float32) / 255
     two = segment(np.ascontiguousarray(picture[:, ::-1]))[:, ::-1].astype(np.float32) / 255
-    return (one + two) / 2, np.abs(one - two)
+    return np.asarray((one + two) / 2, np.float32), np.abs(one - two)
 
 
 def network_input(

@@ -9,14 +9,20 @@ take 400 MB at 1024 pixels) and only rows of unknown pixels are kept. Where colo
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-PULL = 2e-3
-"""Weight of the coarse matte beside the Laplacian, whose diagonal is about 1."""
+PULL = 5e-4
+"""Weight of a coarse matte of 0 or 1, beside the Laplacian, whose diagonal is about 1."""
+
+_LEAST = 0.05
+"""Share of that weight where the coarse matte is a grey, which is no more than a guess."""
+
+_DISCARD, _SHIFTS = 1e-3, (1e-3, 1e-2, 0.1, 1.0)
+"""Of the incomplete Cholesky factor: entries below the first are dropped; added to the diagonal
+until it exists. Coarser factors cost more steps than they save."""
 
 _STRIP = 96
 """Rows of the picture whose Laplacian is held at once."""
@@ -52,13 +58,11 @@ def solve_alpha(
     places = unknown.ravel()
     known = np.where(unknown, 0.0, alpha).ravel()
     inner = rows[:, places]
-    count = inner.shape[0]
-    system = (inner + PULL * sparse.identity(count, format="csr")).tocsr()
     start = coarse[unknown].astype(np.float64)
-    target = PULL * start - rows @ known
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pymatting warns of a discarded entry, which is meant
-        factor = ichol(system.tocsc(), discard_threshold=1e-3)
+    pull = PULL * ((2 * start - 1) ** 2 + _LEAST)
+    system = (inner + sparse.diags(pull, format="csr")).tocsr()
+    target = pull * start - rows @ known
+    factor = ichol(system.tocsc(), discard_threshold=_DISCARD, shifts=_SHIFTS)
     alpha[unknown] = cg(system, target, x0=start, M=factor, rtol=_PRECISION, maxiter=200)
     return np.asarray(np.clip(alpha, 0, 1), np.float32)
 

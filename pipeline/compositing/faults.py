@@ -25,6 +25,9 @@ LEAST_CONFIDENCE = 0.5
 _MOST_GAPS = 0.06
 """Share of the silhouette that may be wall seen through arms or curls."""
 
+_MOST_DROPPED = 0.08
+"""Area of islands thrown away, in units of the person's: more is somebody else, who may overlap."""
+
 _LEAST_HEAD = 0.9
 """Share of the face's box (an ellipse in it) that must be person."""
 
@@ -65,7 +68,7 @@ def faults(alpha: Floats, face: Face | None, clean: Cleaned, sure: float) -> tup
         found.append(HEAD_MISSING)
     if face is not None and _hair_is_cut(alpha, face):
         found.append(HAIR_CUT)
-    if clean.bystander:
+    if clean.dropped > _MOST_DROPPED:
         found.append(BYSTANDER)
     return tuple(found)
 

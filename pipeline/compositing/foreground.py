@@ -58,7 +58,7 @@ def _unmixed(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
     if small.shape != image.shape:
         person = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
         wall = cv2.resize(wall, (width, height), interpolation=cv2.INTER_LINEAR)
-    part: Floats = (alpha.astype(np.float32) / 255)[..., None]
+    part: Floats = np.asarray(alpha / 255.0, np.float32)[..., None]
     rest = 1 - part
     missing = image.astype(np.float32) / 255 - part * person - rest * wall
     person = person + missing * part / (part * part + rest * rest)

@@ -25,7 +25,7 @@ Floats = NDArray[np.float32]
 Segment = Callable[[Picture], Picture]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "matting" / "refiner.onnx"
-SHA256 = "92bff5b7b68a0d210991f6d19df71b74ad11a33e827902ed1ce82585f32b0cd3"
+SHA256 = "836a923aebbd08ecb95ed255766de0e87959eb5ff523082ad5e73ef7628ee565"
 
 SIDE = 320
 """Long side in pixels at which the network sees a photo."""
@@ -55,7 +55,7 @@ def coarse_matte(image: Picture, segment: Segment) -> Coarse:
     small = shrunk(image, SIDE)
     one = segment(small).astype(np.float32) / 255
     two = segment(np.ascontiguousarray(small[:, ::-1]))[:, ::-1].astype(np.float32) / 255
-    mask, doubt = (one + two) / 2, np.abs(one - two)
+    mask, doubt = np.asarray((one + two) / 2, np.float32), np.abs(one - two)
     return Coarse(_sharpened(small, mask, doubt), mask, doubt)
 
 

@@ -19,10 +19,10 @@ Area = NDArray[np.bool_]
 PERSON, WALL = 0.96, 0.04
 """Coarse alpha above which a pixel may be known as person, and below which as wall."""
 
-_INNER, _OUTER = 0.007, 0.007
+_INNER, _OUTER = 0.004, 0.004
 """How far known pixels stay from the coarse edge, as a share of the long side."""
 
-_HAIR_INNER, _HAIR_OUTER = 0.014, 0.02
+_HAIR_INNER, _HAIR_OUTER = 0.0085, 0.012
 """The same around the hair, where single strands leave the coarse edge."""
 
 _DOUBT = 0.25
@@ -36,13 +36,11 @@ class Cleaned(NamedTuple):
     """A coarse matte without islands. alpha: float32 [h, w]. dropped: their share of the person.
 
     gaps: share of the person's silhouette that is enclosed wall and was left open.
-    bystander: whether somebody else hangs together with the person.
     """
 
     alpha: Floats
     dropped: float
     gaps: float
-    bystander: bool
 
 
 def cleaned(alpha: Floats, face: Face | None) -> Cleaned:
@@ -53,7 +51,7 @@ def cleaned(alpha: Floats, face: Face | None) -> Cleaned:
     solid = (alpha > 0.5).astype(np.uint8)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=4)
     if count < 2:
-        return Cleaned(np.zeros_like(alpha), 0.0, 0.0, False)
+        return Cleaned(np.zeros_like(alpha), 0.0, 0.0)
     person = _part_of_the_face(parts, face) or 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     size = int(stats[person, cv2.CC_STAT_AREA])
     dropped = (int(solid.sum()) - size) / size
@@ -72,7 +70,7 @@ def cleaned(alpha: Floats, face: Face | None) -> Cleaned:
     filled = np.isin(open_parts, small)
     left = sum(int(open_stats[n, cv2.CC_STAT_AREA]) for n in inside if n not in small)
     alpha[filled] = np.maximum(alpha[filled], 0.5)  # half: the fine solver says what is there
-    return Cleaned(alpha, dropped, left / (left + size), False)
+    return Cleaned(alpha, dropped, left / (left + size))
 
 
 def make_trimap(coarse: Coarse, alpha: Floats, face: Face | None) -> Floats:

@@ -1,0 +1,219 @@
+"""The cut-out: nothing of the room, all of the person, and a word where it is not so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pipeline.compositing import refine
+from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.faults import faults
+from pipeline.compositing.matting import CutOut, cut_out
+from pipeline.compositing.trimap import cleaned
+from pipeline.compositing.upsample import enlarged
+from pipeline.photos.detection import Face, Faces
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+GREEN = np.array((20, 200, 40), np.uint8)
+SIDE = 480
+
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def sitter(faces: Faces) -> tuple[Picture, Picture]:
+    """Somebody who does not exist: colours and a soft known alpha, uint8, SIDE pixels."""
+    small = cv2.imread(str(SAMPLES / "nobody-a.jpg"))[..., ::-1]
+    photo = np.ascontiguousarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
+    solid = (faces.matte(photo) > 127).astype(np.uint8) * 255
+    solid = cv2.erode(solid, np.ones((5, 5), np.uint8))
+    return photo, cv2.GaussianBlur(solid, (0, 0), 1.2)
+
+
+def before(sitter: tuple[Picture, Picture], wall: Picture) -> Picture:
+    part = sitter[1][..., None] / 255.0
+    return np.asarray(sitter[0] * part + wall * (1 - part) + 0.5, np.uint8)
+
+
+def cut(picture: Picture, faces: Faces) -> CutOut:
+    return cut_out(picture, next(iter(faces.detect(picture)), None), faces.matte)
+
+
+@pytest.fixture(scope="module")
+def canary() -> Picture:
+    """A wall of small squares in two colours that no person has."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    odd = ((x // 24 + y // 24) % 2).astype(bool)[..., None]
+    return np.where(odd, (255, 0, 255), (0, 255, 255)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def before_canary(sitter: tuple[Picture, Picture], canary: Picture, faces: Faces) -> CutOut:
+    return cut(before(sitter, canary), faces)
+
+
+def test_nothing_of_the_room_is_left(
+    before_canary: CutOut, sitter: tuple[Picture, Picture], canary: Picture
+) -> None:
+    outside = before_canary.alpha == 0
+    assert outside.mean() > 0.1
+    assert not before_canary.colours[outside].any()
+    kept = (before_canary.colours == canary).all(axis=2) & (before_canary.alpha > 0)
+    far = cv2.dilate(sitter[1], np.ones((25, 25), np.uint8)) == 0
+    assert not (kept & far).any()
+
+
+def test_the_inside_is_the_camera_s_to_the_bit(
+    before_canary: CutOut, sitter: tuple[Picture, Picture], canary: Picture
+) -> None:
+    inside = before_canary.alpha == 255
+    assert inside.mean() > 0.2
+    assert (before_canary.colours[inside] == before(sitter, canary)[inside]).all()
+
+
+def test_alpha_is_near_the_known_one(
+    before_canary: CutOut, sitter: tuple[Picture, Picture]
+) -> None:
+    away = np.abs(before_canary.alpha.astype(float) - sitter[1]) / 255
+    assert away.mean() < 0.02
+
+
+def test_a_green_wall_leaves_no_green(sitter: tuple[Picture, Picture], faces: Faces) -> None:
+    wall = np.empty((SIDE, SIDE, 3), np.uint8)
+    wall[:] = GREEN
+    found = cut(before(sitter, wall), faces)
+    edge = cv2.morphologyEx(
+        (sitter[1] > 127).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)
+    )
+    band = cv2.dilate(edge, np.ones((12, 12), np.uint8)) > 0
+
+    def excess(colours: Picture, alpha: Picture) -> NDArray[np.float64]:
+        ink = colours.astype(float)
+        green = ink[..., 1] - np.maximum(ink[..., 0], ink[..., 2])
+        return np.asarray(np.clip(green, 0, None) * alpha / 255.0)
+
+    more = excess(found.colours, found.alpha) - excess(*sitter)
+    assert np.clip(more[band], 0, None).mean() / 160 < 0.03
+
+
+def test_the_same_twice(sitter: tuple[Picture, Picture], canary: Picture, faces: Faces) -> None:
+    picture = before(sitter, canary)
+    one, two = cut(picture, faces), cut(picture, faces)
+    assert (one.alpha == two.alpha).all()
+    assert (one.colours == two.colours).all()
+    assert (one.confidence, one.faults) == (two.confidence, two.faults)
+
+
+def test_a_large_photo_is_cut_at_its_own_size(
+    sitter: tuple[Picture, Picture], faces: Faces
+) -> None:
+    wall = np.full((SIDE, SIDE, 3), 90, np.uint8)
+    picture = cv2.resize(before(sitter, wall), (1400, 1400), interpolation=cv2.INTER_CUBIC)
+    found = cut(picture, faces)
+    assert found.alpha.shape == (1400, 1400)
+    assert not found.colours[found.alpha == 0].any()
+    inside = found.alpha == 255
+    assert (found.colours[inside] == picture[inside]).all()
+    known = cv2.resize(sitter[1], (1400, 1400), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(found.alpha.astype(float) - known).mean() / 255 < 0.03
+
+
+def test_a_picture_without_a_head_says_so(faces: Faces) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (300, 300, 3)).astype(np.uint8)
+    found = cut(noise, faces)
+    assert "head_missing" in found.faults
+    assert "unsure" in found.faults
+    assert found.confidence < 0.5
+
+
+def test_a_head_that_the_segmenter_missed_is_a_fault(
+    sitter: tuple[Picture, Picture], canary: Picture, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refine, "_sharpened", lambda image, mask, doubt: mask)
+    picture = before(sitter, canary)
+    face = faces.detect(picture)[0]
+
+    def headless(image: Picture) -> Picture:
+        mask = faces.matte(image)
+        chin = (face.box[1] + 0.8 * face.box[3]) * image.shape[0] / SIDE
+        mask[: int(chin)] = 0
+        return mask
+
+    found = cut_out(picture, face, headless)
+    assert "holes" in found.faults
+
+
+def face_at(left: float, top: float, width: float, height: float) -> Face:
+    return Face((left, top, width, height), np.zeros((5, 2), np.float32), 0.9)
+
+
+def test_islands_are_dropped_and_small_holes_filled() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[20:100, 30:70] = 1
+    alpha[10:90, 80:100] = 1  # a larger part would win by size, so the face decides
+    alpha[60:63, 50:53] = 0
+    found = cleaned(alpha, face_at(35, 25, 30, 30))
+    assert not found.alpha[:, 82:].any()
+    assert found.alpha[20:100, 30:70].min() >= 0.5
+    assert found.dropped == pytest.approx(20 * 80 / (80 * 40 - 9), rel=0.01)
+
+
+def test_somebody_else_is_a_fault() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[20:100, 30:70] = 1
+    face = face_at(35, 25, 30, 30)
+    alone = cleaned(alpha, face)
+    assert faults(alone.alpha, face, alone, 0.9) == ()
+    alpha[40:100, 85:100] = 1
+    two = cleaned(alpha, face)
+    assert faults(two.alpha, face, two, 0.9) == ("bystander",)
+
+
+def test_hair_that_ends_at_the_frame_is_a_fault() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[0:100, 30:70] = 1
+    face = face_at(35, 15, 30, 30)
+    clean = cleaned(alpha, face)
+    assert faults(clean.alpha, face, clean, 0.9) == ("hair_cut",)
+
+
+def test_a_large_gap_stays_open() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[10:100, 10:90] = 1
+    alpha[60:80, 15:35] = 0
+    found = cleaned(alpha, face_at(40, 15, 30, 30))
+    assert not found.alpha[62:78, 17:33].any()
+    assert found.gaps == pytest.approx(400 / (90 * 80), rel=0.01)
+
+
+def test_closed_form_finds_a_soft_edge_of_two_colours() -> None:
+    known = np.clip((np.arange(60) - 20) / 20, 0, 1)[None].repeat(40, 0)
+    image = known[..., None] * (0.9, 0.5, 0.2) + (1 - known[..., None]) * (0.1, 0.3, 0.8)
+    trimap = np.full(known.shape, 0.5, np.float32)
+    trimap[:, :12], trimap[:, 48:] = 0, 1
+    guess = np.clip(known + 0.1, 0, 1).astype(np.float32)
+    found = solve_alpha(image, trimap, guess)
+    assert np.abs(found - known).max() < 0.6 * np.abs(guess - known).max()
+
+
+def test_enlarging_follows_the_photo() -> None:
+    full = np.zeros((200, 200, 3), np.uint8)
+    full[:, 101:] = 220
+    small = cv2.resize(full, (50, 50), interpolation=cv2.INTER_AREA)
+    alpha = (small[..., 0] / 220.0).astype(np.float32)
+    found = enlarged(alpha, small.astype(np.float32) / 255, full)
+    assert np.abs(found - full[..., 0] / 220.0).max() < 0.1
+
+
+def test_an_altered_network_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    other = tmp_path / "refiner.onnx"
+    other.write_bytes(b"not this release's")
+    monkeypatch.setattr(refine, "WEIGHTS", other)
+    refine._network.cache_clear()
+    with pytest.raises(refine.BaseUnavailable, match="not this release"):
+        refine._network()
+    refine._network.cache_clear()
