@@ -117,6 +117,7 @@ def test_a_taken_port_is_a_sentence(start: Start) -> None:
         refused(start(PORT=taken.getsockname()[1]), "LIKENESS_PORT")
 
 
+@pytest.mark.slow
 def test_a_missing_base_is_a_sentence(start: Start) -> None:
     refused(start(BASE="no-such-base"), "LIKENESS_BASE")
 
@@ -131,6 +132,7 @@ def test_a_scratch_folder_that_is_in_use_is_a_sentence(start: Start) -> None:
     refused(start(), "another server")
 
 
+@pytest.mark.slow
 @pytest.mark.fact(10)
 def test_a_key_file_that_others_can_read_is_a_sentence(start: Start, tmp_path: Path) -> None:
     key = tmp_path / "key"

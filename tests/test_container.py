@@ -306,6 +306,7 @@ def _free_port() -> int:
         return int(free.getsockname()[1])
 
 
+@pytest.mark.slow
 def test_behind_the_shipped_proxy_a_visitor_is_let_in_and_nothing_is_written(
     proxy: tuple[str, Path], certificate: Path, selfie_jpegs: list[bytes]
 ) -> None:

@@ -203,6 +203,7 @@ runpy.run_path("app.py", run_name="__main__") if name == "app" else runpy.run_mo
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way_in", ["app", "pipeline"])
 def test_everything_is_closed_before_any_key_exists(
     way_in: str, tmp_path: Path, tiny_base: Path
@@ -293,6 +294,7 @@ fail()
 """
 
 
+@pytest.mark.slow
 def test_an_error_that_nobody_caught_shows_no_byte_of_a_key(tmp_path: Path) -> None:
     key = os.urandom(32)
     ran = subprocess.run(

@@ -118,6 +118,7 @@ def test_a_webp_of_many_frames_is_refused_unplayed(decoder: Decoder) -> None:
     assert refusal(decoder, buffer.getvalue(), within_s=5) == "animated"
 
 
+@pytest.mark.slow
 @pytest.mark.fact(24)
 def test_the_largest_allowed_picture_fits_into_the_memory_limit(decoder: Decoder) -> None:
     picture = Image.new("RGBA", (7071, 7071), (200, 150, 120, 128))

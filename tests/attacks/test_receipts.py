@@ -244,6 +244,7 @@ def test_a_mistake_of_the_auditor_is_a_sentence(
 # --- crashes and full disks -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.fact(12)
 @pytest.mark.parametrize("action", ["erase", "sweep"])
 def test_killed_at_any_step_of_an_erasure_there_is_one_receipt(tmp_path: Path, action: str) -> None:

@@ -53,6 +53,7 @@ def test_no_byte_anywhere_can_be_changed(length: int, where: float, change: int)
     refused(bytes(spoilt))
 
 
+@pytest.mark.slow
 @pytest.mark.fact(2)
 @settings(deadline=None, max_examples=80)
 @given(LENGTHS, st.integers(0, 4 * SEGMENT) | st.sampled_from([SEGMENT, 2 * SEGMENT]))
@@ -64,6 +65,7 @@ def test_no_end_can_be_cut_off(length: int, kept: int) -> None:
     refused(whole[:kept])
 
 
+@pytest.mark.slow
 @pytest.mark.fact(2)
 @settings(deadline=None, max_examples=40)
 @given(LENGTHS, st.binary(min_size=1, max_size=40))

@@ -498,6 +498,7 @@ def test_sizes_are_limited_and_what_came_before_is_kept(
         assert ann.get("/status").json()["photos"]["good"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fact(29)
 def test_one_session_cannot_take_all_the_uploads(
     place: Place, ann: httpx.Client, bob: httpx.Client, selfie_jpegs: list[bytes]

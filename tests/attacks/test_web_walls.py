@@ -294,6 +294,7 @@ print(statuses)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.fact(7)
 @pytest.mark.fact(29)
 @pytest.mark.skipif(sys.platform != "linux", reason="needs more than one loopback address")

@@ -36,6 +36,7 @@ def run(workshop: Workshop, session: Session, order: Order, **kwargs: object) ->
     return job.run(session, order, workshop.services, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_whole_job(workshop: Workshop, session: Session) -> None:
     seen: list[Progress] = []
     styles = tuple(list(workshop.services.styles)[:3])
@@ -258,6 +259,7 @@ def test_an_unknown_style_is_named(workshop: Workshop, session: Session) -> None
         run(workshop, session, Order(("cyberpunk",), count=1))
 
 
+@pytest.mark.slow
 def test_too_few_photos_is_a_sentence(workshop: Workshop, selfie_jpegs: list[bytes]) -> None:
     session, _ = workshop.services.sessions.create()
     workshop.services.album.add(session, selfie_jpegs[0], "one.jpg")

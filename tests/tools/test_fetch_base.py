@@ -140,6 +140,7 @@ def sentence(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.slow
 def test_pinned_once_and_then_the_same_everywhere(hub: Hub, bases: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     assert "Add --pin" in sentence(run(hub, bases, models))
@@ -183,6 +184,7 @@ def test_a_damaged_base_is_a_sentence_and_only_that_file_is_fetched_again(
     Base.load(folder, acknowledged=("tiny",))
 
 
+@pytest.mark.slow
 def test_a_download_that_broke_off_goes_on_where_it_stopped(
     hub: Hub, pinned: Path, tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(
     assert hub.sent[0][1] > 0
 
 
+@pytest.mark.slow
 def test_unknown_gated_vanished_and_unreachable_are_sentences(
     hub: Hub, pinned: Path, tmp_path: Path
 ) -> None:

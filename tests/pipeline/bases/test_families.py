@@ -93,6 +93,7 @@ def test_it_learns_a_batch(bases: dict[str, Base], key: str) -> None:
         pytest.fail(f"from {before} to {now.item()} only")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", LARGE)
 def test_a_whole_training_and_portraits_leave_the_base_as_it_was(
     bases: dict[str, Base], photos: list[TrainingPhoto], key: str
@@ -271,6 +272,7 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
     assert base.fingerprint() == Base.load(folders["flux2-klein"]).fingerprint()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", list(BUILDERS))
 def test_pictures_are_as_large_as_planned(
     folders: dict[str, Path], photos: list[TrainingPhoto], key: str

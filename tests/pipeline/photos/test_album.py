@@ -178,6 +178,7 @@ def test_a_near_copy_is_told_which_photo_it_repeats(album: Album, session: Sessi
     assert codes(album, session) == [None, None]  # the copy is now the only one
 
 
+@pytest.mark.slow
 def test_somebody_else_is_found_once_there_is_a_majority(album: Album, session: Session) -> None:
     add(album, session, photos("b")[0])
     add(album, session, photos("a")[0])

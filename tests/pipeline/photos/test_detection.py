@@ -69,6 +69,7 @@ def test_the_matte_holds_the_person_and_not_the_wall() -> None:
     assert matte[20, 20] < 40
 
 
+@pytest.mark.slow
 def test_threads_may_share_the_models() -> None:
     expected = models().detect(portrait("a"))[0].landmarks
     results: list[bool] = []

@@ -153,6 +153,7 @@ bases = st.sampled_from(sorted(KNOWN))
 memories = st.integers(min_value=0, max_value=100 * 2**30)
 
 
+@pytest.mark.slow
 @given(key=bases, one=memories, other=memories, tflops=st.floats(5, 2000))
 @settings(max_examples=60, deadline=None)
 def test_more_memory_never_gives_a_worse_plan(
@@ -170,6 +171,7 @@ def test_more_memory_never_gives_a_worse_plan(
         assert large.resolution > small.resolution or large.seconds <= small.seconds  # type: ignore[operator]
 
 
+@pytest.mark.slow
 @given(key=bases, free=memories, photos=st.integers(4, 30), count=st.integers(1, 500))
 @settings(max_examples=60, deadline=None)
 def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, count: int) -> None:

@@ -62,6 +62,7 @@ def test_another_style_does_not_change_a_styles_portraits() -> None:
     assert alone == [s.seed for s in plan([NAVY, PINK], 6, seed=7) if s.style is NAVY]
 
 
+@pytest.mark.slow
 def test_portraits_have_the_stated_size_and_come_in_order(base: Base) -> None:
     made = make(base, plan([NAVY, PINK], 5, seed=1))
     assert list(made) == [0, 1, 2, 3, 4]
@@ -69,6 +70,7 @@ def test_portraits_have_the_stated_size_and_come_in_order(base: Base) -> None:
     assert {image.dtype for image in made.values()} == {np.dtype(np.uint8)}
 
 
+@pytest.mark.slow
 def test_a_portrait_does_not_depend_on_its_batch(base: Base) -> None:
     shots = plan([NAVY, PINK, TEAL], 6, seed=3)
     together, alone = make(base, shots, batch=6), make(base, shots[3:4], batch=1)

@@ -44,6 +44,7 @@ def test_every_photo_gives_its_variants_in_the_right_size(photos: list[TrainingP
     assert {e.image.dtype for e in examples} == {np.dtype(np.uint8)}
 
 
+@pytest.mark.slow
 def test_every_caption_names_the_person_and_a_backdrop(photos: list[TrainingPhoto]) -> None:
     captions = [e.caption for e in run(photos)]
     assert all(c.startswith("photo of sks person, ") for c in captions)

@@ -37,6 +37,7 @@ def run(
     return train(base, photos, Ellipse(), recipe, **defaults | options)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_progress_counts_every_step_and_the_time_left_ends_at_zero(
     base: Base, photos: list[TrainingPhoto]
 ) -> None:
@@ -48,11 +49,13 @@ def test_progress_counts_every_step_and_the_time_left_ends_at_zero(
     assert seen[0].seconds_left > 0 == seen[-1].seconds_left
 
 
+@pytest.mark.slow
 def test_a_seed_gives_one_adapter(base: Base, photos: list[TrainingPhoto]) -> None:
     first, again, other = (run(base, photos, seed=seed) for seed in (5, 5, 6))
     assert first == again != other
 
 
+@pytest.mark.slow
 def test_training_halves_the_loss_on_a_fixed_batch(base: Base) -> None:
     latents = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(1))
     words = base.encode_prompts(["photo of sks person"] * 4)
@@ -109,6 +112,7 @@ def test_a_stop_ends_it_at_once_and_leaves_the_base_as_it_was(
     assert base.fingerprint() == before
 
 
+@pytest.mark.slow
 def test_an_error_in_a_step_leaves_the_base_as_it_was(
     base: Base, photos: list[TrainingPhoto]
 ) -> None:
@@ -123,6 +127,7 @@ def test_an_error_in_a_step_leaves_the_base_as_it_was(
     assert run(base, photos)  # and the next job works
 
 
+@pytest.mark.slow
 def test_words_are_dropped_in_the_stated_share_only(
     base: Base, photos: list[TrainingPhoto]
 ) -> None:
