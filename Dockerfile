@@ -5,7 +5,9 @@
 
 FROM python:3.11.14-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
-ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+# numba compiles for any x86-64 or ARM64 machine, and keeps what it compiled beside the package.
+ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CPU_NAME=generic
 WORKDIR /app
 COPY . .
 # The same script as `make setup`: packages, then the face models, each file checked by digest.
@@ -24,6 +26,7 @@ ENV LIKENESS_HOST=0.0.0.0 \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    NUMBA_CPU_NAME=generic \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 EXPOSE 7860
