@@ -30,9 +30,7 @@ def person_colours(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
     if band.any():
         top, bottom, left, right = bounds(band, 0.04 * max(alpha.shape))
         cut = np.s_[top:bottom, left:right]
-        mixed = _unmixed(image[cut], alpha[cut])
-        inner = band[cut]
-        colours[cut][inner] = mixed[inner]
+        colours[cut][band[cut]] = _unmixed(image[cut], alpha[cut], band[cut])
     return colours
 
 
@@ -48,18 +46,19 @@ def bounds(area: NDArray[np.bool_], margin: float) -> tuple[int, int, int, int]:
     )
 
 
-def _unmixed(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
-    """The person's part of each pixel: uint8 RGB [h, w, 3]."""
+def _unmixed(image: Picture, alpha: NDArray[np.uint8], band: NDArray[np.bool_]) -> Picture:
+    """The person's part of each pixel of a bool [h, w] band: uint8 RGB [pixels, 3]."""
     from pymatting import estimate_foreground_ml
 
     height, width = alpha.shape
     small, share = shrunk(image, SIDE), shrunk(alpha, SIDE)
-    person, wall = estimate_foreground_ml(small / 255.0, share / 255.0, return_background=True)
-    if small.shape != image.shape:
-        person = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
-        wall = cv2.resize(wall, (width, height), interpolation=cv2.INTER_LINEAR)
-    part: Floats = np.asarray(alpha / 255.0, np.float32)[..., None]
+    both = estimate_foreground_ml(small / 255.0, share / 255.0, return_background=True)
+    person, wall = (
+        np.asarray(cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)[band])
+        for colour in both
+    )
+    part: Floats = np.asarray(alpha[band] / 255.0, np.float32)[:, None]
     rest = 1 - part
-    missing = image.astype(np.float32) / 255 - part * person - rest * wall
+    missing = image[band].astype(np.float32) / 255 - part * person - rest * wall
     person = person + missing * part / (part * part + rest * rest)
     return np.asarray(np.clip(person * 255 + 0.5, 0, 255), np.uint8)

@@ -19,10 +19,10 @@ Area = NDArray[np.bool_]
 PERSON, WALL = 0.96, 0.04
 """Coarse alpha above which a pixel may be known as person, and below which as wall."""
 
-_INNER, _OUTER = 0.004, 0.004
+_INNER, _OUTER = 0.003, 0.003
 """How far known pixels stay from the coarse edge, as a share of the long side."""
 
-_HAIR_INNER, _HAIR_OUTER = 0.0085, 0.012
+_HAIR_INNER, _HAIR_OUTER = 0.006, 0.009
 """The same around the hair, where single strands leave the coarse edge."""
 
 _DOUBT = 0.25
