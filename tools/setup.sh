@@ -39,8 +39,6 @@ stamp=.venv/.installed-$kind
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Python packages into .venv (a few minutes the first time) ..."
     .venv/bin/pip install --quiet --disable-pip-version-check -r "$requirements"
-    # It compiles itself at its first import; better here than before somebody's first photo.
-    .venv/bin/python -c "import pymatting"
     echo "$wanted" >"$stamp"
 fi
 
