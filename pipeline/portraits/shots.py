@@ -48,10 +48,10 @@ def plan_photo_shots(
     order = [int(i) for i in np.argsort([-merit for merit in merits], kind="stable")]
     best = merits[order[0]]
     good = [i for i in order if merits[i] >= WORTH * best] or order[:1]
-    # Photo and frame change together, then the light: neighbours in a look differ most.
+    # Photo, frame and light change together: neighbours in a look differ most.
     rounds = [
-        (photo, DISTANCES[(photo + step) % len(DISTANCES)], mirrored)
-        for mirrored, step, photo in product((False, True), range(len(DISTANCES)), range(len(good)))
+        (photo, DISTANCES[(photo + step) % len(DISTANCES)], (photo + step + half) % 2 == 1)
+        for half, step, photo in product(range(2), range(len(DISTANCES)), range(len(good)))
     ]
     shots = []
     for index in range(count):
