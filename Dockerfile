@@ -20,6 +20,7 @@ RUN groupadd --gid 10001 likeness \
     && install -d -o 10001 -g 10001 -m 0700 /scratch /receipts
 COPY --from=build /app /app
 WORKDIR /app
+# Numba, which pymatting computes with, refuses to start where it cannot keep what it compiled.
 ENV LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \
     LIKENESS_RECEIPTS=/receipts \
@@ -27,6 +28,7 @@ ENV LIKENESS_HOST=0.0.0.0 \
     TRANSFORMERS_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     NUMBA_CPU_NAME=generic \
+    NUMBA_CACHE_DIR=/tmp/numba \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 EXPOSE 7860

@@ -5,6 +5,7 @@ STYLES ?=
 COUNT  ?= 100
 SEED   ?= 7
 DEVICE ?= cuda
+WAY    ?=
 
 .PHONY: help run test check setup setup-dev lint format headshots gpu-check bench clean
 
@@ -35,11 +36,12 @@ format:               ## put the format right, and what lint can put right
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-headshots: setup      ## PHOTOS=dir OUT=dir [STYLES=a,b] [COUNT=100] [SEED=7] [JSON=file]: a job, no browser
+headshots: setup      ## PHOTOS=dir OUT=dir [WAY=photo|painted|both] [STYLES=a,b] [COUNT=100]: a job, no browser
 	@test -n "$(PHOTOS)" -a -n "$(OUT)" || { \
-	  echo "Usage: make headshots PHOTOS=folder OUT=folder [STYLES=a,b] [COUNT=100] [SEED=7]" >&2; exit 2; }
+	  echo "Usage: make headshots PHOTOS=folder OUT=folder [WAY=photo|painted|both] [STYLES=a,b]" \
+	  "[COUNT=100] [SEED=7] [JSON=file]" >&2; exit 2; }
 	@.venv/bin/python -m pipeline "$(PHOTOS)" --out "$(OUT)" --styles "$(STYLES)" \
-	  --count "$(COUNT)" --seed "$(SEED)" $(if $(JSON),--json "$(JSON)")
+	  --count "$(COUNT)" --seed "$(SEED)" $(if $(WAY),--way "$(WAY)") $(if $(JSON),--json "$(JSON)")
 
 gpu-check: setup      ## KEY=sdxl PHOTOS=dir [COUNT=100] [DEVICE=cuda]: a job, planned and measured
 	@test -n "$(KEY)" -a -n "$(PHOTOS)" || { \

@@ -1,11 +1,9 @@
-"""The README's picture, the welcome page's and the previews of the looks, from one run.
+"""The picture of the painted way, from one run: selfies above, portraits below.
 
     python -m dev.make_pictures [--portrait tests/samples/nobody-c.jpg] [--base studio-mini]
 
-Somebody who does not exist, so nobody is shown; the real command line, so the pictures show what
-the product does.  Writes docs/picture.jpg (selfies above, portraits below), for the embedded base
-web/static/welcome.webp (a selfie, then looks), and into the base's own folder previews/LOOK.webp:
-every base shows what it makes itself.
+Somebody who does not exist, so nobody is shown; the real command line, so the picture shows what
+the product does. Writes docs/painted.jpg. `dev.make_photo_pictures` makes those of the photo way.
 """
 
 from __future__ import annotations
@@ -27,8 +25,6 @@ from dev import make_selfies
 ROOT = configuration.ROOT
 COLUMNS, TILE_PX, GAP_PX = 8, 180, 6
 ROWS = 3
-PREVIEW_PX = 320
-WELCOME_LOOKS = ("linkedin-classic", "boardroom", "black-white", "garden-party")
 
 
 def sheet(selfies: list[Path], portraits: list[Path]) -> Image.Image:
@@ -58,31 +54,10 @@ def in_turn(looks: dict[str, list[Path]], count: int) -> list[Path]:
     return [file for together in rounds for file in together if file][:count]
 
 
-def strip(selfie: Path, portraits: list[Path]) -> Image.Image:
-    """One selfie and, after a gap, portraits in a row."""
-    picture = Image.new("RGBA", ((TILE_PX + GAP_PX) * (1 + len(portraits)) + GAP_PX, TILE_PX))
-    for column, file in enumerate([selfie, *portraits]):
-        with Image.open(file) as image:
-            tile = image.convert("RGB").resize((TILE_PX, TILE_PX), Image.Resampling.LANCZOS)
-        picture.paste(tile, (column * (TILE_PX + GAP_PX) + (GAP_PX if column else 0), 0))
-    return picture
-
-
-def previews(looks: dict[str, list[Path]], folder: Path) -> None:
-    """The best portrait of each look as `folder`/LOOK.webp."""
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob("*.webp"):
-        old.unlink()
-    for look, files in looks.items():
-        with Image.open(files[0]) as image:
-            image.thumbnail((PREVIEW_PX, PREVIEW_PX), Image.Resampling.LANCZOS)
-            image.convert("RGB").save(folder / f"{look}.webp", quality=82)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--portrait", type=Path, default=ROOT / "tests/samples/nobody-c.jpg")
-    parser.add_argument("--to", type=Path, default=ROOT / "docs/picture.jpg")
+    parser.add_argument("--to", type=Path, default=ROOT / "docs/painted.jpg")
     parser.add_argument("--base", default="studio-mini")
     parser.add_argument("--count", type=int, default=100)
     chosen = parser.parse_args()
@@ -91,6 +66,7 @@ def main() -> int:
         photos, out, report = (Path(folder, name) for name in ("photos", "out", "report.json"))
         selfies = make_selfies.write(chosen.portrait, photos, count=COLUMNS)
         command = [sys.executable, "-m", "pipeline", photos, "--out", out, "--json", report]
+        command += ["--way", "painted"]
         subprocess.run(
             [*map(str, command), "--count", str(chosen.count)],
             check=True,
@@ -99,10 +75,6 @@ def main() -> int:
         )
         looks = by_look(out)
         sheet(selfies, in_turn(looks, ROWS * COLUMNS)).save(chosen.to, quality=88)
-        previews(looks, base / "previews")
-        if chosen.base == "studio-mini":
-            shown = [looks[look][0] for look in WELCOME_LOOKS]
-            strip(selfies[0], shown).save(ROOT / "web/static/welcome.webp", quality=82)
         print(json.dumps(json.loads(report.read_text()), indent=2))
     return 0
 

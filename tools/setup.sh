@@ -49,6 +49,7 @@ fi
 
 if [ "$kind" = dev ]; then
     .venv/bin/python -m dev.fetch_dev
+    .venv/bin/python -m dev.fetch_astronaut
     command -v chromium >/dev/null || as_root_install chromium ||
         echo "No Chromium here: the browser tests will say so and skip."
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || as_root_install nginx-light ||

@@ -1,7 +1,6 @@
-"""Routes of the looks: a preview of each, made by the base that is installed.
+"""Routes of the looks: a preview of each, made by the photo way.
 
-Previews lie in the base's own folder (`dev/make_pictures.py` makes them). A base without them is
-fine: its cards have words only.
+`dev/make_photo_pictures.py` makes them. A look without one is fine: its card has words only.
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from web.services import Services
 
 Key = Annotated[str, InPath(pattern=r"^[a-z0-9-]{1,60}$")]
 
+PREVIEWS = Path(__file__).resolve().parent.parent / "static" / "looks"
+
 
 def router() -> APIRouter:
     routes = APIRouter()
@@ -27,15 +28,15 @@ def router() -> APIRouter:
     def preview(key: Key, services: Parts, session: Visitor) -> Response:
         if key not in previews(services):
             raise UnknownSession
-        return FileResponse(_file(services, key), media_type="image/webp")
+        return FileResponse(_file(key), media_type="image/webp")
 
     return routes
 
 
 def previews(services: Services) -> list[str]:
     """Keys of the looks that have a preview."""
-    return [key for key in services.styles if _file(services, key).is_file()]
+    return [key for key in services.styles if _file(key).is_file()]
 
 
-def _file(services: Services, key: str) -> Path:
-    return services.settings.base_folder / "previews" / f"{key}.webp"
+def _file(key: str) -> Path:
+    return PREVIEWS / f"{key}.webp"

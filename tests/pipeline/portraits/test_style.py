@@ -49,8 +49,8 @@ def test_the_promised_styles_are_there(shipped: dict[str, Style]) -> None:
     }
     assert len(names) == len(shipped) >= 12
     assert set(shipped) >= set(SHIPPED)
-    previews = configuration.ROOT / "models" / "studio-mini" / "previews"
-    assert {file.stem for file in previews.glob("*.webp")} >= set(SHIPPED)
+    previews = configuration.ROOT / "web" / "static" / "looks"
+    assert {file.stem for file in previews.glob("*.webp")} == set(shipped)
 
 
 def test_the_embedded_base_can_tell_all_styles_apart(shipped: dict[str, Style]) -> None:
