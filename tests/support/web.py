@@ -26,6 +26,7 @@ from app import listen
 from errors import BadOrder, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.look import PhotoLook
 from pipeline.orders import Order, Progress, Way
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
@@ -49,11 +50,25 @@ from words import say
 STYLES = {
     style.key: style
     for style in (
-        Style("corporate", "Corporate", "Grey studio, even light.", "work", "{subject}"),
+        Style(
+            "corporate",
+            "Corporate",
+            "Grey studio, even light.",
+            "work",
+            "{subject}",
+            photo=PhotoLook("canvas", "#85888f", 0.4),
+        ),
         Style(
             "linkedin-classic", "LinkedIn Classic", "Soft blue, a clear face.", "work", "{subject}"
         ),
-        Style("old-money", "Old Money", "Dark wood, warm lamp.", "editorial", "{subject}"),
+        Style(
+            "old-money",
+            "Old Money",
+            "Dark wood, warm lamp.",
+            "editorial",
+            "{subject}",
+            photo=PhotoLook("canvas", "#5a2a22", 0.4, light="left"),
+        ),
         Style(
             "corporate-baddie", "Corporate Baddie", "Glossy light, deep red.", "social", "{subject}"
         ),

@@ -45,6 +45,7 @@ _STYLES = (
     "studio",
     "fields",
     "photos",
+    "instant",
     "order",
     "job",
     "portraits",
@@ -116,6 +117,7 @@ def _page(services: Services) -> gr.Blocks:
                     interactive=True,
                     elem_id="camera",
                 )
+        gr.Column(elem_id="instant", elem_classes="sheet")
         with gr.Column(elem_id="looks", elem_classes="sheet"):
             looks = [_looks(group, styles) for group, styles in _grouped(services.styles).items()]
         with gr.Column(elem_id="order", elem_classes="sheet"):

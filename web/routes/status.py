@@ -122,6 +122,12 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
             }
             for record in records
         ],
+        # Sharpest first: what the portrait at once begins with.
+        "studio": [
+            record.id
+            for record in sorted(records, key=lambda record: -record.sharpness)
+            if record.studio
+        ],
         "good": good,
         "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
         "meter": {

@@ -4,6 +4,7 @@
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { Looks } from "./looks.js";
+import { Instant } from "./instant.js";
 import { replaceWords, whenPresent } from "./gradio.js";
 import { drawBar, drawJob, drawMeter, drawPhotos } from "./status_view.js";
 
@@ -48,6 +49,7 @@ class Studio {
     photos.append(this.clone("photos-list"));
     looks.prepend(this.clone("looks-head"));
     new Looks(looks);
+    this.instant = new Instant(this.places.instant, photos, this.clone);
     order.prepend(this.clone("order-head"));
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
@@ -95,6 +97,7 @@ class Studio {
     if (status.photos) {
       this.photos = status.photos;
       drawPhotos(this.places.photos, status.photos, this.clone);
+      this.instant.draw(status.photos);
     }
     this.#drawWay();
     drawJob(this.places.job, status.job);
@@ -259,6 +262,6 @@ class Studio {
 
 const [clone, places] = await Promise.all([
   loadTemplates(),
-  whenPresent(["photos", "looks", "order", "job", "portraits"]),
+  whenPresent(["photos", "instant", "looks", "order", "job", "portraits"]),
 ]);
 new Studio(clone, places).poll();
