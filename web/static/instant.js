@@ -55,6 +55,7 @@ export class Instant {
     this.wanted = "";
     this.picture.hidden = true;
     this.picture.removeAttribute("src");
+    slot(this.section, "download").hidden = true;
   }
 
   #choose() {
@@ -109,7 +110,16 @@ export class Instant {
     await this.picture.decode().catch(() => null);
     this.picture.hidden = false;
     slot(this.section, "download").hidden = false;
+    this.#showWalls();
     if (before) URL.revokeObjectURL(before);
+  }
+
+  /** The small pictures of the walls come after the first portrait, which should not wait for them. */
+  #showWalls() {
+    for (const image of this.form.querySelectorAll("img[data-src]")) {
+      image.src = image.dataset.src;
+      delete image.dataset.src;
+    }
   }
 
   #tell(what, look = "") {

@@ -3,7 +3,7 @@
 
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
-import { Looks } from "./looks.js";
+import { Looks, nameFirst } from "./looks.js";
 import { Instant } from "./instant.js";
 import { replaceWords, whenPresent } from "./gradio.js";
 import { drawBar, drawJob, drawMeter, drawPhotos } from "./status_view.js";
@@ -110,6 +110,7 @@ class Studio {
     const way = this.places.order.querySelector("#way input:checked")?.value;
     if (!way) return; // Gradio has not drawn it yet
     document.body.dataset.way = way;
+    this.places.order.querySelectorAll("#way label span").forEach(nameFirst);
     if (this.photos) drawMeter(this.places.photos, this.photos, way);
   }
 
