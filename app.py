@@ -59,6 +59,8 @@ def serve(settings: configuration.Settings) -> None:
             album=parts.album,
             studio=studio,
             styles=parts.styles,
+            mesh=parts.mesh,
+            planning=parts.planning,
             now=workshop.clock.now,
         )
         server = uvicorn.Server(

@@ -27,8 +27,7 @@ from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stoppe
 from pipeline import job
 from pipeline.assembly import Workshop, open_workshop
 from pipeline.compositing.tone import TONES
-from pipeline.job import Services
-from pipeline.orders import ORDERED_WAYS, Order, OrderedWay, Progress, Report
+from pipeline.orders import ORDERED_WAYS, Order, Progress, Report
 from pipeline.portraits import archive
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
@@ -101,7 +100,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             chosen.seed,
             crop=chosen.crop,
             tone=chosen.tone,
-            way=chosen.way or default_way(services),
+            way=chosen.way or services.planning.default_way,
         )
         job.check(order, workshop.settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
@@ -147,11 +146,6 @@ def _painted(report: Report) -> dict[str, Any]:
         "memory": report.memory,
         "steps_down": report.steps_down,
     }
-
-
-def default_way(services: Services) -> OrderedWay:
-    """Photo on a machine without a GPU; both with one, where painted portraits are large."""
-    return "both" if services.planning.gpu_plans else "photo"
 
 
 def photo_files(folder: Path) -> list[Path]:

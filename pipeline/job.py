@@ -74,6 +74,8 @@ def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     chosen = choose(services.styles, order.styles)
     needed = limits.min_photos if "painted" in order.ways else 1
     if good_photos < needed:
+        if needed == 1:
+            raise BadOrder(say("order.no_photo"))
         if good_photos == 0:
             raise BadOrder(say("order.no_photos", needed=needed))
         raise BadOrder(count("order.too_few", good_photos, needed=needed))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipeline.compositing.face_mesh import FaceMesh
     from pipeline.job_queue import Studio
     from pipeline.photos.album import Album
+    from pipeline.planning.planning import Planning
     from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
     from privacy.vault import Vault
@@ -29,4 +31,6 @@ class Services:
     album: Album
     studio: Studio
     styles: Mapping[str, Style]
+    mesh: FaceMesh
+    planning: Planning
     now: Callable[[], float] = time.time

@@ -54,7 +54,8 @@ class PhotoRecord:
 
     id: "photo-01" and so on. label: the visitor's own file name. code: None if accepted, else a
     code of `ingest.py` or `quality.py`, "duplicate", "different_person" or "too_many". studio: fit
-    to be set before another wall; a photo may be accepted and be fit for painting only.
+    to be set before another wall; a photo may be accepted and be fit for painting only. sharpness:
+    of the face, 0 if there is none.
     """
 
     id: str
@@ -63,6 +64,7 @@ class PhotoRecord:
     code: str | None
     sentence: str
     studio: bool = True
+    sharpness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -327,7 +329,10 @@ def _verdict(record: FaceRecord, against: BadPhoto | None = None) -> PhotoRecord
         )
     accepted = record.code is None
     studio = accepted and record.face is not None and not record.face.faults
-    return PhotoRecord(record.id, record.label, accepted, record.code, record.sentence, studio)
+    sharpness = record.face.sharpness if record.face else 0.0
+    return PhotoRecord(
+        record.id, record.label, accepted, record.code, record.sentence, studio, sharpness
+    )
 
 
 def _duplicate_of(first: FaceRecord) -> BadPhoto:

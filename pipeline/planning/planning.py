@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.bases.plan import Plan, Work
+from pipeline.orders import OrderedWay
 from pipeline.planning import planner
 from pipeline.planning.planner import Calibration, Facts
 
@@ -44,6 +45,11 @@ class Planning:
     def gpu_plans(self) -> bool:
         """Whether the base is large: it then needs a GPU, and has one."""
         return self._facts is not None and not self._facts.words_stay
+
+    @property
+    def default_way(self) -> OrderedWay:
+        """Photo on a machine without a GPU; both with one, where painted portraits are large."""
+        return "both" if self.gpu_plans else "photo"
 
     def plan(self, photos: int, styles: int, count: int) -> Plan | None:
         """The plan of a job that starts now; None where nothing is planned.

@@ -68,6 +68,7 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         assert page.evaluate("document.documentElement.lang") == "de"
         expect(page).to_have_title("Ihr Studio – Likeness")
 
+        page.get_by_label("Von einem Modell Ihres Gesichts gemalt").check()
         page.get_by_role("button", name="Meine Porträts machen").click()
         toast = page.get_by_test_id("toast-body")
         expect(toast).to_contain_text("Noch nicht")

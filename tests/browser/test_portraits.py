@@ -222,3 +222,23 @@ def test_a_colleague_votes_through_the_link_until_it_is_ended(
         )
         expect(colleague.get_by_role("listitem")).to_have_count(0)
         assert watch.complaints == []
+
+
+def test_portraits_true_to_the_photo_come_before_the_painted(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        session = session_of(page, place)
+        place.studio.deliver(session, 2)
+        place.studio.deliver(session, 2, way="photo")
+        page.reload()
+        expect(finished(page)).to_have_count(4)
+        grid = page.get_by_role("list", name="True to photo")
+        expect(grid.locator(".tile")).to_have_count(2)
+        expect(page.get_by_role("list", name="Painted").locator(".tile")).to_have_count(2)
+        order = page.locator(".tile").evaluate_all("tiles => tiles.map((t) => t.dataset.id)")
+        assert sorted(order[:2]) == ["portrait-003", "portrait-004"]
+        page.get_by_role("button", name="Favourites", exact=True).click()
+        expect(page.get_by_role("heading", name="True to photo")).to_be_hidden()
+        watch.clean()

@@ -52,7 +52,11 @@ def test_the_whole_walk(
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a photo"])
         expect(page.locator(".photo.accepted")).to_have_count(4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
+        expect(page.locator(".meter")).to_contain_text("4 photos for the studio")
+        expect(page.get_by_label("Keep my model")).to_be_hidden()
+        page.get_by_label("Painted by a model of your face").check()
         expect(page.locator(".meter")).to_contain_text("4 good photos")
+        expect(page.get_by_label("Keep my model")).to_be_visible()
         expect(page.locator("[data-slot=chosen]")).to_have_text("2 looks chosen.")
         page.get_by_label("Old Money").check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
@@ -74,6 +78,7 @@ def test_the_whole_walk(
         order = place.studio.orders[-1]
         assert set(order.styles) == {"corporate", "linkedin-classic", "old-money"}
         assert order.keep_adapter is True
+        assert order.way == "painted"
 
         page.get_by_label("Size").select_option("400")
         with page.expect_download() as download:
@@ -105,7 +110,7 @@ def test_a_second_visitor_sees_nothing_of_the_first(
         add_photos(ann, selfie_jpegs[:4], name="ann")
         expect(ann.locator(".photo")).to_have_count(4)
         enter(bob)
-        expect(bob.locator(".meter")).to_contain_text("At least 4 good photos are needed")
+        expect(bob.locator(".meter")).to_contain_text("One good photo of you is enough")
         assert bob.locator(".photo").count() == 0
         assert "ann-" not in bob.content()
         watch.clean()
@@ -216,6 +221,9 @@ def test_an_order_without_photos_is_a_sentence(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
+        page.get_by_role("button", name="Create my portraits").click()
+        expect(page.get_by_text("One good photo of you is needed")).to_be_visible()
+        page.get_by_label("Painted by a model of your face").check()
         page.get_by_role("button", name="Create my portraits").click()
         expect(page.get_by_text("4 good photos are needed")).to_be_visible()
         watch.clean()

@@ -199,6 +199,8 @@ def stage(page: Page, name: str) -> Locator:
 
 
 def order_portraits(page: Page) -> None:
+    """Painted ones, which take a while."""
+    page.get_by_label("Painted by a model of your face").check()
     page.get_by_role("button", name="Create my portraits").click()
     expect(stage(page, "working")).to_have_count(1)
 

@@ -25,10 +25,13 @@ import settings as configuration
 from app import listen
 from errors import BadOrder, UnknownSession
 from pipeline.assembly import cutter
-from pipeline.orders import Order, Progress
+from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.look import PhotoLook
+from pipeline.orders import Order, Progress, Way
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
+from pipeline.planning.planning import Planning
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import load_sheet
 from pipeline.portraits.style import Style
@@ -47,11 +50,25 @@ from words import say
 STYLES = {
     style.key: style
     for style in (
-        Style("corporate", "Corporate", "Grey studio, even light.", "work", "{subject}"),
+        Style(
+            "corporate",
+            "Corporate",
+            "Grey studio, even light.",
+            "work",
+            "{subject}",
+            photo=PhotoLook("canvas", "#85888f", 0.4),
+        ),
         Style(
             "linkedin-classic", "LinkedIn Classic", "Soft blue, a clear face.", "work", "{subject}"
         ),
-        Style("old-money", "Old Money", "Dark wood, warm lamp.", "editorial", "{subject}"),
+        Style(
+            "old-money",
+            "Old Money",
+            "Dark wood, warm lamp.",
+            "editorial",
+            "{subject}",
+            photo=PhotoLook("canvas", "#5a2a22", 0.4, light="left"),
+        ),
         Style(
             "corporate-baddie", "Corporate Baddie", "Glossy light, deep red.", "social", "{subject}"
         ),
@@ -65,8 +82,8 @@ STYLES = {
         ),
     )
 }
-AS_THE_LOOK = ("look", "look")
-"""Shape and backdrop of an order as the page sends them when nobody chose."""
+AS_THE_LOOK = ("look", "look", "painted")
+"""Shape and backdrop of an order as the page sends them when nobody chose, and the painted way."""
 
 _COLOURS = ("#b9c0c7", "#9db7d3", "#6b4f3a", "#8e2f3c", "#777777")
 
@@ -88,8 +105,11 @@ class FakeStudio:
     def submit(self, session: Session, order: Order) -> None:
         if any(key not in STYLES for key in order.styles):
             raise BadOrder("There is no such look.")
-        if sum(record.accepted for record in self._album.records(session)) < 4:
-            raise BadOrder(say("order.no_photos", needed=4))
+        needed = 4 if "painted" in order.ways else 1
+        if sum(record.accepted for record in self._album.records(session)) < needed:
+            raise BadOrder(
+                say("order.no_photo") if needed == 1 else say("order.no_photos", needed=4)
+            )
         self.orders.append(order)
         self._stopping[session.id] = threading.Event()
         self._progress[session.id] = Progress("queued", place=1, sentence=say("job.ahead.next"))
@@ -109,10 +129,12 @@ class FakeStudio:
     def portraits(self, session: Session) -> list[PortraitRecord]:
         return rank(load_sheet(self._vault, session))
 
-    def deliver(self, session: Session, count: int, style: str = "corporate") -> None:
+    def deliver(
+        self, session: Session, count: int, style: str = "corporate", way: Way = "painted"
+    ) -> None:
         """What a finished job leaves behind, at once."""
         for _ in range(count):
-            self._add(session, style)
+            self._add(session, style, way)
         self._sessions.delivered(session)
 
     @contextmanager
@@ -138,35 +160,47 @@ class FakeStudio:
 
     def _work(self, session: Session, order: Order) -> None:
         stopping, show = self._stopping[session.id], self._progress
-        waits: list[tuple[Any, int]] = [("preparing", 0)] + [
-            ("training", step) for step in range(1, 6)
-        ]
-        for phase, step in waits:
-            show[session.id] = Progress(
-                phase, step=step, steps=5, count=order.count, seconds_left=90.0
-            )
-            if self._stopped(phase, stopping):
+        show[session.id] = Progress("preparing", count=order.count)
+        stopped = self._stopped("preparing", stopping)
+        for way in () if stopped else order.ways:
+            trained = way == "photo" or self._trained(session, order, stopping)
+            if not trained or not self._made(session, order, way, stopping):
+                stopped = True
                 break
-        for made in range(order.count):
-            if self._stopped("generating", stopping, 0.5):
-                show[session.id] = Progress("stopped", sentence=say("job.sentence.stopped"))
-                return
-            try:
-                self._add(session, order.styles[made % len(order.styles)])
-            except UnknownSession:
-                return
-            show[session.id] = Progress("generating", made=made + 1, count=order.count)
+        if stopped:
+            show[session.id] = Progress("stopped", sentence=say("job.sentence.stopped"))
+            return
         if order.keep_adapter:
             self._vault.put(session, "adapter", "adapter", b"a model")
         self._sessions.delivered(session)
         show[session.id] = Progress("done", made=order.count, count=order.count)
 
-    def _add(self, session: Session, style: str) -> None:
+    def _trained(self, session: Session, order: Order, stopping: threading.Event) -> bool:
+        for step in range(1, 6):
+            self._progress[session.id] = Progress(
+                "training", step=step, steps=5, count=order.count, seconds_left=90.0
+            )
+            if self._stopped("training", stopping):
+                return False
+        return True
+
+    def _made(self, session: Session, order: Order, way: Way, stopping: threading.Event) -> bool:
+        for made in range(order.count):
+            if self._stopped("generating", stopping, 0.5):
+                return False
+            try:
+                self._add(session, order.styles[made % len(order.styles)], way)
+            except UnknownSession:
+                return False
+            self._progress[session.id] = Progress("generating", made=made + 1, count=order.count)
+        return True
+
+    def _add(self, session: Session, style: str, way: Way = "painted") -> None:
         records = load_sheet(self._vault, session)
         number = len(records) + 1
         likeness = 0.9 - 0.05 * (number % 7)
         record = PortraitRecord(
-            f"portrait-{number:03d}", style, number, likeness, doubtful=number % 5 == 0
+            f"portrait-{number:03d}", style, number, likeness, doubtful=number % 5 == 0, way=way
         )
         self._vault.put(session, "portrait", record.id, picture(number))
         rows = [asdict(row) for row in (*records, record)]
@@ -226,7 +260,11 @@ def place(
         faces = Faces(chosen.models / "faces")
         album = Album(vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768))
         studio = FakeStudio(sessions, vault, album, step_s)
-        services = Services(chosen, sessions, vault, album, cast(Any, studio), STYLES, now)
+        mesh = FaceMesh(chosen.models / "faces")
+        planning = Planning(None, chosen.receipts / "calibration", [])
+        services = Services(
+            chosen, sessions, vault, album, cast(Any, studio), STYLES, mesh, planning, now
+        )
         yield Place(build(chosen, services), services, studio)
 
 

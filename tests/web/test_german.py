@@ -113,7 +113,7 @@ def test_status_and_verdicts_are_german(
     assert (
         sorted(sentences)[1] == "Diese Datei ist leer. Bitte wählen Sie das Foto noch einmal aus."
     )
-    assert status["photos"]["meter"] == "2 gut bisher. Noch 2, und Sie können anfangen."
+    assert status["photos"]["meter"]["painted"] == "2 gut bisher. Noch 2, und Sie können anfangen."
     assert status["time"]["sentence"].endswith(" gelöscht")
     # The same records, read by the same person in another browser.
     english = anna.get("/status", headers=FRENCH).json()["photos"]["list"]
@@ -127,7 +127,11 @@ def test_status_and_verdicts_are_german(
     ("order", "words"),
     [
         ({}, "Bitte wählen Sie zuerst mindestens einen Stil."),
-        ({"looks": ["corporate"]}, "gute Fotos sind nötig, um ein Gesicht zu lernen"),
+        ({"looks": ["corporate"]}, "Ein gutes Foto von Ihnen ist nötig"),
+        (
+            {"looks": ["corporate"], "way": "painted"},
+            "gute Fotos sind nötig, um ein Gesicht zu lernen",
+        ),
         ({"looks": ["corporate"], "count": "many"}, "wie viele Porträts Sie möchten"),
     ],
 )
@@ -139,6 +143,7 @@ def test_a_bad_order_is_answered_in_german(
     data = usual_inputs(config, create)
     first_looks, count = 0, element_place(config, create, "count")
     data[first_looks], data[count] = order.get("looks", []), order.get("count", 6)
+    data[element_place(config, create, "way")] = order.get("way", "photo")
     _, messages = send_event(anna, create, data)
     (warning,) = [message for message in messages if message["msg"] == "log"]
     assert words in warning["log"]

@@ -7,10 +7,10 @@ has words of its own in many languages, of which we replace some, and some in En
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 
-from pipeline.portraits.style import Style
-from words import LANGUAGES, catalogue, say, speaking
+from web.services import Services
+from words import LANGUAGES, catalogue, count, say, speaking
 
 _LABELS = ("looks.", "order.", "photos.")
 """How the keys begin that components may be labelled with."""
@@ -40,9 +40,14 @@ _ENGLISH_ONLY = {
 """Whole texts; those that end in a space have a label behind them."""
 
 
-def labels(styles: Mapping[str, Style]) -> dict[str, dict[str, str]]:
-    """By language: key -> words. A style has name and description, in two lines."""
-    return {language: _labels(language, styles) for language in LANGUAGES}
+_PHOTO_S, _PAINTED_S, _LEARNING_S = 0.75, 0.8, 80.0
+"""Of one portrait from a photo and one painted by the embedded base, and until the first of these,
+as measured on two cores."""
+
+
+def labels(services: Services) -> dict[str, dict[str, str]]:
+    """By language: key -> words. A style has name and description, in two lines; so has a way."""
+    return {language: _labels(language, services) for language in LANGUAGES}
 
 
 def style_label(key: str) -> str:
@@ -50,13 +55,33 @@ def style_label(key: str) -> str:
     return f"style.{key}"
 
 
-def _labels(language: str, styles: Mapping[str, Style]) -> dict[str, str]:
+def _labels(language: str, services: Services) -> dict[str, str]:
     with speaking(language):
         return (
             {key: told for key, told in catalogue(language).items() if key.startswith(_LABELS)}
             | {theirs: say(ours) for theirs, ours in _INSTEAD.items()}
-            | {style_label(key): "\n".join(style.told()) for key, style in styles.items()}
+            | {style_label(key): "\n".join(style.told()) for key, style in services.styles.items()}
+            | _ways(services)
         )
+
+
+def _ways(services: Services) -> dict[str, str]:
+    """The ways with the time that each takes here."""
+    portraits = services.settings.portraits
+    seconds = max(10, math.ceil(portraits * _PHOTO_S / 10) * 10)
+    if services.planning.gpu_plans:
+        painted = say("order.painted_large")
+    else:
+        minutes = math.ceil((_LEARNING_S + portraits * _PAINTED_S) / 60)
+        painted = count("order.painted_small", minutes)
+    details = {
+        "photo": say("order.photo_seconds", n=portraits, seconds=seconds),
+        "painted": painted,
+        "both": say("order.both_order"),
+    }
+    return {
+        f"order.way_{way}": f"{say(f'order.way_{way}')}\n{told}" for way, told in details.items()
+    }
 
 
 def english_only() -> dict[str, str]:

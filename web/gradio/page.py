@@ -18,16 +18,16 @@ from typing import Any, NamedTuple
 import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import templates
-from gradio.themes import Base
 from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
 from pipeline.compositing.tone import TONES
-from pipeline.orders import Order
+from pipeline.orders import ORDERED_WAYS, Order
 from pipeline.portraits.style import CROPS, GROUPS, Style
 from web.gradio import labels
 from web.gradio.guard import describing
+from web.gradio.theme import theme
 from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
 from web.http.errors import language_of, note
@@ -45,6 +45,7 @@ _STYLES = (
     "studio",
     "fields",
     "photos",
+    "instant",
     "order",
     "job",
     "portraits",
@@ -74,8 +75,8 @@ def mount(app: FastAPI, services: Services, path: str) -> None:
         app,
         demo,
         path=path,
-        theme=_theme(),
-        i18n=gr.I18n(**labels.labels(services.styles)),
+        theme=theme(),
+        i18n=gr.I18n(**labels.labels(services)),
         ssr_mode=False,
         mcp_server=False,
         enable_monitoring=False,
@@ -116,9 +117,11 @@ def _page(services: Services) -> gr.Blocks:
                     interactive=True,
                     elem_id="camera",
                 )
+        gr.Column(elem_id="instant", elem_classes="sheet")
         with gr.Column(elem_id="looks", elem_classes="sheet"):
             looks = [_looks(group, styles) for group, styles in _grouped(services.styles).items()]
         with gr.Column(elem_id="order", elem_classes="sheet"):
+            way = _choice("way", ORDERED_WAYS, services.planning.default_way)
             count = gr.Slider(
                 minimum=1,
                 maximum=settings.max_portraits,
@@ -135,16 +138,16 @@ def _page(services: Services) -> gr.Blocks:
             create = gr.Button(_told("order.create"), variant="primary", elem_id="create")
 
         def order(request: gr.Request, *values: Any) -> None:
-            *chosen, portraits, shape, tone, keep_model = values
+            *chosen, portraits, shape, tone, way_key, keep_model = values
             # Gradio calls this from a thread of its own, where nobody's language is known.
             with speaking(language_of(request.request)):
-                form = _Form(chosen, portraits, shape, tone, keep_model)
+                form = _Form(chosen, portraits, shape, tone, way_key, keep_model)
                 _order(services, request.request, form)
 
         for field in (files, camera):
             # The photos are in the vault already: only empty the field for the next ones.
             field.upload(_emptied, None, field, **_SILENT)
-        create.click(order, [*looks, count, shapes, tones, keep], None, **_SILENT)
+        create.click(order, [*looks, count, shapes, tones, way, keep], None, **_SILENT)
     return demo
 
 
@@ -173,12 +176,13 @@ def _looks(group: str, styles: Sequence[Style]) -> gr.CheckboxGroup:
     )
 
 
-def _choice(name: str, values: Sequence[str]) -> gr.Radio:
-    """One of several, the first being chosen: `order.<name>` and `order.<name>_<value>`."""
+def _choice(name: str, values: Sequence[str], chosen: str = "") -> gr.Radio:
+    """One of several, by default the first: `order.<name>` and `order.<name>_<value>`."""
     return gr.Radio(
         choices=[(_told(f"order.{name}_{value}"), value) for value in values],
-        value=values[0],
+        value=chosen or values[0],
         label=_told(f"order.{name}"),
+        elem_id=name,
         elem_classes="choice",
     )
 
@@ -190,6 +194,7 @@ class _Form(NamedTuple):
     portraits: Any
     shape: Any
     tone: Any
+    way: Any
     keep_model: Any
 
 
@@ -223,6 +228,7 @@ def _order_of(form: _Form) -> Order:
         keep_adapter=form.keep_model is True,
         crop=form.shape,
         tone=form.tone,
+        way=form.way,
     )
 
 
@@ -262,43 +268,3 @@ def _make_the_page_ours() -> None:
         source = source.replace(theirs, ours)
     environment.globals |= {"language": language, "say": say}
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])
-
-
-def _theme() -> Base:
-    """Gradio's variables point to those of common.css, which knows light and dark."""
-    colours = {
-        "body_background_fill": "var(--paper)",
-        "body_text_color": "var(--ink)",
-        "body_text_color_subdued": "var(--muted)",
-        "background_fill_primary": "var(--card)",
-        "background_fill_secondary": "var(--paper)",
-        "block_background_fill": "var(--card)",
-        "block_border_color": "var(--line)",
-        "block_label_background_fill": "var(--card)",
-        "block_label_text_color": "var(--muted)",
-        "block_title_text_color": "var(--ink)",
-        "block_info_text_color": "var(--muted)",
-        "border_color_primary": "var(--line)",
-        "border_color_accent": "var(--accent)",
-        "input_background_fill": "var(--card)",
-        "input_border_color": "var(--line)",
-        "button_primary_background_fill": "var(--accent)",
-        "button_primary_background_fill_hover": "var(--accent-strong)",
-        "button_primary_text_color": "var(--on-accent)",
-        "button_secondary_background_fill": "var(--card)",
-        "button_secondary_text_color": "var(--ink)",
-        "checkbox_background_color": "var(--card)",
-        "checkbox_background_color_selected": "var(--accent)",
-        "checkbox_border_color": "var(--edge)",
-        "checkbox_border_color_focus": "var(--accent)",
-        "checkbox_border_color_hover": "var(--accent)",
-        "checkbox_border_color_selected": "var(--accent)",
-        "checkbox_label_background_fill": "var(--card)",
-        "checkbox_label_background_fill_selected": "var(--tint)",
-        "checkbox_label_text_color": "var(--ink)",
-        "checkbox_label_text_color_selected": "var(--ink)",
-        "color_accent_soft": "var(--tint)",
-        "slider_color": "var(--accent)",
-    }
-    theme = Base(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
-    return theme.set(**colours, **{f"{name}_dark": value for name, value in colours.items()})

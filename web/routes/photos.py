@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote
@@ -23,8 +24,14 @@ Name = Annotated[str, InPath(pattern=r"^[a-z]+-[0-9]{1,6}$")]
 _SAMPLES = Path(__file__).parents[1] / "samples"  # made by dev/make_samples.py
 
 
-def router(services: Services, files: VirtualFiles) -> APIRouter:
-    """The photo routes. `files` names uploads for Gradio's browser code."""
+def router(
+    services: Services, files: VirtualFiles, removed: Callable[[str, str], None]
+) -> APIRouter:
+    """The photo routes.
+
+    files: names uploads for Gradio's browser code. removed: is told of a session's id and the id of
+    a photo that is there no more.
+    """
     routes = APIRouter()
     uploads = Uploads(services, files)
 
@@ -74,6 +81,7 @@ def router(services: Services, files: VirtualFiles) -> APIRouter:
         if all(record.id != photo_id for record in services.album.records(session)):
             raise UnknownSession
         services.album.remove(session, photo_id)
+        removed(session.id, photo_id)
         return Response(status_code=204)
 
     return routes

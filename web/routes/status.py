@@ -109,6 +109,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     records, lacks = services.album.overview(session)
     kept = {entry.name for entry in services.vault.list(session, "photo")}
     good = sum(record.accepted for record in records)
+    usable, needed = sum(record.studio for record in records), services.settings.min_photos
     return {
         "list": [
             {
@@ -117,14 +118,32 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
                 "accepted": record.accepted,
                 "image": record.id in kept,
                 "sentence": record.sentence,
+                "studio": record.studio,
             }
             for record in records
         ],
+        # Sharpest first: what the portrait at once begins with.
+        "studio": [
+            record.id
+            for record in sorted(records, key=lambda record: -record.sharpness)
+            if record.studio
+        ],
         "good": good,
-        "enough": good >= services.settings.min_photos,
-        "meter": _meter(good, services.settings.min_photos),
+        "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
+        "meter": {
+            "photo": _meter_of_studio(good, usable),
+            "painted": _meter(good, needed),
+            "both": _meter(good, needed),
+        },
         "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
     }
+
+
+def _meter_of_studio(good: int, usable: int) -> str:
+    """For the photo way, which one photo is enough for if the person could be cut out of it."""
+    if usable:
+        return count("photos.meter.studio", usable)
+    return say("order.no_cut_out") if good else say("photos.meter.one")
 
 
 def _meter(good: int, needed: int) -> str:
@@ -182,6 +201,7 @@ def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
         {
             "id": record.id,
             "style": styles[record.style].told()[0] if record.style in styles else record.style,
+            "way": record.way,
             "doubtful": record.doubtful,
             "like": like.get(record.id),
         }

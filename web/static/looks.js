@@ -25,7 +25,7 @@ export class Looks {
     for (const box of this.#boxes()) {
       const card = box.closest("label");
       box.removeAttribute("title"); // the look's key
-      this.#nameFirst(card.querySelector("span"));
+      nameFirst(card.querySelector("span"));
       if (!this.previews.has(box.name) || card.querySelector("img")) continue;
       const image = document.createElement("img");
       image.src = `/look/${box.name}.webp`;
@@ -53,18 +53,18 @@ export class Looks {
     this.#count();
   }
 
-  /** A label has the name in its first line; a narrow card may need two for it. */
-  #nameFirst(words) {
-    const [name, description] = words.textContent.split("\n");
-    if (!description) return;
-    const strong = document.createElement("strong");
-    strong.textContent = name;
-    words.replaceChildren(strong, " ", description);
-  }
-
   #count() {
     const number = this.#boxes().filter((box) => box.checked).length;
     const { none, one, other } = this.chosen.dataset;
     text(this.chosen, number === 0 ? none : number === 1 ? one : other.replace("%", number));
   }
+}
+
+/** A label has the name in its first line; a narrow card may need two for it. */
+export function nameFirst(words) {
+  const [name, description] = words.textContent.split("\n");
+  if (!description) return;
+  const strong = document.createElement("strong");
+  strong.textContent = name;
+  words.replaceChildren(strong, " ", description);
 }

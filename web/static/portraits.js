@@ -3,6 +3,7 @@
 
 import { follow, slot, text } from "./templates.js";
 
+const WAYS = ["photo", "painted"]; // in this order
 const ALL = "all";
 const HEARTS = "hearts";
 const LOOK = "look:"; // before the name of a look
@@ -46,9 +47,10 @@ export class Portraits {
     const unsure = shown.filter((portrait) => !this.working && portrait.doubtful);
     this.section.dataset.any = this.known.length > 0;
     this.#chips();
-    this.#grid("sure", sure);
+    const ways = WAYS.map((way) => sure.filter((portrait) => portrait.way === way));
+    WAYS.forEach((way, place) => this.#grid(way, ways[place]));
     this.#grid("unsure", unsure);
-    this.visible = [...sure, ...unsure].filter((portrait) => !this.#hidden(portrait));
+    this.visible = [...ways.flat(), ...unsure].filter((portrait) => !this.#hidden(portrait));
     const doubtful = unsure.filter((portrait) => this.#passes(portrait)).length;
     slot(this.section, "doubtful").hidden = doubtful === 0;
     text(slot(this.section, "doubtful-count"), String(doubtful));
@@ -115,6 +117,8 @@ export class Portraits {
   #grid(name, portraits) {
     const make = (portrait) => this.#make(portrait);
     follow(slot(this.section, name), portraits, make, (tile, portrait) => this.#update(tile, portrait));
+    const heading = slot(this.section, `${name}-heading`);
+    if (heading) heading.hidden = portraits.every((portrait) => this.#hidden(portrait));
   }
 
   #make(portrait) {

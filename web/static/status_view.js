@@ -9,17 +9,22 @@ export function drawBar(bar, status) {
   bar.querySelector('[data-does="ask-delete-model"]').hidden = !status.model_kept;
 }
 
+/** How many photos there are, and whether they are enough, for the way that is chosen. */
+export function drawMeter(section, photos, way) {
+  text(slot(section, "meter"), photos.meter[way]);
+  section.dataset.enough = photos.enough[way];
+}
+
 export function drawPhotos(section, photos, clone) {
-  text(slot(section, "meter"), photos.meter);
   text(slot(section, "hint"), photos.hint);
-  section.dataset.enough = photos.enough;
   slot(section, "samples").hidden = photos.list.length > 0;
   follow(slot(section, "photos"), photos.list, () => clone("photo").firstElementChild, drawPhoto);
 }
 
 function drawPhoto(item, photo) {
   item.classList.toggle("accepted", photo.accepted);
-  text(slot(item, "sentence"), photo.accepted ? "" : photo.sentence);
+  item.classList.toggle("painting-only", photo.accepted && !photo.studio);
+  text(slot(item, "sentence"), photo.accepted && photo.studio ? "" : photo.sentence);
   text(slot(item, "label"), photo.label);
   const image = slot(item, "image");
   image.hidden = !photo.image;

@@ -3,9 +3,10 @@
 
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
-import { Looks } from "./looks.js";
+import { Looks, nameFirst } from "./looks.js";
+import { Instant } from "./instant.js";
 import { replaceWords, whenPresent } from "./gradio.js";
-import { drawBar, drawJob, drawPhotos } from "./status_view.js";
+import { drawBar, drawJob, drawMeter, drawPhotos } from "./status_view.js";
 
 // Milliseconds between two polls.
 const BRISK = 600; // photos are on their way, or something was just pressed
@@ -23,12 +24,14 @@ class Studio {
     this.portraits = new Portraits(places.portraits, document.getElementById("viewer"), clone);
     this.marks = { photos: "", portraits: "" };
     this.stage = "";
+    this.photos = null; // as the server told
     this.briskUntil = 0;
     this.failures = 0;
     this.timer = 0;
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("visibilitychange", () => this.poll());
     window.addEventListener("online", () => this.poll());
+    this.places.order.addEventListener("change", () => this.#drawWay());
     // Whatever is put into the fields, its verdict is wanted at once.
     for (const kind of ["drop", "change", "paste", "click"]) {
       for (const place of [places.photos, places.order]) {
@@ -46,6 +49,7 @@ class Studio {
     photos.append(this.clone("photos-list"));
     looks.prepend(this.clone("looks-head"));
     new Looks(looks);
+    this.instant = new Instant(this.places.instant, photos, this.clone);
     order.prepend(this.clone("order-head"));
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
@@ -90,10 +94,24 @@ class Studio {
     document.body.dataset.job = status.job?.phase ?? "none";
     if (status.stage === "working") delete document.body.dataset.more;
     drawBar(this.bar, status);
-    if (status.photos) drawPhotos(this.places.photos, status.photos, this.clone);
+    if (status.photos) {
+      this.photos = status.photos;
+      drawPhotos(this.places.photos, status.photos, this.clone);
+      this.instant.draw(status.photos);
+    }
+    this.#drawWay();
     drawJob(this.places.job, status.job);
     this.portraits.draw(status, status.stage === "working");
     if (before && before !== this.stage) this.#turnTo();
+  }
+
+  /** What depends on the way that is chosen: how many photos it needs, and what it offers. */
+  #drawWay() {
+    const way = this.places.order.querySelector("#way input:checked")?.value;
+    if (!way) return; // Gradio has not drawn it yet
+    document.body.dataset.way = way;
+    this.places.order.querySelectorAll("#way label span").forEach(nameFirst);
+    if (this.photos) drawMeter(this.places.photos, this.photos, way);
   }
 
   /** Another part of the walk: from its top, and the keyboard goes on from its heading. */
@@ -245,6 +263,6 @@ class Studio {
 
 const [clone, places] = await Promise.all([
   loadTemplates(),
-  whenPresent(["photos", "looks", "order", "job", "portraits"]),
+  whenPresent(["photos", "instant", "looks", "order", "job", "portraits"]),
 ]);
 new Studio(clone, places).poll();
