@@ -4,7 +4,7 @@
 
 NASA's portrait of the astronaut Eileen Collins (public domain, 512 pixels), as the wheel of
 scikit-image ships it. Only this file is taken out of the wheel, which is not installed. The photo
-stays out of the repository; only pictures made of it are in there.
+stays out of the repository; only pictures made with it are in there.
 """
 
 from __future__ import annotations

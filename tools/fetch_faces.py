@@ -5,7 +5,8 @@
 The models are published inside three Python wheels. Only the model files are taken out of them:
 the wheels are not installed (mediapipe 0.10.21 pins an old numpy and pulls in jax), so their
 platform does not matter and none of their code runs. Every file must have the digest written
-down in `photos/detection.py` or `compositing/face_mesh.py`, whatever the package index sent.
+down in `pipeline/photos/detection.py` or `pipeline/compositing/face_mesh.py`, whatever the package
+index sent.
 """
 
 from __future__ import annotations

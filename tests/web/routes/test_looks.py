@@ -33,9 +33,9 @@ def test_what_is_no_look_is_not_there(ann: httpx.Client, key: str) -> None:
 def test_a_look_without_a_preview_is_told_in_words(
     ann: httpx.Client, place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert "boardroom" in place.services.styles
+    assert "corporate" in place.services.styles
     monkeypatch.setattr(looks, "PREVIEWS", tmp_path)
-    assert ann.get("/look/boardroom.webp").status_code == 404
+    assert ann.get("/look/corporate.webp").status_code == 404
     assert 'data-previews=""' in ann.get("/studio-parts").text
 
 
