@@ -130,7 +130,7 @@ class Instant:
             self._require_photo(session, photo_id)
             sitter = self._sitter(session, photo_id)
             # Where a photo has no room for a frame, the nearest that it has room for is shown.
-            for distance in dict.fromkeys([wanted.distance, *reversed(list(DISTANCES))]):
+            for distance in dict.fromkeys([wanted.distance, *reversed(tuple(DISTANCES))]):
                 wish = wish_of(look, wanted.shape, distance, SIZES[wanted.size])
                 made = self._studio.compose(sitter, Sitting(look, wish, seed=_SEED))
                 if not isinstance(made, Refusal):

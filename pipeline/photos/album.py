@@ -254,7 +254,7 @@ class Album:
     def _keep(self, session: Session, label: str, face: FaceNumbers, png: bytes) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
-        words = say("verdict.painting_only") if face.faults else say("verdict.good")
+        words = say("photos.painting_only") if face.faults else say("verdict.good")
         record = FaceRecord(photo_id, label, None, words, face)
         kept = [(PHOTO, photo_id, png), (FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])

@@ -173,13 +173,13 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
     ann_with_photos: httpx.Client, place: Place
 ) -> None:
     create = event_of(gradio_config(ann_with_photos), "create")
-    data = [["corporate"], ["old-money"], [], None, 6, "4:5", "darker", True]
+    data = [["corporate"], ["old-money"], [], None, 6, "4:5", "darker", "painted", True]
     joined, messages = send_event(ann_with_photos, create, data)
     assert joined.status_code == 200
     assert messages[-2]["success"] is True
     order = place.studio.orders[-1]
     assert (order.styles, order.count, order.keep_adapter) == (("corporate", "old-money"), 6, True)
-    assert (order.crop, order.tone) == ("4:5", "darker")
+    assert (order.crop, order.tone, order.way) == ("4:5", "darker", "painted")
     stages = set()
     for _ in range(200):
         status = ann_with_photos.get("/status").json()
@@ -238,6 +238,7 @@ def test_portraits_come_best_first_with_the_doubtful_marked(
     portraits = ann_with_portraits.get("/status").json()["portraits"]
     assert [portrait["doubtful"] for portrait in portraits] == [False] * 5 + [True]
     first = {"id": "portrait-001", "style": "Corporate", "doubtful": False, "like": None}
+    first |= {"way": "painted"}
     assert portraits[0] == first
 
 
