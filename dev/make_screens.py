@@ -64,7 +64,7 @@ def walk(page: Page, album: Album) -> None:
     _to(page, "#photos")
     album.take("photos")
     for look in LOOKS:
-        page.get_by_label(look).check()
+        page.get_by_role("checkbox", name=look).check()
     _to(page, "#looks")
     album.take("looks")
     page.get_by_role("button", name="Create my portraits").click()

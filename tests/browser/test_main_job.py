@@ -79,8 +79,8 @@ def test_selfies_in_portraits_out_nothing_left(
         add_photos(page, [*selfie_jpegs, b"a text that calls itself a photo"])
         expect(page.locator(".photo.accepted")).to_have_count(8, timeout=MINUTE_MS)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
-        page.get_by_label("Old Money").check()
-        page.get_by_label("Black & White").check()
+        page.get_by_role("checkbox", name="Old Money").check()
+        page.get_by_role("checkbox", name="Black & White").check()
         order_portraits(page)
         expect(page.locator("#job h2")).to_have_text("Learning your face", timeout=MINUTE_MS)
 

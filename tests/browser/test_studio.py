@@ -58,7 +58,7 @@ def test_the_whole_walk(
         expect(page.locator(".meter")).to_contain_text("4 good photos")
         expect(page.get_by_label("Keep my model")).to_be_visible()
         expect(page.locator("[data-slot=chosen]")).to_have_text("2 looks chosen.")
-        page.get_by_label("Old Money").check()
+        page.get_by_role("checkbox", name="Old Money").check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         page.get_by_label("Keep my model").check()
         with place.studio.staying_at("training"):

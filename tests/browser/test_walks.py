@@ -74,11 +74,11 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         expect(page.locator(".photo.accepted")).to_have_count(4)
         reconnect(page)
         expect(page.locator(".photo.accepted")).to_have_count(4)
-        page.get_by_label("Old Money").check()
-        page.get_by_label("LinkedIn Classic").uncheck()
+        page.get_by_role("checkbox", name="Old Money").check()
+        page.get_by_role("checkbox", name="LinkedIn Classic").uncheck()
         reconnect(page)
-        expect(page.get_by_label("Old Money")).to_be_checked()
-        expect(page.get_by_label("LinkedIn Classic")).not_to_be_checked()
+        expect(page.get_by_role("checkbox", name="Old Money")).to_be_checked()
+        expect(page.get_by_role("checkbox", name="LinkedIn Classic")).not_to_be_checked()
         expect(page.get_by_text("2 looks chosen")).to_be_visible()
         with place.studio.staying_at("training"):
             order_portraits(page)
@@ -177,7 +177,7 @@ def test_the_whole_walk_with_the_keyboard_alone(
             ]
         )
         expect(page.locator(".photo.accepted")).to_have_count(4)
-        tab_to(page, page.get_by_label("Old Money"))
+        tab_to(page, page.get_by_role("checkbox", name="Old Money"))
         page.keyboard.press("Space")
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         place.studio.step_s = 0.1
@@ -243,7 +243,7 @@ def test_two_visitors_at_once_and_a_third_with_a_link(
             add_photos(page, selfie_jpegs[:4])
         for page in (ann, bob):
             expect(page.locator(".photo.accepted")).to_have_count(4)
-        ann.get_by_label("Old Money").check()
+        ann.get_by_role("checkbox", name="Old Money").check()
         with place.studio.staying_at("training"):
             for page in (ann, bob):
                 order_portraits(page)
