@@ -57,7 +57,8 @@ def paint_portraits(
     services, order, result = job.services, job.order, job.result
     photos = services.album.training_photos(job.session)
     waiting = Progress("preparing", count=order.count, sentence=say("job.sentence.preparing"))
-    job.report(waiting)
+    if order.way == "both":  # the photo way has just said that it is done
+        job.report(waiting)
     planned = services.planning.plan(len(photos), len(styles), order.count)
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))

@@ -230,7 +230,7 @@ def test_photos_that_all_fail_are_told_one_by_one(
     empty(photos)
     (photos / "a.jpg").write_bytes(b"")
     (photos / "b.jpg").write_text("hello")
-    ran = command(photos, "--out", tmp_path / "out")
+    ran = command(photos, "--out", tmp_path / "out", "--way", "painted")
     assert ran.returncode == 2
     lines = ran.stderr.strip().splitlines()
     assert len(lines) == 3

@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def album(store: Store, decoder: Decoder) -> Album:
-    return Album(store.vault, decoder, models(), cutter(models()), Keeping(12, PX, PX))
+    return Album(store.vault, decoder, models(), cutter(models()), Keeping(12, 2 * PX, PX))
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_what_training_gets_is_the_crop_with_its_landmarks(album: Album, session
     assert np.allclose(found.landmarks, photo.landmarks, atol=0.1 * found.box[2])
     with Image.open(io.BytesIO(album.image(session, "photo-01"))) as stored:
         assert stored.mode == "RGBA"
-        assert max(stored.size) == PX
+        assert PX < max(stored.size) <= 2 * PX
     kept = album.cut_out(session, "photo-01")
     person, _ = head_and_shoulders(kept.cut_out.before(PLAIN_WALL), kept.landmarks, PX)
     assert np.array_equal(person, photo.image)
