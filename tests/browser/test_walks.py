@@ -181,8 +181,8 @@ def test_the_whole_walk_with_the_keyboard_alone(
         page.keyboard.press("Space")
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         place.studio.step_s = 0.1
-        tab_to(page, page.get_by_role("radio", name="From your photos: really you"))
-        page.keyboard.press("ArrowDown")
+        tab_to(page, page.get_by_role("radio", name="Painted by a model of your face"))
+        page.keyboard.press("Space")
         expect(page.get_by_label("Painted by a model of your face")).to_be_checked()
         tab_to(page, page.get_by_role("button", name="Create my portraits"))
         with place.studio.staying_at("training"):
