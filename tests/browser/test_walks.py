@@ -205,10 +205,10 @@ def test_the_whole_walk_with_the_keyboard_alone(
 
             # What was pressed is gone; the keyboard goes on from the heading of what came instead.
             expect(page.locator("#job h2")).to_be_focused()
-            expect(page.locator("[data-slot=news]")).to_have_text("Learning your face")
+            expect(page.locator(".bar [data-slot=news]")).to_have_text("Learning your face")
         finished(page)
         expect(page.locator("#portraits h2")).to_be_focused()
-        expect(page.locator("[data-slot=news]")).to_have_text("Your portraits are ready")
+        expect(page.locator(".bar [data-slot=news]")).to_have_text("Your portraits are ready")
         portrait = page.locator("button.portrait").first
         tab_to(page, portrait)
         page.keyboard.press("Enter")
