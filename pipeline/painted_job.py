@@ -114,6 +114,7 @@ class _Painting:
         self, job: JobRun, base: Base, recipe: Recipe, photos: Sequence[TrainingPhoto]
     ) -> None:
         self.job, self.base, self.recipe, self.photos = job, base, recipe, photos
+        self.person = person_vector(photos)
         self.sentence = ""
 
     def learn(self) -> bytes:
@@ -178,8 +179,7 @@ class _Painting:
         if order.tone != "look":
             square = toned(square, faces.matte(square), order.tone)
         image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
-        person = person_vector(self.photos)
-        sheet.add(judged(sheet.next_id, shot, image, faces, person), image)
+        sheet.add(judged(sheet.next_id, shot, image, faces, self.person), image)
 
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
