@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def serve(settings: configuration.Settings) -> None:
-    """Open the workshop and the port; returns when the server is told to stop.
+    """Open the assembly and the port; returns when the server is told to stop.
 
     Raises:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
@@ -44,24 +44,24 @@ def serve(settings: configuration.Settings) -> None:
     # A page that polls waits for the training thread to let go of the interpreter, several times.
     sys.setswitchinterval(_SWITCH_S)
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
-    from pipeline.assembly import open_workshop
-    from pipeline.job_queue import Studio
+    from pipeline.assembly import open_assembly
+    from pipeline.job_queue import JobQueue
     from web.server import build
     from web.services import Services
 
-    with open_workshop(settings) as workshop:
-        parts = workshop.services
-        studio = Studio(parts, queue_length=settings.queue_length)
+    with open_assembly(settings) as assembly:
+        parts = assembly.services
+        job_queue = JobQueue(parts, queue_length=settings.queue_length)
         web = Services(
             settings=settings,
             sessions=parts.sessions,
             vault=parts.vault,
             album=parts.album,
-            studio=studio,
+            job_queue=job_queue,
             styles=parts.styles,
             mesh=parts.mesh,
             planning=parts.planning,
-            now=workshop.clock.now,
+            now=assembly.clock.now,
         )
         server = uvicorn.Server(
             uvicorn.Config(
@@ -74,15 +74,15 @@ def serve(settings: configuration.Settings) -> None:
         )
         gc.freeze()
         gc.enable()
-        workshop.sweeper.start()
+        assembly.sweeper.start()
         try:
             host, port = listening.getsockname()[:2]
             shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
             print(f"Likeness is ready: http://{shown}:{port}", flush=True)
             server.run(sockets=[listening])
         finally:
-            workshop.sweeper.stop()
-            studio.close()
+            assembly.sweeper.stop()
+            job_queue.close()
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,7 +7,7 @@
     process)                       base
 
 `job` runs the middle of it for one session, `studio` runs the jobs one after another in a worker
-thread, `workshop` connects the parts. `python -m pipeline` is the same job without a browser.
+thread, `assembly` connects the parts. `python -m pipeline` is the same job without a browser.
 
 The package knows pixels, faces and models. It keeps nothing itself: every byte that must outlive
 a function call goes to `privacy.vault`. It knows nothing of HTTP or Gradio.

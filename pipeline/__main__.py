@@ -25,7 +25,7 @@ from tqdm import tqdm
 import settings as configuration
 from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
 from pipeline import job
-from pipeline.assembly import Workshop, open_workshop
+from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Order, Progress, Report
 from pipeline.portraits import archive
@@ -92,8 +92,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     started = time.monotonic()
     files = photo_files(chosen.photos)
     _require_empty(chosen.out)
-    with _own_workshop() as workshop:
-        services = workshop.services
+    with _own_assembly() as assembly:
+        services = assembly.services
         order = Order(
             tuple(chosen.styles),
             chosen.count,
@@ -102,10 +102,10 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             tone=chosen.tone,
             way=chosen.way or services.planning.default_way,
         )
-        job.check(order, workshop.settings.min_photos, services)  # before minutes of work
+        job.check(order, assembly.settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
         try:
-            rejected = _ingest(workshop, session, files, stop)
+            rejected = _ingest(assembly, session, files, stop)
             ingested = time.monotonic() - started
             with _bar() as show:
                 report = job.run(session, order, services, report=show, stop=stop)
@@ -172,8 +172,8 @@ def _require_empty(out: Path) -> None:
 
 
 @contextmanager
-def _own_workshop() -> Iterator[Workshop]:
-    """A workshop on a scratch folder of its own under SCRATCH, with a key that only RAM holds."""
+def _own_assembly() -> Iterator[Assembly]:
+    """An assembly on a scratch folder of its own under SCRATCH, with a key that only RAM holds."""
     settings = configuration.load()
     settings.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     for stale in settings.scratch.glob(f"{SCRATCH_PREFIX}*"):
@@ -184,20 +184,20 @@ def _own_workshop() -> Iterator[Workshop]:
         scratch = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX, dir=settings.scratch))
         closing.callback(shutil.rmtree, scratch, ignore_errors=True)
         yield closing.enter_context(
-            open_workshop(settings, scratch=scratch, master_key=MasterKey.ram())
+            open_assembly(settings, scratch=scratch, master_key=MasterKey.ram())
         )
 
 
 def _ingest(
-    workshop: Workshop, session: Session, files: list[Path], stop: Any
+    assembly: Assembly, session: Session, files: list[Path], stop: Any
 ) -> list[dict[str, str]]:
     """Check and keep the photos; returns those that cannot be used, with the reason."""
-    album = workshop.services.album
+    album = assembly.services.album
     for file in tqdm(files, desc="Checking photos", unit="photo", disable=None):
         if stop():
             raise Stopped
         album.add(session, file.read_bytes(), file.name)
-        workshop.services.sessions.touch_first_photo(session)
+        assembly.services.sessions.touch_first_photo(session)
     rejected = [
         {"file": record.label, "reason": record.sentence}
         for record in album.records(session)

@@ -1,6 +1,6 @@
 """Connects the parts for one process: the server (`app.py`) or one run of the command line.
 
-Opening a workshop takes hold of the scratch folder, finishes any erasure that a crash interrupted,
+Opening an assembly takes hold of the scratch folder, finishes any erasure that a crash interrupted,
 and loads nothing heavy: the base is loaded by the first job, and stays for the next ones.
 """
 
@@ -51,7 +51,7 @@ HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Workshop:
+class Assembly:
     """Everything a process needs to serve visitors or to run one job."""
 
     settings: Settings
@@ -61,13 +61,13 @@ class Workshop:
 
 
 @contextmanager
-def open_workshop(
+def open_assembly(
     settings: Settings,
     *,
     scratch: Path | None = None,
     master_key: MasterKey | None = None,
     now: Callable[[], float] | None = None,
-) -> Iterator[Workshop]:
+) -> Iterator[Assembly]:
     """The connected parts, and their orderly end.
 
     Args:
@@ -126,7 +126,7 @@ def open_workshop(
                 facts, settings.receipts / CALIBRATION, _others(settings.base_folder)
             ),
         )
-        yield Workshop(settings, services, sweeper, clock)
+        yield Assembly(settings, services, sweeper, clock)
 
 
 def load_master_key(settings: Settings) -> MasterKey:

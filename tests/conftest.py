@@ -1,4 +1,4 @@
-"""What many tests share: a workshop on a tiny base, photos of nobody, a served application."""
+"""What many tests share: an assembly on a tiny base, photos of nobody, a served application."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 import settings as configuration
 from dev.make_selfies import selfies
-from pipeline.assembly import Workshop, open_workshop
+from pipeline.assembly import Assembly, open_assembly
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
 from tests.support.hand import Hand
@@ -82,9 +82,9 @@ def tiny_settings(tmp_path: Path, tiny_base: Path) -> configuration.Settings:
 
 
 @pytest.fixture
-def workshop(tiny_settings: configuration.Settings, hand: Hand) -> Iterator[Workshop]:
+def assembly(tiny_settings: configuration.Settings, hand: Hand) -> Iterator[Assembly]:
     """The real parts on the tiny base, with a clock that the test moves."""
-    with open_workshop(tiny_settings, master_key=MasterKey.ram(), now=hand) as opened:
+    with open_assembly(tiny_settings, master_key=MasterKey.ram(), now=hand) as opened:
         yield opened
 
 

@@ -313,7 +313,7 @@ def test_behind_the_shipped_proxy_a_visitor_is_let_in_and_nothing_is_written(
 ) -> None:
     url, temporary = proxy
     trusted = ssl.create_default_context(cafile=certificate / "likeness.crt")
-    with httpx.Client(base_url=url, verify=trusted, headers={"origin": url}) as visitor:
+    with httpx.Client(base_url=url, verify=trusted, headers={"origin": url}, timeout=60) as visitor:
         _until_up(visitor)
         assert "strict-transport-security" in visitor.get("/").headers
         started = visitor.post("/session", data={"consent": "yes"})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh
-    from pipeline.job_queue import Studio
+    from pipeline.job_queue import JobQueue
     from pipeline.photos.album import Album
     from pipeline.planning.planning import Planning
     from pipeline.portraits.style import Style
@@ -29,7 +29,7 @@ class Services:
     sessions: Sessions
     vault: Vault
     album: Album
-    studio: Studio
+    job_queue: JobQueue
     styles: Mapping[str, Style]
     mesh: FaceMesh
     planning: Planning

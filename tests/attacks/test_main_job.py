@@ -19,7 +19,7 @@ from PIL import Image
 import settings as configuration
 from errors import UnknownSession
 from pipeline import job
-from pipeline.assembly import Workshop
+from pipeline.assembly import Assembly
 from pipeline.orders import Order
 from privacy.sessions import Session
 from tests.pipeline.portraits.test_export import parts
@@ -211,9 +211,9 @@ def test_the_watcher_and_the_hook_would_have_told(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def delivered(workshop: Workshop, selfie_jpegs: list[bytes]) -> tuple[Session, str]:
+def delivered(assembly: Assembly, selfie_jpegs: list[bytes]) -> tuple[Session, str]:
     """A session whose portraits were just delivered, its adapter kept, and its ticket's text."""
-    services = workshop.services
+    services = assembly.services
     session, ticket = services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:4]):
         services.album.add(session, with_canary(data), f"{CANARY}-{number}.jpg")
@@ -238,13 +238,13 @@ def traces(scratch: Path, session: Session) -> list[str]:
 
 @pytest.mark.fact(7)
 def test_everything_opens_at_23_59_and_nothing_exists_at_24_01(
-    workshop: Workshop, hand: Hand, delivered: tuple[Session, str]
+    assembly: Assembly, hand: Hand, delivered: tuple[Session, str]
 ) -> None:
     session, ticket = delivered
-    services, scratch = workshop.services, workshop.settings.scratch
+    services, scratch = assembly.services, assembly.settings.scratch
 
     hand.forward(24 * HOUR_S - 60)
-    workshop.sweeper.sweep()
+    assembly.sweeper.sweep()
     again = services.sessions.open(ticket)
     for entry in services.vault.list(again):
         assert services.vault.open(again, entry.kind, entry.name)
@@ -255,39 +255,39 @@ def test_everything_opens_at_23_59_and_nothing_exists_at_24_01(
     hand.forward(2 * 60)
     with pytest.raises(UnknownSession):  # even before the sweep comes by
         services.sessions.open(ticket)
-    workshop.sweeper.sweep()
+    assembly.sweeper.sweep()
     assert traces(scratch, session) == []
     assert list((scratch / "vault").rglob("*")) == []
 
 
 @pytest.mark.fact(17)
 def test_photos_that_never_became_portraits_die_at_their_maximum_age(
-    workshop: Workshop, hand: Hand, selfie_jpegs: list[bytes]
+    assembly: Assembly, hand: Hand, selfie_jpegs: list[bytes]
 ) -> None:
-    services = workshop.services
+    services = assembly.services
     session, ticket = services.sessions.create()
     hand.forward(HOUR_S)
     services.album.add(session, selfie_jpegs[0], "one.jpg")
     services.sessions.touch_first_photo(session)
     hand.forward(48 * HOUR_S - 60)
-    workshop.sweeper.sweep()
+    assembly.sweeper.sweep()
     assert services.sessions.open(ticket.text()).id == session.id
     hand.forward(120)
-    workshop.sweeper.sweep()
+    assembly.sweeper.sweep()
     with pytest.raises(UnknownSession):
         services.sessions.open(ticket.text())
-    assert traces(workshop.settings.scratch, session) == []
+    assert traces(assembly.settings.scratch, session) == []
 
 
 @pytest.mark.fact(8)
 @pytest.mark.fact(9)
 def test_the_adapter_is_ciphertext_in_the_vault(
-    workshop: Workshop, delivered: tuple[Session, str]
+    assembly: Assembly, delivered: tuple[Session, str]
 ) -> None:
     session, _ = delivered
-    plain = workshop.services.vault.open(session, "adapter", "adapter")
+    plain = assembly.services.vault.open(session, "adapter", "adapter")
     assert b"lora" in plain[:20_000]
     stored = [
-        f.read_bytes() for f in (workshop.settings.scratch / "vault").rglob("*") if f.is_file()
+        f.read_bytes() for f in (assembly.settings.scratch / "vault").rglob("*") if f.is_file()
     ]
     assert all(plain[:64] not in data and b"lora" not in data[:20_000] for data in stored)

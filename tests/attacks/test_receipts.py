@@ -352,7 +352,7 @@ def test_the_log_holds_nothing_of_the_session(
     ticket = ann.cookies["likeness"]
     session = session_of(place, ann)
     upload(ann, selfie_jpegs[0], name="CANARY-ann-smith.jpg")
-    place.studio.deliver(session, 2, "old-money")
+    place.job_queue.deliver(session, 2, "old-money")
     parsed = Ticket.parse(ticket)
     row = place.services.sessions._database.rows(
         "SELECT verifier, wrapped_key, created FROM sessions WHERE id = ?", (session.id,)

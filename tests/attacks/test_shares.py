@@ -75,7 +75,7 @@ def refused(answer: httpx.Response) -> bool:
 def sharing(place: Place, ann: httpx.Client) -> httpx.Client:
     """A visitor with a photo, a kept model, two portraits and a heart for one."""
     session = session_of(place, ann)
-    place.studio.deliver(session, 2)
+    place.job_queue.deliver(session, 2)
     place.services.vault.put(session, "photo", "photo-01", picture(1))
     place.services.vault.put(session, "adapter", "adapter", b"a model")
     assert heart(ann, HEARTED) == 204
@@ -138,7 +138,7 @@ def test_without_the_right_key_all_answers_are_alike(
 ) -> None:
     right = key_of(sharing)
     share_id, _, secret = right.partition(".")
-    place.studio.deliver(session_of(place, bob), 1)
+    place.job_queue.deliver(session_of(place, bob), 1)
     heart(bob, HEARTED)
     text = {
         "none": "",
@@ -160,7 +160,7 @@ def test_without_the_right_key_all_answers_are_alike(
 def test_a_guest_of_one_is_no_guest_of_another(
     place: Place, guest: httpx.Client, bob: httpx.Client
 ) -> None:
-    place.studio.deliver(session_of(place, bob), 3)
+    place.job_queue.deliver(session_of(place, bob), 3)
     heart(bob, "portrait-003")
     key_of(bob)
     assert refused(guest.get("/shared/portrait/portrait-003"))

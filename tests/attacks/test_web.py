@@ -87,7 +87,7 @@ def everything_for(client: httpx.Client) -> Iterator[httpx.Response]:
 def test_nothing_opens_without_the_right_ticket(
     place: Place, ann: httpx.Client, bob: httpx.Client, stranger: httpx.Client, ticket: str
 ) -> None:
-    place.studio.deliver(session_of(place, ann), 1)
+    place.job_queue.deliver(session_of(place, ann), 1)
     ann_id, _, ann_secret = ann.cookies["likeness"].partition(".")
     _, _, bob_secret = bob.cookies["likeness"].partition(".")
     if ticket == "mangled":
@@ -106,7 +106,7 @@ def test_nothing_opens_without_the_right_ticket(
 def test_another_visitors_ids_are_unknown_ids(
     place: Place, ann_with_photos: httpx.Client, bob: httpx.Client
 ) -> None:
-    place.studio.deliver(session_of(place, ann_with_photos), 2)
+    place.job_queue.deliver(session_of(place, ann_with_photos), 2)
     theirs = ["/photo/photo-01", "/portrait/portrait-001", "/portraits.zip"]
     unknown = ["/photo/photo-99", "/portrait/portrait-999", "/portrait/x", "/photo/photo-01/x"]
     answers = [bob.get(address) for address in theirs + unknown]
@@ -122,7 +122,7 @@ def test_expired_but_not_yet_swept_is_gone(
     place: Place, ann: httpx.Client, clock: Hand, selfie_jpegs: list[bytes]
 ) -> None:
     upload(ann, selfie_jpegs[0])
-    place.studio.deliver(session_of(place, ann), 1)
+    place.job_queue.deliver(session_of(place, ann), 1)
     clock.forward(24 * 3600 - 1)
     assert ann.get("/portrait/portrait-001").status_code == 200
     clock.forward(1)
@@ -149,7 +149,7 @@ def test_delete_during_a_job_stops_it_and_leaves_nothing(
     assert not folder.exists()
     time.sleep(0.2)
     assert not folder.exists()
-    assert place.studio.progress(session.id) is None
+    assert place.job_queue.progress(session.id) is None
 
 
 @pytest.mark.fact(19)
@@ -175,7 +175,7 @@ def test_deleting_twice_at_once_is_one_deletion(place: Place, ann: httpx.Client)
 
 @pytest.mark.fact(19)
 def test_delete_during_a_download_breaks_it_off_visibly(place: Place, ann: httpx.Client) -> None:
-    place.studio.deliver(session_of(place, ann), 60)
+    place.job_queue.deliver(session_of(place, ann), 60)
     with ann.stream("GET", "/portraits.zip", params={"size": "800"}) as download:
         chunks = download.iter_bytes(1024)
         next(chunks)

@@ -75,7 +75,7 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     page.get_by_role("button", name="Delete everything").click()
     yield "delete everything"
     page.keyboard.press("Escape")
-    with place.studio.staying_at("training"):
+    with place.job_queue.staying_at("training"):
         order_portraits(page)
         expect(page.locator("#job h2")).to_have_text("Learning your face")
         yield "waiting"
@@ -85,7 +85,7 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     session = session_of(page, place)
     place.services.vault.put(session, "adapter", "adapter", b"a model")
     for look in ("corporate", "old-money"):
-        place.studio.deliver(session, 4, look)
+        place.job_queue.deliver(session, 4, look)
     page.reload()
     finished(page)
     with page.expect_response("**/heart"):

@@ -87,7 +87,7 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 Stile gewählt.")
         require_german(page)
 
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             page.get_by_role("button", name="Meine Porträts machen").click()
             expect(stage(page, "working")).to_have_count(1)
             expect(page.locator("#job h2")).to_have_text("Wir lernen Ihr Gesicht kennen")

@@ -107,7 +107,7 @@ def test_it_stays_while_portraits_are_made_and_afterwards(
         enter(page)
         add_photos(page, [selfie_jpegs[0]])
         shown(page, "Corporate")
-        with place.studio.staying_at("generating"):
+        with place.job_queue.staying_at("generating"):
             page.get_by_role("button", name="Create my portraits").click()
             expect(stage(page, "working")).to_have_count(1)
             expect(page.locator("#instant")).to_be_visible()
@@ -115,7 +115,7 @@ def test_it_stays_while_portraits_are_made_and_afterwards(
         expect(page.locator("#instant")).to_be_visible()
         expect(page.get_by_role("heading", name="True to photo")).to_be_visible()
         expect(page.get_by_role("heading", name="Painted", exact=True)).to_be_hidden()
-        assert place.studio.orders[-1].way == "photo"
+        assert place.job_queue.orders[-1].way == "photo"
         session = session_of(page, place)
         watch.session_ends(page)
         place.services.sessions.erase(session.id, "user")

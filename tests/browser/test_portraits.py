@@ -39,8 +39,8 @@ def with_portraits(page: Page, place: Place) -> Locator:
     """Four portraits, two of each of two looks; the tiles."""
     enter(page)
     session = session_of(page, place)
-    place.studio.deliver(session, 2, "corporate")
-    place.studio.deliver(session, 2, "old-money")
+    place.job_queue.deliver(session, 2, "corporate")
+    place.job_queue.deliver(session, 2, "old-money")
     page.reload()
     return finished(page)
 
@@ -230,8 +230,8 @@ def test_portraits_true_to_the_photo_come_before_the_painted(
     with visit(chromium, place.url, watch) as page:
         enter(page)
         session = session_of(page, place)
-        place.studio.deliver(session, 2)
-        place.studio.deliver(session, 2, way="photo")
+        place.job_queue.deliver(session, 2)
+        place.job_queue.deliver(session, 2, way="photo")
         page.reload()
         expect(finished(page)).to_have_count(4)
         grid = page.get_by_role("list", name="True to photo")

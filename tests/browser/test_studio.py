@@ -61,7 +61,7 @@ def test_the_whole_walk(
         page.get_by_role("checkbox", name="Old Money").check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         page.get_by_label("Keep my model").check()
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             order_portraits(page)
             expect(page.locator("#job h2")).to_have_text("Learning your face")
             expect(page.get_by_role("progressbar")).to_be_visible()
@@ -75,7 +75,7 @@ def test_the_whole_walk(
         expect(portraits).to_have_count(12)
         expect(page.get_by_text("Less like you (2)")).to_be_visible()
         expect(page.locator(".countdown")).to_have_text("Everything is erased in 24 hours")
-        order = place.studio.orders[-1]
+        order = place.job_queue.orders[-1]
         assert set(order.styles) == {"corporate", "linkedin-classic", "old-money"}
         assert order.keep_adapter is True
         assert order.way == "painted"
@@ -234,7 +234,7 @@ def test_the_large_view_follows_the_arrow_keys(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        place.studio.deliver(session_of(page, place), 3)
+        place.job_queue.deliver(session_of(page, place), 3)
         page.reload()
         finished(page).first.click()
         caption = page.locator("#viewer p")

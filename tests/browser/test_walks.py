@@ -81,11 +81,11 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         expect(page.get_by_role("checkbox", name="Old Money")).to_be_checked()
         expect(page.get_by_role("checkbox", name="LinkedIn Classic")).not_to_be_checked()
         expect(page.get_by_text("2 looks chosen")).to_be_visible()
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             order_portraits(page)
             reconnect(page)
             expect(stage(page, "working")).to_have_count(1)
-        place.studio.step_s = 0.2
+        place.job_queue.step_s = 0.2
         expect(finished(page)).to_have_count(6)
         with page.expect_response("**/heart"):
             heart(page, 1).click()
@@ -117,11 +117,11 @@ def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
             page.goto(address)
         expect(page.get_by_role("alert")).to_be_visible()
         watch.failures.clear()  # /shared has nobody to show anything to
-        place.studio.step_s = 0.1
+        place.job_queue.step_s = 0.1
         enter(page)
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             order_portraits(page)
         finished(page).first.click()
         page.keyboard.press("Escape")
@@ -195,12 +195,12 @@ def test_the_whole_walk_with_the_keyboard_alone(
         tab_to(page, page.get_by_role("checkbox", name="Old Money"))
         page.keyboard.press("Space")
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
-        place.studio.step_s = 0.1
+        place.job_queue.step_s = 0.1
         tab_to(page, page.get_by_role("radio", name="Painted by a model of your face"))
         page.keyboard.press("Space")
         expect(page.get_by_label("Painted by a model of your face")).to_be_checked()
         tab_to(page, page.get_by_role("button", name="Create my portraits"))
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             page.keyboard.press("Enter")
 
             # What was pressed is gone; the keyboard goes on from the heading of what came instead.
@@ -252,14 +252,14 @@ def test_two_visitors_at_once_and_a_third_with_a_link(
         visit(chromium, place.url, watch, **DEVICES["phone"]) as bob,
         visit(chromium, place.url, watch) as colleague,
     ):
-        place.studio.step_s = 0.3
+        place.job_queue.step_s = 0.3
         for page in (ann, bob):
             enter(page)
             add_photos(page, selfie_jpegs[:4])
         for page in (ann, bob):
             expect(page.locator(".photo.accepted")).to_have_count(4)
         ann.get_by_role("checkbox", name="Old Money").check()
-        with place.studio.staying_at("training"):
+        with place.job_queue.staying_at("training"):
             for page in (ann, bob):
                 order_portraits(page)
         for page in (ann, bob):
@@ -291,7 +291,7 @@ def test_the_back_button_leads_back_and_to_nothing_that_is_erased(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        place.studio.deliver(session_of(page, place), 2)
+        place.job_queue.deliver(session_of(page, place), 2)
         page.reload()
         expect(finished(page)).to_have_count(2)
         page.get_by_role("link", name="Privacy and audit").click()
@@ -331,8 +331,8 @@ def test_a_slow_network_shows_nothing_half_made(
         expect(waiting).to_be_hidden()
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
-        place.studio.step_s = 0.1
-        with place.studio.staying_at("training"):
+        place.job_queue.step_s = 0.1
+        with place.job_queue.staying_at("training"):
             order_portraits(page)
         expect(finished(page)).to_have_count(6)
         watch.clean()
@@ -343,7 +343,7 @@ def test_a_page_left_open_past_its_time_lets_go_of_everything(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        place.studio.deliver(session_of(page, place), 2)
+        place.job_queue.deliver(session_of(page, place), 2)
         page.reload()
         finished(page).first.click()
         hand.forward(DAY_S - 60)

@@ -11,44 +11,44 @@ from PIL import Image
 
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
-from pipeline.assembly import Workshop
+from pipeline.assembly import Assembly
 from pipeline.orders import Order, Progress
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 
 
 @pytest.fixture
-def session(workshop: Workshop, selfie_jpegs: list[bytes]) -> Session:
+def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
     """A session with five good photos."""
-    session, _ = workshop.services.sessions.create()
+    session, _ = assembly.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:5]):
-        added = workshop.services.album.add(session, data, f"{number}.jpg")
+        added = assembly.services.album.add(session, data, f"{number}.jpg")
         assert added.accepted, added.sentence
     return session
 
 
-def names(workshop: Workshop, session: Session, kind: str) -> list[str]:
-    return [entry.name for entry in workshop.services.vault.list(session, kind)]
+def names(assembly: Assembly, session: Session, kind: str) -> list[str]:
+    return [entry.name for entry in assembly.services.vault.list(session, kind)]
 
 
-def run(workshop: Workshop, session: Session, order: Order, **kwargs: object) -> job.Report:
+def run(assembly: Assembly, session: Session, order: Order, **kwargs: object) -> job.Report:
     options = {"report": lambda _: None, "stop": lambda: False} | kwargs
-    return job.run(session, order, workshop.services, **options)  # type: ignore[arg-type]
+    return job.run(session, order, assembly.services, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
-def test_a_whole_job(workshop: Workshop, session: Session) -> None:
+def test_a_whole_job(assembly: Assembly, session: Session) -> None:
     seen: list[Progress] = []
-    styles = tuple(list(workshop.services.styles)[:3])
-    report = run(workshop, session, Order(styles, count=7), report=seen.append)
+    styles = tuple(list(assembly.services.styles)[:3])
+    report = run(assembly, session, Order(styles, count=7), report=seen.append)
 
     assert report.headshots == 7
-    assert names(workshop, session, "portrait") == [f"portrait-{n:03d}" for n in range(1, 8)]
-    sheet = load_sheet(workshop.services.vault, session)
+    assert names(assembly, session, "portrait") == [f"portrait-{n:03d}" for n in range(1, 8)]
+    sheet = load_sheet(assembly.services.vault, session)
     assert {record.style for record in sheet} == set(styles)
     assert report.adapter["bytes"] > 0
-    assert names(workshop, session, "adapter") == []  # erased the moment the batch is complete
-    assert workshop.services.sessions.deadline(session).delivered_at is not None
+    assert names(assembly, session, "adapter") == []  # erased the moment the batch is complete
+    assert assembly.services.sessions.deadline(session).delivered_at is not None
 
     training = [p for p in seen if p.phase == "training"]
     assert [p.step for p in training] == sorted({p.step for p in training})
@@ -57,26 +57,26 @@ def test_a_whole_job(workshop: Workshop, session: Session) -> None:
     assert [p.made for p in seen if p.phase == "generating"] == list(range(8))
 
 
-def test_a_style_is_cropped_as_it_says(workshop: Workshop, session: Session) -> None:
-    key, style = next(iter(workshop.services.styles.items()))
-    workshop.services.styles[key] = replace(style, crop="4:5")
-    run(workshop, session, Order((key,), count=1))
-    png = workshop.services.vault.open(session, "portrait", "portrait-001")
+def test_a_style_is_cropped_as_it_says(assembly: Assembly, session: Session) -> None:
+    key, style = next(iter(assembly.services.styles.items()))
+    assembly.services.styles[key] = replace(style, crop="4:5")
+    run(assembly, session, Order((key,), count=1))
+    png = assembly.services.vault.open(session, "portrait", "portrait-001")
     with Image.open(io.BytesIO(png)) as image:
         assert image.width / image.height == pytest.approx(4 / 5, abs=0.002)
 
 
 @pytest.mark.slow
 def test_an_order_may_say_shape_and_backdrop(
-    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = next(iter(workshop.services.styles))
+    key = next(iter(assembly.services.styles))
     monkeypatch.setattr(
-        workshop.services.faces, "matte", lambda image: np.zeros(image.shape[:2], np.uint8)
+        assembly.services.faces, "matte", lambda image: np.zeros(image.shape[:2], np.uint8)
     )
-    run(workshop, session, Order((key,), count=1, keep_adapter=True))
-    run(workshop, session, Order((key,), count=1, crop="3:4", tone="lighter"))
-    vault = workshop.services.vault
+    run(assembly, session, Order((key,), count=1, keep_adapter=True))
+    run(assembly, session, Order((key,), count=1, crop="3:4", tone="lighter"))
+    vault = assembly.services.vault
     plain, ordered = (
         np.asarray(Image.open(io.BytesIO(vault.open(session, "portrait", f"portrait-00{n}"))))
         for n in (1, 2)
@@ -90,62 +90,62 @@ def test_an_order_may_say_shape_and_backdrop(
 
 @pytest.mark.parametrize("wrong", [{"crop": "16:9"}, {"tone": "neon"}, {"crop": ["square"]}])
 def test_a_shape_or_backdrop_that_is_not_offered_is_a_sentence(
-    workshop: Workshop, session: Session, wrong: dict
+    assembly: Assembly, session: Session, wrong: dict
 ) -> None:
-    key = next(iter(workshop.services.styles))
+    key = next(iter(assembly.services.styles))
     with pytest.raises(BadOrder, match="not on offer"):
-        run(workshop, session, Order((key,), count=1, **wrong))
+        run(assembly, session, Order((key,), count=1, **wrong))
 
 
 @pytest.mark.slow
 def test_a_kept_adapter_makes_more_portraits_without_training(
-    workshop: Workshop, session: Session
+    assembly: Assembly, session: Session
 ) -> None:
-    style = next(iter(workshop.services.styles))
-    run(workshop, session, Order((style,), count=2, keep_adapter=True))
-    assert names(workshop, session, "adapter") == ["adapter"]
-    delivered = workshop.services.sessions.deadline(session)
+    style = next(iter(assembly.services.styles))
+    run(assembly, session, Order((style,), count=2, keep_adapter=True))
+    assert names(assembly, session, "adapter") == ["adapter"]
+    delivered = assembly.services.sessions.deadline(session)
 
     seen: list[Progress] = []
-    run(workshop, session, Order((style,), count=2, seed=8), report=seen.append)
+    run(assembly, session, Order((style,), count=2, seed=8), report=seen.append)
     assert not [p for p in seen if p.phase == "training"]
-    assert len(names(workshop, session, "portrait")) == 4
-    assert names(workshop, session, "adapter") == []
-    assert workshop.services.sessions.deadline(session) == delivered  # life is not lengthened
+    assert len(names(assembly, session, "portrait")) == 4
+    assert names(assembly, session, "adapter") == []
+    assert assembly.services.sessions.deadline(session) == delivered  # life is not lengthened
 
 
-def test_a_stopped_job_leaves_no_adapter(workshop: Workshop, session: Session) -> None:
-    style = next(iter(workshop.services.styles))
+def test_a_stopped_job_leaves_no_adapter(assembly: Assembly, session: Session) -> None:
+    style = next(iter(assembly.services.styles))
     steps: list[Progress] = []
     with pytest.raises(Stopped):
         run(
-            workshop,
+            assembly,
             session,
             Order((style,), count=4),
             report=steps.append,
             stop=lambda: any(p.step >= 2 for p in steps),
         )
     assert max(p.step for p in steps) < 6
-    assert names(workshop, session, "adapter") == []
-    assert names(workshop, session, "portrait") == []
+    assert names(assembly, session, "adapter") == []
+    assert names(assembly, session, "portrait") == []
 
 
 @pytest.mark.slow
-def test_stopping_between_portraits_keeps_those_made(workshop: Workshop, session: Session) -> None:
-    style = next(iter(workshop.services.styles))
+def test_stopping_between_portraits_keeps_those_made(assembly: Assembly, session: Session) -> None:
+    style = next(iter(assembly.services.styles))
     steps: list[Progress] = []
     with pytest.raises(Stopped):
         run(
-            workshop,
+            assembly,
             session,
             Order((style,), count=200),
             report=steps.append,
             stop=lambda: any(p.made >= 1 for p in steps),
         )
-    made = len(names(workshop, session, "portrait"))
+    made = len(names(assembly, session, "portrait"))
     assert 1 <= made < 200
-    assert len(load_sheet(workshop.services.vault, session)) == made
-    assert names(workshop, session, "adapter") == []
+    assert len(load_sheet(assembly.services.vault, session)) == made
+    assert names(assembly, session, "adapter") == []
 
 
 @pytest.fixture
@@ -154,11 +154,11 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipeline.training.train.CHECKPOINT_EVERY", 4)
 
 
-def interrupted(workshop: Workshop, session: Session, order: Order, at: int) -> None:
+def interrupted(assembly: Assembly, session: Session, order: Order, at: int) -> None:
     steps: list[Progress] = []
     with pytest.raises(Stopped):
         run(
-            workshop,
+            assembly,
             session,
             order,
             report=steps.append,
@@ -169,25 +169,25 @@ def interrupted(workshop: Workshop, session: Session, order: Order, at: int) -> 
 @pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
-    workshop: Workshop, session: Session
+    assembly: Assembly, session: Session
 ) -> None:
-    vault = workshop.services.vault
-    order = Order((next(iter(workshop.services.styles)),), count=1, keep_adapter=True)
-    interrupted(workshop, session, order, at=9)
-    assert names(workshop, session, "checkpoint") == ["checkpoint"]
-    assert names(workshop, session, "adapter") == []
+    vault = assembly.services.vault
+    order = Order((next(iter(assembly.services.styles)),), count=1, keep_adapter=True)
+    interrupted(assembly, session, order, at=9)
+    assert names(assembly, session, "checkpoint") == ["checkpoint"]
+    assert names(assembly, session, "adapter") == []
 
     seen: list[Progress] = []
-    run(workshop, session, order, report=seen.append)
+    run(assembly, session, order, report=seen.append)
     training_ = [p for p in seen if p.phase == "training"]
     assert [p.step for p in training_] == [9, 10, 11, 12]
     assert all(p.sentence.endswith("Continued from step 8.") for p in training_)
-    assert names(workshop, session, "checkpoint") == []  # it shows a face as the adapter does
+    assert names(assembly, session, "checkpoint") == []  # it shows a face as the adapter does
     resumed = vault.open(session, "adapter", "adapter")
 
     vault.delete(session, "adapter")
     seen.clear()
-    run(workshop, session, order, report=seen.append)
+    run(assembly, session, order, report=seen.append)
     assert [p for p in seen if p.step == 1]
     assert not any("Continued" in p.sentence for p in seen)
     assert vault.open(session, "adapter", "adapter") == resumed
@@ -197,27 +197,27 @@ def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
 @pytest.mark.usefixtures("often")
 @pytest.mark.parametrize("what", ["another order", "damaged"])
 def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
-    workshop: Workshop, session: Session, what: str
+    assembly: Assembly, session: Session, what: str
 ) -> None:
-    order = Order((next(iter(workshop.services.styles)),), count=1)
-    interrupted(workshop, session, order, at=5)
+    order = Order((next(iter(assembly.services.styles)),), count=1)
+    interrupted(assembly, session, order, at=5)
     if what == "damaged":
-        workshop.services.vault.put(session, "checkpoint", "checkpoint", b"nothing")
+        assembly.services.vault.put(session, "checkpoint", "checkpoint", b"nothing")
     else:
         order = replace(order, seed=order.seed + 1)
     seen: list[Progress] = []
-    run(workshop, session, order, report=seen.append)
+    run(assembly, session, order, report=seen.append)
     assert next(p.step for p in seen if p.phase == "training") == 1
-    assert names(workshop, session, "checkpoint") == []
-    assert names(workshop, session, "portrait") == ["portrait-001"]
+    assert names(assembly, session, "checkpoint") == []
+    assert names(assembly, session, "portrait") == ["portrait-001"]
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("often")
 def test_no_room_for_a_checkpoint_does_not_end_a_training(
-    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vault = workshop.services.vault
+    vault = assembly.services.vault
     put = vault.put
 
     def full(session: Session, kind: str, name: str, data: bytes) -> None:
@@ -226,42 +226,42 @@ def test_no_room_for_a_checkpoint_does_not_end_a_training(
         put(session, kind, name, data)
 
     monkeypatch.setattr(vault, "put", full)
-    run(workshop, session, Order((next(iter(workshop.services.styles)),), count=1))
-    assert names(workshop, session, "portrait") == ["portrait-001"]
+    run(assembly, session, Order((next(iter(assembly.services.styles)),), count=1))
+    assert names(assembly, session, "portrait") == ["portrait-001"]
 
 
 @pytest.mark.slow
 def test_an_erased_session_ends_its_job_and_nothing_comes_back(
-    workshop: Workshop, session: Session
+    assembly: Assembly, session: Session
 ) -> None:
-    style = next(iter(workshop.services.styles))
+    style = next(iter(assembly.services.styles))
 
     def erase_in_the_middle(progress: Progress) -> None:
         if progress.step == 2:
-            workshop.services.sessions.erase(session.id, "user")
+            assembly.services.sessions.erase(session.id, "user")
 
     with pytest.raises(UnknownSession):
-        run(workshop, session, Order((style,), count=2), report=erase_in_the_middle)
-    left = [p for p in (workshop.settings.scratch / "vault").rglob("*") if p.is_file()]
+        run(assembly, session, Order((style,), count=2), report=erase_in_the_middle)
+    left = [p for p in (assembly.settings.scratch / "vault").rglob("*") if p.is_file()]
     assert left == []
 
 
 @pytest.mark.parametrize("count", [0, -3, 100_000])
 def test_a_count_out_of_range_is_a_sentence(
-    workshop: Workshop, session: Session, count: int
+    assembly: Assembly, session: Session, count: int
 ) -> None:
     with pytest.raises(BadOrder, match="1 to 200"):
-        run(workshop, session, Order((), count=count))
+        run(assembly, session, Order((), count=count))
 
 
-def test_an_unknown_style_is_named(workshop: Workshop, session: Session) -> None:
+def test_an_unknown_style_is_named(assembly: Assembly, session: Session) -> None:
     with pytest.raises(BadOrder, match="cyberpunk"):
-        run(workshop, session, Order(("cyberpunk",), count=1))
+        run(assembly, session, Order(("cyberpunk",), count=1))
 
 
 @pytest.mark.slow
-def test_too_few_photos_is_a_sentence(workshop: Workshop, selfie_jpegs: list[bytes]) -> None:
-    session, _ = workshop.services.sessions.create()
-    workshop.services.album.add(session, selfie_jpegs[0], "one.jpg")
+def test_too_few_photos_is_a_sentence(assembly: Assembly, selfie_jpegs: list[bytes]) -> None:
+    session, _ = assembly.services.sessions.create()
+    assembly.services.album.add(session, selfie_jpegs[0], "one.jpg")
     with pytest.raises(BadOrder, match="4 good photos"):
-        run(workshop, session, Order((), count=1))
+        run(assembly, session, Order((), count=1))

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from errors import BadOrder, BaseUnavailable, Busy, Stopped
 from pipeline import job
-from pipeline.assembly import Workshop
-from pipeline.job_queue import Studio
+from pipeline.assembly import Assembly
+from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
 from privacy.sessions import Session
 from words import say
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def studio(workshop: Workshop) -> Iterator[Studio]:
-    studio = Studio(workshop.services, queue_length=2)
-    yield studio
-    studio.close()
+def job_queue(assembly: Assembly) -> Iterator[JobQueue]:
+    job_queue = JobQueue(assembly.services, queue_length=2)
+    yield job_queue
+    job_queue.close()
 
 
 @pytest.fixture
-def visitors(workshop: Workshop, selfie_jpegs: list[bytes]) -> list[Session]:
+def visitors(assembly: Assembly, selfie_jpegs: list[bytes]) -> list[Session]:
     """Four sessions with just enough photos each."""
     sessions = []
     for _ in range(4):
-        session, _ = workshop.services.sessions.create()
+        session, _ = assembly.services.sessions.create()
         for number, data in enumerate(selfie_jpegs[:4]):
-            workshop.services.album.add(session, data, f"{number}.jpg")
+            assembly.services.album.add(session, data, f"{number}.jpg")
         sessions.append(session)
     return sessions
 
@@ -72,82 +72,86 @@ def until(condition, seconds: float = 20) -> None:  # type: ignore[no-untyped-de
 ORDER = Order((), count=2)
 
 
-def phase(studio: Studio, session: Session) -> str:
-    progress = studio.progress(session.id)
+def phase(job_queue: JobQueue, session: Session) -> str:
+    progress = job_queue.progress(session.id)
     assert progress is not None
     return progress.phase
 
 
 def test_jobs_run_one_after_another_in_order(
-    studio: Studio, gate: Gate, visitors: list[Session]
+    job_queue: JobQueue, gate: Gate, visitors: list[Session]
 ) -> None:
     a, b, c, _ = visitors
-    studio.submit(a, ORDER)
-    until(lambda: phase(studio, a) == "training")
-    studio.submit(b, ORDER)
-    studio.submit(c, ORDER)
-    places = [studio.progress(v.id).place for v in (a, b, c)]  # type: ignore[union-attr]
+    job_queue.submit(a, ORDER)
+    until(lambda: phase(job_queue, a) == "training")
+    job_queue.submit(b, ORDER)
+    job_queue.submit(c, ORDER)
+    places = [job_queue.progress(v.id).place for v in (a, b, c)]  # type: ignore[union-attr]
     assert places == [0, 1, 2]
     assert gate.ran == [a.id]
     gate.open.set()
-    until(lambda: phase(studio, c) == "done")
+    until(lambda: phase(job_queue, c) == "done")
     assert gate.ran == [a.id, b.id, c.id]
 
 
-def test_a_full_queue_is_a_sentence(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
-    studio.submit(visitors[0], ORDER)
-    until(lambda: phase(studio, visitors[0]) == "training")
-    studio.submit(visitors[1], ORDER)
-    studio.submit(visitors[2], ORDER)
+def test_a_full_queue_is_a_sentence(
+    job_queue: JobQueue, gate: Gate, visitors: list[Session]
+) -> None:
+    job_queue.submit(visitors[0], ORDER)
+    until(lambda: phase(job_queue, visitors[0]) == "training")
+    job_queue.submit(visitors[1], ORDER)
+    job_queue.submit(visitors[2], ORDER)
     with pytest.raises(Busy, match="try again"):
-        studio.submit(visitors[3], ORDER)
+        job_queue.submit(visitors[3], ORDER)
 
 
-def test_one_job_per_session(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
-    studio.submit(visitors[0], ORDER)
+def test_one_job_per_session(job_queue: JobQueue, gate: Gate, visitors: list[Session]) -> None:
+    job_queue.submit(visitors[0], ORDER)
     with pytest.raises(BadOrder, match="already"):
-        studio.submit(visitors[0], ORDER)
+        job_queue.submit(visitors[0], ORDER)
 
 
-def test_a_waiting_job_can_be_stopped(studio: Studio, gate: Gate, visitors: list[Session]) -> None:
+def test_a_waiting_job_can_be_stopped(
+    job_queue: JobQueue, gate: Gate, visitors: list[Session]
+) -> None:
     a, b = visitors[:2]
-    studio.submit(a, ORDER)
-    until(lambda: phase(studio, a) == "training")
-    studio.submit(b, ORDER)
-    assert studio.stop(b.id)
-    assert phase(studio, b) == "stopped"
+    job_queue.submit(a, ORDER)
+    until(lambda: phase(job_queue, a) == "training")
+    job_queue.submit(b, ORDER)
+    assert job_queue.stop(b.id)
+    assert phase(job_queue, b) == "stopped"
     gate.open.set()
-    until(lambda: phase(studio, a) == "done")
+    until(lambda: phase(job_queue, a) == "done")
     assert gate.ran == [a.id]
 
 
 def test_a_bug_in_one_job_does_not_end_the_queue(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
+    job_queue: JobQueue, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(job, "run", broken)
     for visitor in visitors[:2]:
-        studio.submit(visitor, ORDER)
-        until(lambda v=visitor: phase(studio, v) == "failed")  # type: ignore[misc]
-        progress = studio.progress(visitor.id)
+        job_queue.submit(visitor, ORDER)
+        until(lambda v=visitor: phase(job_queue, v) == "failed")  # type: ignore[misc]
+        progress = job_queue.progress(visitor.id)
         assert progress is not None
         assert "secret" not in progress.sentence
         assert "again" in progress.sentence
 
 
 def test_what_only_the_operator_can_repair_goes_to_the_log(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
+    job_queue: JobQueue, monkeypatch: pytest.MonkeyPatch, visitors: list[Session]
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise BaseUnavailable("The base model 'sdxl' is incomplete.")
 
     monkeypatch.setattr(job, "run", broken)
     with capture_logs() as logged:
-        studio.submit(visitors[0], ORDER)
-        until(lambda: phase(studio, visitors[0]) == "failed")
-    progress = studio.progress(visitors[0].id)
+        job_queue.submit(visitors[0], ORDER)
+        until(lambda: phase(job_queue, visitors[0]) == "failed")
+    progress = job_queue.progress(visitors[0].id)
     assert progress is not None
     assert progress.sentence == say("errors.operator")
     assert [event["reason"] for event in logged if "reason" in event] == [
@@ -156,27 +160,27 @@ def test_what_only_the_operator_can_repair_goes_to_the_log(
 
 
 def test_the_data_key_is_dropped_when_a_job_ends(
-    studio: Studio, gate: Gate, visitors: list[Session]
+    job_queue: JobQueue, gate: Gate, visitors: list[Session]
 ) -> None:
-    studio.submit(visitors[0], ORDER)
+    job_queue.submit(visitors[0], ORDER)
     gate.open.set()
-    until(lambda: phase(studio, visitors[0]) == "done")
-    assert studio._jobs[visitors[0].id].session is None
+    until(lambda: phase(job_queue, visitors[0]) == "done")
+    assert job_queue._jobs[visitors[0].id].session is None
 
 
 @pytest.mark.fact(18)
 def test_delete_during_training_stops_within_five_seconds_and_writes_nothing_after(
-    studio: Studio, workshop: Workshop, visitors: list[Session]
+    job_queue: JobQueue, assembly: Assembly, visitors: list[Session]
 ) -> None:
     session = visitors[0]
-    studio.submit(session, Order((), count=100))
-    until(lambda: phase(studio, session) in ("training", "generating"), 60)
+    job_queue.submit(session, Order((), count=100))
+    until(lambda: phase(job_queue, session) in ("training", "generating"), 60)
     started = time.monotonic()
-    workshop.services.sessions.erase(session.id, "user")
+    assembly.services.sessions.erase(session.id, "user")
     assert time.monotonic() - started < 5
-    assert studio.progress(session.id) is None
-    folder = workshop.settings.scratch / "vault" / session.id
+    assert job_queue.progress(session.id) is None
+    folder = assembly.settings.scratch / "vault" / session.id
     assert not folder.exists()
     time.sleep(0.5)
     assert not folder.exists()
-    assert studio._running is None
+    assert job_queue._running is None

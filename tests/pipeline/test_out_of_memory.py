@@ -15,7 +15,7 @@ import torch
 
 from errors import BaseUnavailable
 from pipeline import job
-from pipeline.assembly import Workshop
+from pipeline.assembly import Assembly
 from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.plan import Plan
@@ -49,81 +49,81 @@ class Short:
 
 
 @pytest.fixture
-def session(workshop: Workshop, selfie_jpegs: list[bytes]) -> Session:
-    session, _ = workshop.services.sessions.create()
+def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
+    session, _ = assembly.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:4]):
-        assert workshop.services.album.add(session, data, f"{number}.jpg").accepted
+        assert assembly.services.album.add(session, data, f"{number}.jpg").accepted
     return session
 
 
 @pytest.fixture
-def base(workshop: Workshop) -> Iterator[Base]:
+def base(assembly: Assembly) -> Iterator[Base]:
     """The tiny base: batches of 2 in training, of 12 in painting."""
-    base = workshop.services.load_base()
+    base = assembly.services.load_base()
     before = base.fingerprint()
     yield base
     assert base.fingerprint() == before
 
 
-def order(workshop: Workshop, count: int = 5) -> Order:
-    return Order((next(iter(workshop.services.styles)),), count=count)
+def order(assembly: Assembly, count: int = 5) -> Order:
+    return Order((next(iter(assembly.services.styles)),), count=count)
 
 
-def run(workshop: Workshop, session: Session, count: int, seen: list[Progress]) -> job.Report:
+def run(assembly: Assembly, session: Session, count: int, seen: list[Progress]) -> job.Report:
     return job.run(
         session,
-        order(workshop, count),
-        workshop.services,
+        order(assembly, count),
+        assembly.services,
         report=seen.append,
         stop=lambda: False,
     )
 
 
-def portraits(workshop: Workshop, session: Session) -> list[bytes]:
-    vault = workshop.services.vault
+def portraits(assembly: Assembly, session: Session) -> list[bytes]:
+    vault = assembly.services.vault
     return [vault.open(session, "portrait", e.name) for e in vault.list(session, "portrait")]
 
 
 @pytest.mark.parametrize("error", Raised, ids=["torch", "CUDA"])
 def test_painting_goes_on_in_smaller_groups(
-    workshop: Workshop, session: Session, base: Base, error: Any, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, error: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Short(base.sample, pictures=2, fits=3, error=error)
     monkeypatch.setattr(base, "sample", short)
     seen: list[Progress] = []
-    report = run(workshop, session, 5, seen)
+    report = run(assembly, session, 5, seen)
     assert short.asked == [5, 5, 3, 2]  # groups of 12, of 6, of 3
     assert report.steps_down == 2
     assert report.plan is not None
     assert report.plan.generation_batch == 3
-    assert len(portraits(workshop, session)) == report.headshots == 5
+    assert len(portraits(assembly, session)) == report.headshots == 5
     told = say("job.sentence.smaller_groups")
     assert [p.sentence for p in seen if p.phase == "generating"][1:] == [told] * 7
     assert not [p for p in seen if p.step and p.phase == "generating"]
 
 
 def test_portraits_made_before_stay_and_none_is_made_twice(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "batch", 2)
     short = Short(base.sample, pictures=2, fits=1, after=1)
     monkeypatch.setattr(base, "sample", short)
     seen: list[Progress] = []
-    run(workshop, session, 5, seen)
+    run(assembly, session, 5, seen)
     assert short.asked == [2, 2, 1, 1, 1]
     assert [p.made for p in seen if p.phase == "generating"] == [0, 1, 2, 2, 3, 4, 5]
-    made = portraits(workshop, session)
+    made = portraits(assembly, session)
     assert len(set(made)) == len(made) == 5
 
 
 def test_training_goes_on_from_its_checkpoint_in_smaller_parts_of_the_same_steps(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.training.train.CHECKPOINT_EVERY", 4)
     short = Short(base.loss, pictures=0, fits=1, after=6)
     monkeypatch.setattr(base, "loss", short)
     seen: list[Progress] = []
-    report = run(workshop, session, 1, seen)
+    report = run(assembly, session, 1, seen)
     assert short.asked == [2] * 7 + [1] * (2 * 8)
     steps = [p.step for p in seen if p.phase == "training"]
     assert steps == [1, 2, 3, 4, 5, 6, 0, 5, 6, 7, 8, 9, 10, 11, 12]
@@ -134,33 +134,33 @@ def test_training_goes_on_from_its_checkpoint_in_smaller_parts_of_the_same_steps
     }
     assert report.plan is not None
     assert (report.plan.micro_batch, report.plan.accumulation) == (1, 2)
-    assert not workshop.services.vault.list(session, "checkpoint")
+    assert not assembly.services.vault.list(session, "checkpoint")
 
 
 def test_when_nothing_is_left_to_try_it_is_a_sentence_and_photos_and_portraits_stay(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "batch", 1)
     short = Short(base.sample, pictures=2, fits=0, after=2)
     monkeypatch.setattr(base, "sample", short)
     with pytest.raises(BaseUnavailable, match="even for one picture of 64 pixels") as refused:
-        run(workshop, session, 3, [])
+        run(assembly, session, 3, [])
     assert refused.value.for_visitor == say("errors.operator")
-    assert len(portraits(workshop, session)) == 2
-    assert len(workshop.services.album.training_photos(session)) == 4
+    assert len(portraits(assembly, session)) == 2
+    assert len(assembly.services.album.training_photos(session)) == 4
 
 
 def test_the_next_job_begins_as_if_nothing_had_been_short(
-    workshop: Workshop, session: Session, base: Base
+    assembly: Assembly, session: Session, base: Base
 ) -> None:
     real = base.sample
     short = Short(real, pictures=2, fits=1)
     base.sample = short  # type: ignore[method-assign, assignment]
     try:
-        run(workshop, session, 2, [])
+        run(assembly, session, 2, [])
     finally:
         del base.sample  # type: ignore[method-assign]
-    report = run(workshop, session, 2, [])
+    report = run(assembly, session, 2, [])
     assert report.steps_down == 0
     assert report.plan is not None
     assert report.plan.generation_batch == 12
@@ -186,16 +186,16 @@ def planned(**changes: Any) -> Plan:
 
 
 def test_a_job_runs_as_planned_and_tells_what_it_measured(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planning = Fixed(planned(checkpointing=True, micro_batch=1))
-    services = replace(workshop.services, planning=planning)
+    services = replace(assembly.services, planning=planning)
     drawn = Short(base.loss, pictures=0, fits=9)
     painted = Short(base.sample, pictures=2, fits=9)
     monkeypatch.setattr(base, "loss", drawn)
     monkeypatch.setattr(base, "sample", painted)
     seen: list[Progress] = []
-    report = job.run(session, order(workshop), services, report=seen.append, stop=lambda: False)
+    report = job.run(session, order(assembly), services, report=seen.append, stop=lambda: False)
     assert drawn.asked == [1] * 24
     assert painted.asked == [4, 1]
     assert base.denoiser.is_gradient_checkpointing
@@ -212,10 +212,10 @@ def test_a_job_runs_as_planned_and_tells_what_it_measured(
 
 
 def test_in_the_end_pictures_become_smaller(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planning = Fixed(planned())
-    services = replace(workshop.services, planning=planning)
+    services = replace(assembly.services, planning=planning)
     real, sides = base.loss, list[tuple[int, int]]()
 
     def small_only(latents: torch.Tensor, *others: Any) -> torch.Tensor:
@@ -226,24 +226,24 @@ def test_in_the_end_pictures_become_smaller(
 
     monkeypatch.setattr(base, "loss", small_only)
     seen: list[Progress] = []
-    report = job.run(session, order(workshop, 1), services, report=seen.append, stop=lambda: False)
+    report = job.run(session, order(assembly, 1), services, report=seen.append, stop=lambda: False)
     # Two at once, one at once, one with activations computed twice, then smaller.
     assert sides == [(2, 64), (1, 64), (1, 64)] + [(1, 48)] * 24
     assert report.plan is not None
     assert (report.plan.resolution, report.plan.checkpointing) == (48, True)
     assert say("job.sentence.smaller_pictures") in [p.sentence for p in seen]
-    assert len(portraits(workshop, session)) == 1
+    assert len(portraits(assembly, session)) == 1
     assert planning.told[0][1].stepped_down
     assert base.resolution == 64  # for whoever is next
 
 
 def test_an_error_of_another_kind_is_not_tried_again(
-    workshop: Workshop, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short = Short(base.loss, pictures=0, fits=0, error=RuntimeError)
     short.error = lambda _: RuntimeError("CUDA error: an illegal memory access")
     monkeypatch.setattr(base, "loss", short)
     with pytest.raises(RuntimeError, match="illegal"):
-        run(workshop, session, 1, [])
+        run(assembly, session, 1, [])
     assert len(short.asked) == 1
     assert not device.short_of_memory(MemoryError())

@@ -11,7 +11,7 @@ from PIL import Image
 
 from errors import BadOrder, Stopped
 from pipeline import job
-from pipeline.assembly import Workshop
+from pipeline.assembly import Assembly
 from pipeline.compositing.studio import sit
 from pipeline.orders import Order, Progress, Report
 from pipeline.portraits.score import fold
@@ -20,68 +20,68 @@ from privacy.sessions import Session
 
 
 @pytest.fixture
-def session(workshop: Workshop, selfie_jpegs: list[bytes]) -> Session:
+def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
     """A session with three good photos: fewer than painting needs."""
-    session, _ = workshop.services.sessions.create()
+    session, _ = assembly.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:3]):
-        added = workshop.services.album.add(session, data, f"{number}.jpg")
+        added = assembly.services.album.add(session, data, f"{number}.jpg")
         assert added.accepted, added.sentence
         assert added.studio
     return session
 
 
-def run(workshop: Workshop, session: Session, order: Order, **kwargs: object) -> Report:
+def run(assembly: Assembly, session: Session, order: Order, **kwargs: object) -> Report:
     options = {"report": lambda _: None, "stop": lambda: False} | kwargs
-    return job.run(session, order, workshop.services, **options)  # type: ignore[arg-type]
+    return job.run(session, order, assembly.services, **options)  # type: ignore[arg-type]
 
 
-def looks(workshop: Workshop, count: int) -> tuple[str, ...]:
-    return tuple(list(workshop.services.styles)[:count])
+def looks(assembly: Assembly, count: int) -> tuple[str, ...]:
+    return tuple(list(assembly.services.styles)[:count])
 
 
-def test_portraits_of_photos_look_like_their_photos(workshop: Workshop, session: Session) -> None:
+def test_portraits_of_photos_look_like_their_photos(assembly: Assembly, session: Session) -> None:
     seen: list[Progress] = []
-    order = Order(looks(workshop, 4), count=8, way="photo")
-    report = run(workshop, session, order, report=seen.append)
+    order = Order(looks(assembly, 4), count=8, way="photo")
+    report = run(assembly, session, order, report=seen.append)
     assert report.ways == ("photo",)
     assert report.photo is not None
     assert report.photo.headshots == 8
     assert 0.95 <= report.photo.texture["median"] <= 1.05
-    sheet = load_sheet(workshop.services.vault, session)
+    sheet = load_sheet(assembly.services.vault, session)
     assert {record.way for record in sheet} == {"photo"}
     assert {record.photo for record in sheet} <= {"photo-01", "photo-02", "photo-03"}
     assert min(record.likeness for record in sheet) >= 0.75
     assert [p.made for p in seen if p.phase == "generating"] == list(range(9))
-    assert workshop.services.sessions.deadline(session).delivered_at is not None
-    assert workshop.services.vault.list(session, "adapter") == []
+    assert assembly.services.sessions.deadline(session).delivered_at is not None
+    assert assembly.services.vault.list(session, "adapter") == []
 
 
-def test_nothing_among_the_first_is_nearly_the_same(workshop: Workshop, session: Session) -> None:
+def test_nothing_among_the_first_is_nearly_the_same(assembly: Assembly, session: Session) -> None:
     """Two of each look; the photos are variants of one, so a third would show the same frame."""
-    run(workshop, session, Order(looks(workshop, 5), count=10, way="photo"))
-    sheet = load_sheet(workshop.services.vault, session)
+    run(assembly, session, Order(looks(assembly, 5), count=10, way="photo"))
+    sheet = load_sheet(assembly.services.vault, session)
     assert len(fold(sheet)) == len(sheet) == 10
 
 
-def test_a_portrait_has_the_shape_that_was_ordered(workshop: Workshop, session: Session) -> None:
-    run(workshop, session, Order(looks(workshop, 1), count=1, way="photo", crop="4:5"))
-    png = workshop.services.vault.open(session, "portrait", "portrait-001")
+def test_a_portrait_has_the_shape_that_was_ordered(assembly: Assembly, session: Session) -> None:
+    run(assembly, session, Order(looks(assembly, 1), count=1, way="photo", crop="4:5"))
+    png = assembly.services.vault.open(session, "portrait", "portrait-001")
     with Image.open(io.BytesIO(png)) as image:
         assert image.width / image.height == pytest.approx(4 / 5, abs=0.005)
 
 
 def test_a_darker_order_has_a_darker_wall_and_the_same_person(
-    workshop: Workshop, session: Session
+    assembly: Assembly, session: Session
 ) -> None:
     for tone in ("look", "darker"):
-        run(workshop, session, Order(looks(workshop, 1), count=1, way="photo", tone=tone))
+        run(assembly, session, Order(looks(assembly, 1), count=1, way="photo", tone=tone))
     plain, dark = (
-        np.asarray(Image.open(io.BytesIO(workshop.services.vault.open(session, "portrait", name))))
+        np.asarray(Image.open(io.BytesIO(assembly.services.vault.open(session, "portrait", name))))
         for name in ("portrait-001", "portrait-002")
     )
     corner = np.s_[4:40, 4:40]
     assert dark[corner].mean() < 0.9 * plain[corner].mean()
-    record = load_sheet(workshop.services.vault, session)[0]
+    record = load_sheet(assembly.services.vault, session)[0]
     assert record.face is not None
     left, top, width, height = record.face
     side_y, side_x = plain.shape[:2]
@@ -92,45 +92,45 @@ def test_a_darker_order_has_a_darker_wall_and_the_same_person(
     assert np.abs(dark[middle].astype(int) - plain[middle]).mean() < 2
 
 
-def test_a_stop_is_heard_and_what_was_made_stays(workshop: Workshop, session: Session) -> None:
+def test_a_stop_is_heard_and_what_was_made_stays(assembly: Assembly, session: Session) -> None:
     seen: list[Progress] = []
 
     def enough() -> bool:
         return any(progress.made >= 2 for progress in seen)
 
-    order = Order(looks(workshop, 2), count=40, way="photo")
+    order = Order(looks(assembly, 2), count=40, way="photo")
     with pytest.raises(Stopped):
-        run(workshop, session, order, report=seen.append, stop=enough)
-    made = len(load_sheet(workshop.services.vault, session))
+        run(assembly, session, order, report=seen.append, stop=enough)
+    made = len(load_sheet(assembly.services.vault, session))
     assert 2 <= made < 10
-    assert len(workshop.services.vault.list(session, "portrait")) == made
+    assert len(assembly.services.vault.list(session, "portrait")) == made
 
 
 def test_looks_that_are_only_painted_are_refused_in_words(
-    workshop: Workshop, session: Session
+    assembly: Assembly, session: Session
 ) -> None:
-    key = looks(workshop, 1)[0]
-    workshop.services.styles[key] = replace(workshop.services.styles[key], photo=None)
+    key = looks(assembly, 1)[0]
+    assembly.services.styles[key] = replace(assembly.services.styles[key], photo=None)
     with pytest.raises(BadOrder, match="painted"):
-        run(workshop, session, Order((key,), count=1, way="photo"))
+        run(assembly, session, Order((key,), count=1, way="photo"))
 
 
 def test_photos_that_cannot_be_cut_out_are_told_and_painting_is_offered(
-    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workshop.services.album, "studio_photos", lambda _: [])
+    monkeypatch.setattr(assembly.services.album, "studio_photos", lambda _: [])
     with pytest.raises(BadOrder, match="plainer wall"):
-        run(workshop, session, Order(looks(workshop, 1), count=1, way="photo"))
+        run(assembly, session, Order(looks(assembly, 1), count=1, way="photo"))
 
 
-def test_painting_still_needs_its_photos(workshop: Workshop, session: Session) -> None:
+def test_painting_still_needs_its_photos(assembly: Assembly, session: Session) -> None:
     for way in ("painted", "both"):
         with pytest.raises(BadOrder, match="learn a face"):
-            run(workshop, session, Order(looks(workshop, 1), count=1, way=way))  # type: ignore[arg-type]
+            run(assembly, session, Order(looks(assembly, 1), count=1, way=way))  # type: ignore[arg-type]
 
 
 def test_what_portraits_share_is_worked_out_once(
-    workshop: Workshop, session: Session, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
 
@@ -139,5 +139,5 @@ def test_what_portraits_share_is_worked_out_once(
         return sit(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("pipeline.portraits.photo_way.sit", counted)
-    run(workshop, session, Order(looks(workshop, 2), count=9, way="photo"))
+    run(assembly, session, Order(looks(assembly, 2), count=9, way="photo"))
     assert len(calls) == 3  # one for each photo

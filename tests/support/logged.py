@@ -1,4 +1,4 @@
-"""A privacy store with a log of receipts beside it, started the way the workshop starts it."""
+"""A privacy store with a log of receipts beside it, started the way the assembly starts it."""
 
 from __future__ import annotations
 

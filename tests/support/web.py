@@ -1,6 +1,6 @@
 """The web layer over real parts, except that no model learns or draws anything.
 
-`FakeStudio` is the only fake: it keeps to the interface of `job_queue.Studio`, "trains" for
+`FakeJobQueue` is the only fake: it keeps to the interface of `job_queue.JobQueue`, "trains" for
 as long as it is told, and puts drawn pictures into the real vault.
 """
 
@@ -88,7 +88,7 @@ AS_THE_LOOK = ("look", "look", "painted")
 _COLOURS = ("#b9c0c7", "#9db7d3", "#6b4f3a", "#8e2f3c", "#777777")
 
 
-class FakeStudio:
+class FakeJobQueue:
     """One thread per job; each step takes `step_s`, also while it is changed. Stops like the real
     one."""
 
@@ -225,7 +225,7 @@ class Place:
 
     app: FastAPI
     services: Services
-    studio: FakeStudio
+    job_queue: FakeJobQueue
     url: str = ""
 
 
@@ -259,13 +259,13 @@ def place(
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")
         album = Album(vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768))
-        studio = FakeStudio(sessions, vault, album, step_s)
+        job_queue = FakeJobQueue(sessions, vault, album, step_s)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
         services = Services(
-            chosen, sessions, vault, album, cast(Any, studio), STYLES, mesh, planning, now
+            chosen, sessions, vault, album, cast(Any, job_queue), STYLES, mesh, planning, now
         )
-        yield Place(build(chosen, services), services, studio)
+        yield Place(build(chosen, services), services, job_queue)
 
 
 @contextmanager
@@ -282,7 +282,7 @@ def served(scratch: Path, **options: object) -> Iterator[Place]:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         _wait_for(url)
         try:
-            yield Place(built.app, built.services, built.studio, url)
+            yield Place(built.app, built.services, built.job_queue, url)
         finally:
             server.should_exit = True
             thread.join(5)

@@ -181,7 +181,7 @@ def test_what_a_thread_said_is_told_in_german(
 
 
 def test_refusals_are_german(anna: httpx.Client, place: Place) -> None:
-    place.studio.deliver(session_of(place, anna), 1)
+    place.job_queue.deliver(session_of(place, anna), 1)
     foreign = anna.post("/job/stop", headers={"origin": "https://elsewhere.example"})
     refused = [
         foreign,

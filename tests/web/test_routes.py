@@ -177,7 +177,7 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
     joined, messages = send_event(ann_with_photos, create, data)
     assert joined.status_code == 200
     assert messages[-2]["success"] is True
-    order = place.studio.orders[-1]
+    order = place.job_queue.orders[-1]
     assert (order.styles, order.count, order.keep_adapter) == (("corporate", "old-money"), 6, True)
     assert (order.crop, order.tone, order.way) == ("4:5", "darker", "painted")
     stages = set()
@@ -228,7 +228,7 @@ def test_a_job_can_be_stopped(ann_with_photos: httpx.Client, place: Place) -> No
 
 @pytest.fixture
 def ann_with_portraits(ann: httpx.Client, place: Place) -> httpx.Client:
-    place.studio.deliver(session_of(place, ann), 6)
+    place.job_queue.deliver(session_of(place, ann), 6)
     return ann
 
 
@@ -300,7 +300,7 @@ def test_a_bug_is_a_sentence_with_a_number_and_no_content_in_the_log(
     def broken(session_id: str) -> None:
         raise RuntimeError(f"SECRET {session_id}")
 
-    monkeypatch.setattr(place.studio, "progress", broken)
+    monkeypatch.setattr(place.job_queue, "progress", broken)
     with capture_logs() as events:
         answer = ann.get("/status")
     assert answer.status_code == 500

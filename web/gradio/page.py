@@ -202,7 +202,7 @@ def _order(services: Services, request: Request, form: _Form) -> None:
     """Hand the order to the studio; whatever is wrong with it becomes a sentence on the page."""
     try:
         session = session_of(services, request.cookies.get(cookie_name(services.settings)))
-        services.studio.submit(session, _order_of(form))
+        services.job_queue.submit(session, _order_of(form))
     except LikenessError as error:
         gr.Warning(html.escape(error.for_visitor), duration=_WARNING_S, title=say("order.not_yet"))
     except Exception as error:  # the edge of an event: Gradio would print a traceback

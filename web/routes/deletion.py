@@ -18,7 +18,7 @@ def router() -> APIRouter:
     @routes.post("/session/delete-model")
     def delete_model(services: Parts, session: Visitor) -> Response:
         """Delete the model only. A job that is under way holds it in memory, so it is stopped."""
-        services.studio.stop(session.id)
+        services.job_queue.stop(session.id)
         for kind in ("adapter", "checkpoint"):
             services.vault.delete(session, kind)
         return Response(status_code=204)

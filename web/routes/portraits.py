@@ -84,7 +84,7 @@ def router() -> APIRouter:
         hearted: bool = False,
     ) -> Response:
         """Made while it is sent. If the session is erased meanwhile, the download breaks off."""
-        records = services.studio.portraits(session)
+        records = services.job_queue.portraits(session)
         if hearted:
             chosen = favourites.chosen(services.vault, session)
             records = [record for record in records if record.id in chosen]
@@ -106,7 +106,7 @@ def _record(services: Services, session: Session, portrait_id: str) -> PortraitR
     Raises:
         UnknownSession: there is none of that name.
     """
-    for record in services.studio.portraits(session):
+    for record in services.job_queue.portraits(session):
         if record.id == portrait_id:
             return record
     raise UnknownSession

@@ -41,7 +41,7 @@ def router() -> APIRouter:
 
     @routes.post("/job/stop")
     def stop(services: Parts, session: Visitor) -> Response:
-        services.studio.stop(session.id)
+        services.job_queue.stop(session.id)
         return Response(status_code=204)
 
     return routes
@@ -56,7 +56,7 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
     entries = services.vault.list(session)
     photos_mark = _mark(entries, "face", "photo")
     portraits_mark = _mark(entries, "portrait", "sheet")
-    job = services.studio.progress(session.id)
+    job = services.job_queue.progress(session.id)
     working = job is not None and job.phase not in ENDED
     answer: dict[str, Any] = {
         "stage": _stage(entries, working),
@@ -195,7 +195,7 @@ def _bar(job: Progress) -> float | None:
 
 def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
     """Best first. `like` is the portrait of which this one is a near-duplicate, None for most."""
-    styles, records = services.styles, services.studio.portraits(session)
+    styles, records = services.styles, services.job_queue.portraits(session)
     like = {record.id: group[0].id for group in fold(records) for record in group[1:]}
     return [
         {

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from errors import BadOrder, UnknownSession
-from pipeline.assembly import Workshop
+from pipeline.assembly import Assembly
 from pipeline.portraits.archive import archive, file_name, render
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import PortraitRecord
@@ -49,8 +49,8 @@ def test_doubtful_portraits_have_a_folder_of_their_own() -> None:
     assert file_name(3, record(7), "jpeg") == "003-corporate.jpg"
 
 
-def test_the_zip_holds_every_portrait_bit_for_bit(workshop: Workshop) -> None:
-    services = workshop.services
+def test_the_zip_holds_every_portrait_bit_for_bit(assembly: Assembly) -> None:
+    services = assembly.services
     session, _ = services.sessions.create()
     pictures = [png(64), png(65)]
     for number, picture in enumerate(pictures, start=1):
@@ -63,8 +63,8 @@ def test_the_zip_holds_every_portrait_bit_for_bit(workshop: Workshop) -> None:
 
 
 @pytest.mark.fact(19)
-def test_an_erasure_during_a_download_ends_it(workshop: Workshop) -> None:
-    services = workshop.services
+def test_an_erasure_during_a_download_ends_it(assembly: Assembly) -> None:
+    services = assembly.services
     session, _ = services.sessions.create()
     for number in (1, 2):
         services.vault.put(session, "portrait", f"portrait-{number:03d}", png(64))

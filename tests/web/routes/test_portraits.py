@@ -25,7 +25,7 @@ FIRST = "/portrait/portrait-001"
 @pytest.fixture
 def made(ann: httpx.Client, place: Place) -> httpx.Client:
     """A visitor with six portraits; the fifth is doubtful."""
-    place.studio.deliver(session_of(place, ann), 6)
+    place.job_queue.deliver(session_of(place, ann), 6)
     return ann
 
 
@@ -127,7 +127,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def test_an_operator_can_insist_on_the_mark(strict: Place, place: Place) -> None:
     with closing(visitor(strict)) as client:
-        strict.studio.deliver(session_of(strict, client), 1)
+        strict.job_queue.deliver(session_of(strict, client), 1)
         client.post("/portraits/wish", json={"marked": False})
         assert MARK in client.get(f"{FIRST}/download").content
         assert status(client)["wish"]["marked"] is True

@@ -24,7 +24,7 @@ def left(place: Place, ann: httpx.Client, selfie_jpegs: list[bytes]) -> tuple[ht
     """A visitor who has deleted everything, and their r."""
     r = Ticket.parse(ann.cookies["likeness"]).receipt().hex()
     upload(ann, selfie_jpegs[0])
-    place.studio.deliver(session_of(place, ann), 3)
+    place.job_queue.deliver(session_of(place, ann), 3)
     assert ann.post("/session/delete").json() == {"next": "/goodbye"}
     return ann, r
 
@@ -177,7 +177,7 @@ def test_a_key_file_is_told_as_one(tmp_path: Path) -> None:
 
 
 def test_what_privacy_says_of_the_mark_of_ai_is_so(place: Place, ann: httpx.Client) -> None:
-    place.studio.deliver(session_of(place, ann), 1)
+    place.job_queue.deliver(session_of(place, ann), 1)
     assert "the IPTC mark that says a trained algorithm made it" in ann.get("/privacy").text
     assert b"trainedAlgorithmicMedia" in ann.get("/portrait/portrait-001").content
 
