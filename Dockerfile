@@ -5,13 +5,17 @@
 
 FROM python:3.11.14-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
-# numba compiles for any x86-64 or ARM64 machine, and keeps what it compiled beside the package.
+# What pymatting compiles here must serve on any x86-64 or ARM64 machine.
 ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CPU_NAME=generic
+    NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/app/numba
 WORKDIR /app
 COPY . .
 # The same script as `make setup`: packages, then the face models, each file checked by digest.
-RUN tools/setup.sh python3.11
+# A layer keeps whole seconds, and numba throws away what was compiled from a file of another time.
+RUN tools/setup.sh python3.11 \
+    && find .venv -path '*/pymatting/*.py' -exec touch -d @0 {} + \
+    && rm -rf numba \
+    && .venv/bin/python -c "import pymatting"
 
 FROM python:3.11.14-slim-bookworm
 # Numbers, not names: what is mounted from the host must belong to the same ones.
@@ -20,7 +24,7 @@ RUN groupadd --gid 10001 likeness \
     && install -d -o 10001 -g 10001 -m 0700 /scratch /receipts
 COPY --from=build /app /app
 WORKDIR /app
-# Numba, which pymatting computes with, refuses to start where it cannot keep what it compiled.
+# numba refuses to start where it cannot write, so what was compiled is copied to where it can.
 ENV LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \
     LIKENESS_RECEIPTS=/receipts \
@@ -34,5 +38,5 @@ USER 10001:10001
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/app/.venv/bin/python", "-m", "tools.healthcheck"]
-# Exec form: the server is process 1's only child and hears SIGTERM itself.
-CMD ["/app/.venv/bin/python", "app.py"]
+# The shell becomes the server, which so is process 1's only child and hears SIGTERM itself.
+CMD ["/bin/sh", "-c", "cp -r /app/numba /tmp/ && exec /app/.venv/bin/python app.py"]

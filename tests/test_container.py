@@ -188,7 +188,8 @@ def container(image: Path, state: Path) -> Iterator[subprocess.Popen[str]]:
         "LIKENESS_SCRATCH": str(state / "scratch"),
         "LIKENESS_RECEIPTS": str(state / "receipts"),
     }
-    del environment["NUMBA_CACHE_DIR"]  # compiling takes a minute; what the tests compiled serves
+    # Compiling takes a minute and more; what set-up compiled for this machine serves.
+    del environment["NUMBA_CACHE_DIR"], environment["NUMBA_CPU_NAME"]
     process = subprocess.Popen(
         [*_without_rights(), sys.executable, "app.py"],
         cwd=image,
