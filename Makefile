@@ -16,10 +16,10 @@ run: setup            ## set up, then start on http://127.0.0.1:7860
 	.venv/bin/python app.py
 
 test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup-dev lint ## before each commit, under two minutes: format, lint, types and the fast tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not browser"
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 setup:                ## the environment and the face models, nothing more
 	@tools/setup.sh "$(PYTHON)"

@@ -26,9 +26,13 @@ SAMPLES = Path(__file__).parent / "samples"
 MODELS = configuration.ROOT / "models"
 
 
+LONGEST = configuration.ROOT / "tests" / "browser" / "test_main_job.py"
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow ones first, so that no worker is left alone with one at the end."""
+    """Slow files first, the longest of all before them: no worker is left alone at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: item.path != LONGEST)
 
 
 @pytest.fixture(autouse=True, scope="session")
