@@ -92,6 +92,27 @@ def test_the_pipeline_knows_neither_web_nor_tools(path: Path) -> None:
     assert not tops & {"web", "tools", "dev", "benchmarks", "tests", "train_base", "gradio"}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "errors.py", ROOT / "messages.py", *(ROOT / "privacy").rglob("*.py"), *MODULES],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_words_are_for_the_web_and_the_command_line(path: Path) -> None:
+    tops = {module.split(".")[0] for module, _ in imported(path)}
+    assert ("words" in tops) == (path == ROOT / "pipeline" / "__main__.py")
+
+
+def test_no_job_speaks_a_language() -> None:
+    """Not through what it imports either; the same of privacy/ is in its `test_independence`."""
+    code = (
+        "import sys, pipeline.assembly, pipeline.job_queue; "
+        "import pipeline.photo_job, pipeline.painted_job; "
+        "sys.exit('words' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stderr.decode()
+
+
 def test_a_page_is_shown_without_torch() -> None:
     code = (
         "import sys; from web.gradio import guard; guard.prepare(); import web.server; "

@@ -19,7 +19,6 @@ from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
 from privacy.vault import Vault
 from web import favourites, session_files
-from words import say
 
 PREVIEW = Finish(size="400", format="jpeg")
 """All that a guest ever gets of a portrait. Always marked, never with the owner's caption."""
@@ -42,7 +41,7 @@ def link(sessions: Sessions, vault: Vault, session: Session) -> str:
             return vault.open(session, "share", "ticket").decode()
         except KeyError:
             if not favourites.chosen(vault, session):
-                raise BadOrder(say("share.no_hearts")) from None
+                raise BadOrder("share.no_hearts") from None
             text = sessions.shares.create(session).text()
             vault.put(session, "share", "ticket", text.encode())
             return text
@@ -96,7 +95,7 @@ def vote(shares: Shares, guest: Guest, voter: str, portrait_id: str, on: bool) -
         _require_shown(shares, guest, portrait_id)
         votes, name = _votes(shares, guest), guest.pseudonym(voter)
         if name not in votes and len(votes) >= _VOTERS:
-            raise Busy(say("shared.too_many"))
+            raise Busy("shared.too_many")
         chosen = [other for other in votes.get(name, []) if other != portrait_id]
         votes[name] = [*chosen, portrait_id] if on else chosen
         shares.write(guest, "votes", "votes", json.dumps(votes).encode())

@@ -10,12 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from errors import BadOrder, BaseUnavailable, Busy, Stopped
+from messages import Message
 from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
 from privacy.sessions import Session
-from words import say
+from tests.support.refused import refused
+from words import tell
 
 pytestmark = pytest.mark.slow
 
@@ -100,13 +102,13 @@ def test_a_full_queue_is_a_sentence(
     until(lambda: phase(job_queue, visitors[0]) == "training")
     job_queue.submit(visitors[1], ORDER)
     job_queue.submit(visitors[2], ORDER)
-    with pytest.raises(Busy, match="try again"):
+    with refused(Busy, "try again"):
         job_queue.submit(visitors[3], ORDER)
 
 
 def test_one_job_per_session(job_queue: JobQueue, gate: Gate, visitors: list[Session]) -> None:
     job_queue.submit(visitors[0], ORDER)
-    with pytest.raises(BadOrder, match="already"):
+    with refused(BadOrder, "already"):
         job_queue.submit(visitors[0], ORDER)
 
 
@@ -136,8 +138,9 @@ def test_a_bug_in_one_job_does_not_end_the_queue(
         until(lambda v=visitor: phase(job_queue, v) == "failed")  # type: ignore[misc]
         progress = job_queue.progress(visitor.id)
         assert progress is not None
-        assert "secret" not in progress.sentence
-        assert "again" in progress.sentence
+        assert "secret" not in repr(progress)
+        assert progress.message is not None
+        assert "again" in tell(progress.message)
 
 
 def test_what_only_the_operator_can_repair_goes_to_the_log(
@@ -152,7 +155,7 @@ def test_what_only_the_operator_can_repair_goes_to_the_log(
         until(lambda: phase(job_queue, visitors[0]) == "failed")
     progress = job_queue.progress(visitors[0].id)
     assert progress is not None
-    assert progress.sentence == say("errors.operator")
+    assert progress.message == Message("errors.operator")
     assert [event["reason"] for event in logged if "reason" in event] == [
         "The base model 'sdxl' is incomplete."
     ]

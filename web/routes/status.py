@@ -21,7 +21,7 @@ from privacy.vault import Entry
 from web import download_options, favourites, sharing
 from web.http.dependencies import Parts, Visitor
 from web.services import Services
-from words import again, count, say, span
+from words import count, language, say, span, tell, tell_kept
 
 _RECOMMENDED = (6, 20)
 # Share of the bar that learning takes; making the portraits takes the rest.
@@ -109,29 +109,30 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     records, lacks = services.album.overview(session)
     kept = {entry.name for entry in services.vault.list(session, "photo")}
     good = sum(record.accepted for record in records)
-    usable, needed = sum(record.studio for record in records), services.settings.min_photos
+    usable = sum(record.cut_out_usable for record in records)
+    needed = services.settings.min_photos
     return {
         "list": [
             {
                 "id": record.id,
-                "label": record.label,
+                "label": tell_kept(record.label),
                 "accepted": record.accepted,
                 "image": record.id in kept,
-                "sentence": record.sentence,
-                "studio": record.studio,
+                "sentence": tell_kept(record.verdict),
+                "cut_out_usable": record.cut_out_usable,
             }
             for record in records
         ],
         # Sharpest first: what the portrait at once begins with.
-        "studio": [
+        "usable_cut_outs": [
             record.id
             for record in sorted(records, key=lambda record: -record.sharpness)
-            if record.studio
+            if record.cut_out_usable
         ],
         "good": good,
         "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
         "meter": {
-            "photo": _meter_of_studio(good, usable),
+            "photo": _meter_of_cut_outs(good, usable),
             "painted": _meter(good, needed),
             "both": _meter(good, needed),
         },
@@ -139,7 +140,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     }
 
 
-def _meter_of_studio(good: int, usable: int) -> str:
+def _meter_of_cut_outs(good: int, usable: int) -> str:
     """For the photo way, which one photo is enough for if the person could be cut out of it."""
     if usable:
         return count("photos.meter.studio", usable)
@@ -161,7 +162,7 @@ def _job(job: Progress) -> dict[str, Any]:
     return {
         "phase": job.phase,
         "title": say(f"job.{job.phase}"),
-        "sentence": again(job.sentence),
+        "sentence": tell(job.message) if job.message else "",
         "detail": _detail(job),
         "left": _left(job),
         "bar": _bar(job),
@@ -200,7 +201,9 @@ def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
     return [
         {
             "id": record.id,
-            "style": styles[record.style].told()[0] if record.style in styles else record.style,
+            "style": styles[record.style].told(language())[0]
+            if record.style in styles
+            else record.style,
             "way": record.way,
             "doubtful": record.doubtful,
             "like": like.get(record.id),
