@@ -45,7 +45,7 @@ SCRATCH_PREFIX = "run-"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    chosen = _parser().parse_args(arguments)
+    chosen = build_parser().parse_args(arguments)
     code, result = attempt(chosen)
     if result is None:
         return code
@@ -256,7 +256,7 @@ def _say(result: dict[str, Any], out: Path) -> None:
     print("Erased: photos, adapter, key and working copies of the portraits.")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     parser.add_argument("photos", type=Path, help="folder with the photos of one person")
     parser.add_argument("--out", type=Path, required=True, help="folder for the portraits")

@@ -21,6 +21,7 @@ from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Limits, Order, Progress, Report
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import CROPS, Style, choose
+from privacy import kinds
 
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
@@ -120,7 +121,7 @@ def run(
 
                 paint_portraits(job, styles, seconds_per_portrait)
     finally:
-        if services.sessions.alive(session.id) and services.vault.list(session, "portrait"):
+        if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
             services.sessions.delivered(session)
     job.result.seconds["total"] = round(time.monotonic() - started, 2)
     return job.result

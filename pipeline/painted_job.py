@@ -36,6 +36,7 @@ from pipeline.portraits.sheet import Sheet, judged
 from pipeline.portraits.style import Style, crop
 from pipeline.training import train as training
 from pipeline.training.train import Recipe, TrainStep, recipe_for
+from privacy import kinds
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ def paint_portraits(
         if result.steps_down:
             base.configure(first)
         if not order.keep_adapter:
-            services.vault.delete(job.session, "adapter")
+            services.vault.delete(job.session, kinds.ADAPTER)
     if base.fingerprint() != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:
@@ -121,12 +122,12 @@ class _Painting:
         """The adapter of this person as safetensors bytes: kept from before, or trained now."""
         started = time.monotonic()
         vault, session, result = self.job.services.vault, self.job.session, self.job.result
-        if vault.list(session, "adapter"):
-            adapter = vault.open(session, "adapter", "adapter")
+        if vault.list(session, kinds.ADAPTER):
+            adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
             adapter = self._stepping_down(self._resumed, "train", self._show_waiting)
-            vault.put(session, "adapter", "adapter", adapter)
-            vault.delete(session, "checkpoint")
+            vault.put(session, kinds.ADAPTER, "adapter", adapter)
+            vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
         rank, steps = self.recipe.rank, self.recipe.steps
         result.adapter = {"rank": rank, "steps": steps, "bytes": len(adapter)}
@@ -184,11 +185,13 @@ class _Painting:
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
         vault, session = self.job.services.vault, self.job.session
-        kept = vault.list(session, "checkpoint")
+        kept = vault.list(session, kinds.CHECKPOINT)
         try:
-            return self._train(vault.open(session, "checkpoint", "checkpoint") if kept else None)
+            return self._train(
+                vault.open(session, kinds.CHECKPOINT, "checkpoint") if kept else None
+            )
         except TamperedError:  # of the checkpoint: the photos were opened and verified before
-            vault.delete(session, "checkpoint")
+            vault.delete(session, kinds.CHECKPOINT)
             return self._train(None)
 
     def _train(self, checkpoint: bytes | None) -> bytes:
@@ -209,7 +212,9 @@ class _Painting:
 
     def _keep_checkpoint(self, checkpoint: bytes) -> None:
         with suppress(DiskFull):  # training goes on; it could only not be continued
-            self.job.services.vault.put(self.job.session, "checkpoint", "checkpoint", checkpoint)
+            self.job.services.vault.put(
+                self.job.session, kinds.CHECKPOINT, "checkpoint", checkpoint
+            )
 
     def _show_step(self, now: TrainStep) -> None:
         if self.message is None:

@@ -31,10 +31,9 @@ from pipeline.photos.quality import check_photo
 from pipeline.photos.record import FaceNumbers, FaceRecord, Label
 from pipeline.photos.similarity import Lack, lacking
 from pipeline.photos.verdicts import PhotoRecord, judged, number_of, verdict
+from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
-
-PHOTO, FACE = "photo", "face"
 
 PLAIN_WALL = 128
 """Grey that training sees behind a cut-out; it gets other walls there."""
@@ -131,7 +130,7 @@ class Album:
         numbers = replace(checked.numbers, faults=cut_out.faults)
         png = cut_out.to_png()
         with self._writing:
-            kept = len(self._vault.list(session, PHOTO))
+            kept = len(self._vault.list(session, kinds.PHOTO))
             if kept < self._keeping.photos:
                 photo_id = self._keep(session, label, numbers, png)
         if kept >= self._keeping.photos:
@@ -165,8 +164,8 @@ class Album:
             UnknownSession: the session was erased, and the photo with it.
         """
         if number_of(photo_id) is not None:
-            self._vault.delete(session, PHOTO, photo_id)
-            self._vault.delete(session, FACE, photo_id)
+            self._vault.delete(session, kinds.PHOTO, photo_id)
+            self._vault.delete(session, kinds.FACE, photo_id)
 
     def image(self, session: Session, photo_id: str) -> bytes:
         """The kept cut-out of a photo as PNG, RGB and alpha.
@@ -177,7 +176,7 @@ class Album:
         """
         if number_of(photo_id) is None:
             raise KeyError(photo_id)
-        return self._vault.open(session, PHOTO, photo_id)
+        return self._vault.open(session, kinds.PHOTO, photo_id)
 
     def training_photos(self, session: Session) -> list[TrainingPhoto]:
         """The accepted photos with their pixels, in order of arrival.
@@ -187,7 +186,9 @@ class Album:
         """
         photos = []
         for photo_id, face in self._accepted(session):
-            person = CutOut.from_png(self._vault.open(session, PHOTO, photo_id)).before(PLAIN_WALL)
+            person = CutOut.from_png(self._vault.open(session, kinds.PHOTO, photo_id)).before(
+                PLAIN_WALL
+            )
             px = self._keeping.training_px
             image, landmarks = head_and_shoulders(person, face.landmarks, px)
             photos.append(TrainingPhoto(image, landmarks, face.embedding))
@@ -207,8 +208,8 @@ class Album:
         Raises:
             KeyError: it was removed meanwhile. UnknownSession: the session was erased.
         """
-        png = self._vault.open(session, PHOTO, photo_id)
-        record = FaceRecord.from_json(photo_id, self._vault.open(session, FACE, photo_id))
+        png = self._vault.open(session, kinds.PHOTO, photo_id)
+        record = FaceRecord.from_json(photo_id, self._vault.open(session, kinds.FACE, photo_id))
         if record.face is None:
             raise KeyError(photo_id)
         cut = CutOut.from_png(png)
@@ -225,10 +226,10 @@ class Album:
 
     def _stored(self, session: Session) -> list[FaceRecord]:
         records = []
-        for entry in self._vault.list(session, FACE):
+        for entry in self._vault.list(session, kinds.FACE):
             if entry.name != _NUMBERING:
                 try:
-                    data = self._vault.open(session, FACE, entry.name)
+                    data = self._vault.open(session, kinds.FACE, entry.name)
                 except KeyError:
                     continue  # removed since it was listed
                 records.append(FaceRecord.from_json(entry.name, data))
@@ -239,7 +240,7 @@ class Album:
         photo_id, numbering = self._next_id(session)
         good = Message("photos.painting_only" if face.faults else "verdict.good")
         record = FaceRecord(photo_id, label, good, face)
-        kept = [(PHOTO, photo_id, png), (FACE, photo_id, record.to_json())]
+        kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
 
@@ -248,10 +249,10 @@ class Album:
         with self._writing:
             photo_id, numbering = self._next_id(session)
             record = FaceRecord(photo_id, label, bad.message, None)
-            self._vault.put_all(session, [numbering, (FACE, photo_id, record.to_json())])
+            self._vault.put_all(session, [numbering, (kinds.FACE, photo_id, record.to_json())])
             rejected = [record.id for record in self._stored(session) if record.face is None]
             for old in rejected[:-MAX_REJECTED]:
-                self._vault.delete(session, FACE, old)
+                self._vault.delete(session, kinds.FACE, old)
         return verdict(record)
 
     def _next_id(self, session: Session) -> tuple[str, File]:
@@ -260,10 +261,10 @@ class Album:
         Under the lock.
         """
         try:
-            given = int(self._vault.open(session, FACE, _NUMBERING))
+            given = int(self._vault.open(session, kinds.FACE, _NUMBERING))
         except KeyError:
             given = 0
-        return f"photo-{given + 1:02d}", (FACE, _NUMBERING, str(given + 1).encode())
+        return f"photo-{given + 1:02d}", (kinds.FACE, _NUMBERING, str(given + 1).encode())
 
 
 def clean_label(label: str) -> Label:

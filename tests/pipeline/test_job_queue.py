@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
+from types import FunctionType, ModuleType
 
 import pytest
 from structlog.testing import capture_logs
@@ -164,10 +166,25 @@ def test_what_only_the_operator_can_repair_goes_to_the_log(
 def test_the_data_key_is_dropped_when_a_job_ends(
     job_queue: JobQueue, gate: Gate, visitors: list[Session]
 ) -> None:
+    key = visitors[0].data_key
     job_queue.submit(visitors[0], ORDER)
+    assert reaches(job_queue, key)
     gate.open.set()
     until(lambda: phase(job_queue, visitors[0]) == "done")
-    assert job_queue._jobs[visitors[0].id].session is None
+    until(lambda: not reaches(job_queue, key))  # the worker's own frames end a moment later
+
+
+def reaches(start: object, wanted: object) -> bool:
+    """Whether one object leads to another, by whatever attribute or container."""
+    waiting, seen = [start], set[int]()
+    while waiting:
+        here = waiting.pop()
+        if here is wanted:
+            return True
+        if id(here) not in seen and not isinstance(here, ModuleType | FunctionType | type):
+            seen.add(id(here))
+            waiting += gc.get_referents(here)
+    return False
 
 
 @pytest.mark.fact(18)
@@ -187,4 +204,6 @@ def test_delete_during_training_stops_within_five_seconds_and_writes_nothing_aft
     assert not folder.exists()
     time.sleep(0.5)
     assert not folder.exists()
-    assert job_queue._running is None
+    job_queue.submit(visitors[1], Order((), count=1))  # the worker is free: it takes the next one
+    until(lambda: phase(job_queue, visitors[1]) != "queued")
+    assert job_queue.stop(visitors[1].id, 60)

@@ -103,8 +103,8 @@ class FakeJobQueue:
         sessions.on_erase.append(self._forget)
 
     def submit(self, session: Session, order: Order) -> None:
-        if any(key not in STYLES for key in order.styles):
-            raise BadOrder("order.unknown_style", key="?", known="")
+        if unknown := [key for key in order.styles if key not in STYLES]:
+            raise BadOrder("order.unknown_style", key=repr(unknown[0]), known=", ".join(STYLES))
         needed = 4 if "painted" in order.ways else 1
         if sum(record.accepted for record in self._album.records(session)) < needed:
             if needed == 1:

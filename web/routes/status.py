@@ -16,8 +16,9 @@ from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
 from pipeline.portraits.score import fold
+from privacy import kinds
+from privacy.file_rows import Entry
 from privacy.sessions import Session
-from privacy.vault import Entry
 from web import download_options, favourites, sharing
 from web.http.dependencies import Parts, Visitor
 from web.services import Services
@@ -54,15 +55,14 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
         UnknownSession: the session was erased.
     """
     entries = services.vault.list(session)
-    photos_mark = _mark(entries, "face", "photo")
-    portraits_mark = _mark(entries, "portrait", "sheet")
+    photos_mark = _mark(entries, kinds.FACE, kinds.PHOTO)
+    portraits_mark = _mark(entries, kinds.PORTRAIT, kinds.SHEET)
     job = services.job_queue.progress(session.id)
     working = job is not None and job.phase not in ENDED
     answer: dict[str, Any] = {
         "stage": _stage(entries, working),
         "job": _job(job) if job else None,
-        "model_kept": any(entry.kind in ("adapter", "checkpoint") for entry in entries)
-        and not working,
+        "model_kept": any(entry.kind in kinds.MODEL for entry in entries) and not working,
         "time": _time(services, session),
         "hearts": _hearts(services, session, entries),
         "photos_mark": photos_mark,
@@ -78,23 +78,23 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
 
 def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[str, Any]:
     """What was tapped, by the visitor and by colleagues: small, so it needs no mark."""
-    kinds = {entry.kind for entry in entries}
+    held = {entry.kind for entry in entries}
     return {
-        "list": favourites.chosen(services.vault, session) if "hearts" in kinds else [],
-        "votes": sharing.counts(services.vault, session) if "votes" in kinds else {},
-        "shared": "share" in kinds,
+        "list": favourites.chosen(services.vault, session) if kinds.HEARTS in held else [],
+        "votes": sharing.counts(services.vault, session) if kinds.VOTES in held else {},
+        "shared": kinds.SHARE in held,
     }
 
 
 def _stage(entries: list[Entry], working: bool) -> str:
     if working:
         return "working"
-    return "done" if any(entry.kind == "portrait" for entry in entries) else "choosing"
+    return "done" if any(entry.kind == kinds.PORTRAIT for entry in entries) else "choosing"
 
 
-def _mark(entries: list[Entry], *kinds: str) -> str:
+def _mark(entries: list[Entry], *of: str) -> str:
     """Changes whenever a file of these kinds comes, goes or is replaced by one of another size."""
-    rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in kinds]
+    rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in of]
     return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
 
 
@@ -107,7 +107,7 @@ def _time(services: Services, session: Session) -> dict[str, Any]:
 
 def _photos(services: Services, session: Session) -> dict[str, Any]:
     records, lacks = services.album.overview(session)
-    kept = {entry.name for entry in services.vault.list(session, "photo")}
+    kept = {entry.name for entry in services.vault.list(session, kinds.PHOTO)}
     good = sum(record.accepted for record in records)
     usable = sum(record.cut_out_usable for record in records)
     needed = services.settings.min_photos

@@ -23,8 +23,8 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
 from pipeline.photos.record import FaceNumbers
 from pipeline.photos.similarity import lacking, strangers
+from privacy.file_rows import FileRows
 from privacy.sessions import Session
-from privacy.vault import Vault
 from tests.support.faces import (
     MODELS,
     Picture,
@@ -269,14 +269,14 @@ def test_a_full_disk_leaves_no_photo_without_its_record(
     album: Album, store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(album, session, photos("a")[0])
-    insert = Vault._insert
+    insert = FileRows.insert
 
-    def full_for_records(vault: Vault, session: Session, kind: str, *rest: Any) -> str | None:
+    def full_for_records(rows: FileRows, session_id: str, kind: str, *rest: Any) -> str | None:
         if kind == "face" and str(rest[0]).startswith("photo"):
             raise DiskFull
-        return insert(vault, session, kind, *rest)
+        return insert(rows, session_id, kind, *rest)
 
-    monkeypatch.setattr(Vault, "_insert", full_for_records)
+    monkeypatch.setattr(FileRows, "insert", full_for_records)
     with pytest.raises(DiskFull):
         add(album, session, photos("a")[1])
     monkeypatch.undo()
