@@ -29,6 +29,8 @@ SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """How files of each format end."""
 
 CAPTION_CHARS = 60
+"""The page promises them (`portraits.caption_hint`): a full name and a title. Longer ones would be
+drawn very small, since a caption is made to fit the width."""
 
 _SIDES = {"800": 800, "400": 400}
 _CV_PX = (413, 531)  # 35 x 45 mm at 300 dpi
