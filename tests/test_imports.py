@@ -102,15 +102,24 @@ def test_words_are_for_the_web_and_the_command_line(path: Path) -> None:
     assert ("words" in tops) == (path == ROOT / "pipeline" / "__main__.py")
 
 
-def test_no_job_speaks_a_language() -> None:
-    """Not through what it imports either; the same of privacy/ is in its `test_independence`."""
-    code = (
-        "import sys, pipeline.assembly, pipeline.job_queue; "
-        "import pipeline.photo_job, pipeline.painted_job; "
-        "sys.exit('words' in sys.modules)"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False)
-    assert ran.returncode == 0, ran.stderr.decode()
+def everything_below(paths: list[Path]) -> set[Path]:
+    """Files of the project that these import, and those that they import, and so on."""
+    waiting, seen = list(paths), set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            bases = [ROOT.joinpath(*module.split(".")) for module, _ in imported(path)]
+            files = [f for base in bases for f in (base.with_suffix(".py"), base / "__init__.py")]
+            waiting += [file for file in files if file.is_file()]
+    return seen
+
+
+def test_nothing_below_speaks_a_language_through_what_it_imports() -> None:
+    words, command_line = ROOT / "words" / "__init__.py", ROOT / "pipeline" / "__main__.py"
+    below = [path for path in MODULES if path != command_line]
+    assert words not in everything_below([*below, *(ROOT / "privacy").rglob("*.py")])
+    assert words in everything_below([command_line])
 
 
 def test_a_page_is_shown_without_torch() -> None:
