@@ -16,6 +16,7 @@ import settings as configuration
 from errors import BadSettings, LikenessError
 from privacy.harden import harden
 from privacy.log import configure as configure_log
+from words import tell
 
 _SWITCH_S = 0.001
 
@@ -28,7 +29,7 @@ def main() -> int:
         harden()
         serve(settings)
     except LikenessError as why:
-        print(why.sentence, file=sys.stderr)
+        print(tell(why.for_operator), file=sys.stderr)
         return 2
     return 0
 

@@ -3,6 +3,7 @@
     LikenessError
     ├── OperatorError        what only whoever runs the server can put right
     │   ├── BadSettings      the configuration; printed at start, exit code 2
+    │   ├── BadFolder        a folder named on the command line
     │   └── BaseUnavailable  the base model is missing, altered or not licensed for this use
     ├── BadPhoto             a photo that cannot be used
     ├── BadOrder             a job that cannot start as asked: styles, count, too few photos
@@ -12,49 +13,68 @@
     ├── Stopped              somebody asked the job to stop
     └── TamperedError        a stored file is not what was written
 
-The message of each is one plain sentence, or two short ones, that is safe to show: no path of the
-machine to a visitor, no key, no traceback. Whoever raises knows what to do next and says it, in
-words of the catalogue (`words`) if a visitor may see it. What only the operator sees, and what the
-command line says, is English and stands where it is raised.
+The message of each (`messages.Message`) becomes one plain sentence, or two short ones, that is safe
+to show: no path of the machine to a visitor, no key, no traceback. Whoever raises knows what to do
+next and names the sentence by its key in the catalogue; the web and the command line say it in the
+reader's language. What only the operator sees is English and stands where it is raised.
 """
 
 from __future__ import annotations
 
-from words import again, say
+from messages import Message
 
 
 class LikenessError(Exception):
-    """Base of all errors with a sentence that is safe to show."""
+    """Base of all errors that somebody is told about; `message` is safe to show to a visitor."""
+
+    def __init__(self, key: str, /, **values: str | int | float | Message) -> None:
+        """key: of the catalogue; values: what its places are filled with."""
+        super().__init__(key, values)
+        self.message = Message(key, values)
+
+    def __str__(self) -> str:
+        return self.message.key
 
     @property
-    def sentence(self) -> str:
-        """In the language of whoever reads it, who may be another than raised it."""
-        return again(self.args[0])
-
-    @property
-    def for_visitor(self) -> str:
-        """What a visitor is told: the sentence, unless it is for the operator."""
-        return self.sentence
+    def for_operator(self) -> Message | str:
+        """What whoever runs the server is told."""
+        return self.message
 
 
 class OperatorError(LikenessError):
-    """One whose sentence helps nobody but whoever runs the server."""
+    """One that nobody but whoever runs the server can put right: `sentence` says how, in English.
+
+    A visitor is told to ask them.
+    """
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("errors.operator")
+        self.sentence = sentence
+
+    def __str__(self) -> str:
+        return self.sentence
 
     @property
-    def for_visitor(self) -> str:
-        return say("errors.operator")
+    def for_operator(self) -> str:
+        """The sentence."""
+        return self.sentence
 
 
 class BadSettings(OperatorError):
     """The configuration cannot work; the sentence names the variable."""
 
 
-class BadPhoto(LikenessError):
-    """This photo cannot be used. `code` is stable (for catalogues and tests), e.g. "no_face"."""
+class BadFolder(OperatorError):
+    """A folder that was named on the command line cannot be used."""
 
-    def __init__(self, sentence: str, code: str = "unreadable") -> None:
-        super().__init__(sentence)
-        self.code = code
+
+class BadPhoto(LikenessError):
+    """This photo cannot be used."""
+
+    @property
+    def code(self) -> str:
+        """The end of the key, e.g. "no_face"; stable, for tests and statistics."""
+        return self.message.key.rpartition(".")[2]
 
 
 class BadOrder(LikenessError):
@@ -65,7 +85,7 @@ class UnknownSession(LikenessError):
     """One answer for unknown, foreign, expired and erased sessions: none can be told apart."""
 
     def __init__(self) -> None:
-        super().__init__(say("errors.session"))
+        super().__init__("errors.session")
 
 
 class Busy(LikenessError):
@@ -76,7 +96,7 @@ class DiskFull(LikenessError):
     """No room on the scratch volume."""
 
     def __init__(self) -> None:
-        super().__init__(say("errors.disk_full"))
+        super().__init__("errors.disk_full")
 
 
 class BaseUnavailable(OperatorError):
@@ -87,11 +107,11 @@ class Stopped(LikenessError):
     """The job was asked to stop."""
 
     def __init__(self) -> None:
-        super().__init__(say("job.sentence.stopped"))
+        super().__init__("job.sentence.stopped")
 
 
 class TamperedError(LikenessError):
     """A stored file was changed, cut, renamed or moved since it was written."""
 
-    def __init__(self, sentence: str | None = None) -> None:
-        super().__init__(sentence or say("errors.tampered"))
+    def __init__(self, key: str = "errors.tampered") -> None:
+        super().__init__(key)

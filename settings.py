@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on.")
     port: int = Field(7860, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     scratch: Path = Field(
-        ROOT / "scratch", description="Folder of the encrypted vault and the database."
+        ROOT / "scratch",
+        description="Folder of the encrypted vault and the database; with a GPU also of what jobs "
+        "measured on it, which is nothing personal.",
     )
     master_key: str = Field(
         "ram",

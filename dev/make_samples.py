@@ -6,7 +6,7 @@ A portrait, and eight "selfies" of it for visitors who want to try the studio wi
 
 The seed was chosen by eye among 48: both eyes open, nothing melted. Run again with other weights,
 it shows somebody else; then look, and choose anew. nobody-a and nobody-b of tests/samples are by
-the first weights and stay, since tests know their faces.
+other weights and stay, since tests know their faces.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 import settings as configuration
-from errors import BadOrder, BadSettings, BaseUnavailable, LikenessError, Stopped
+from errors import BadFolder, BadOrder, BadSettings, LikenessError, OperatorError, Stopped
 from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
@@ -38,13 +38,14 @@ from privacy.keys import MasterKey
 from privacy.log import configure as configure_log
 from privacy.scratch import hold
 from privacy.sessions import Session
+from words import tell
 
 SCRATCH_PREFIX = "run-"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    chosen = _parser().parse_args(arguments)
+    chosen = build_parser().parse_args(arguments)
     code, result = attempt(chosen)
     if result is None:
         return code
@@ -68,13 +69,13 @@ def attempt(chosen: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     try:
         return 0, headshots(chosen, stop=lambda: bool(stopping))
     except Stopped as why:
-        print(why.sentence, "Everything of this run has been erased.", file=sys.stderr)
+        print(tell(why.message), "Everything of this run has been erased.", file=sys.stderr)
         return 130, None
-    except (BadOrder, BadSettings, BaseUnavailable) as why:
-        print(why.sentence, file=sys.stderr)
+    except (BadOrder, OperatorError) as why:
+        print(tell(why.for_operator), file=sys.stderr)
         return 2, None
     except LikenessError as why:
-        print(why.sentence, file=sys.stderr)
+        print(tell(why.message), file=sys.stderr)
         return 1, None
     except OSError as why:
         print(
@@ -152,22 +153,22 @@ def photo_files(folder: Path) -> list[Path]:
     """The visible files of a folder by name.
 
     Raises:
-        BadOrder: no such folder, or nothing in it.
+        BadFolder: no such folder, or nothing in it.
     """
     if not folder.is_dir():
-        raise BadOrder(f"{folder} is not a folder. PHOTOS is the folder your selfies are in.")
+        raise BadFolder(f"{folder} is not a folder. PHOTOS is the folder your selfies are in.")
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     if not files:
-        raise BadOrder(f"There are no photos in {folder}.")
+        raise BadFolder(f"There are no photos in {folder}.")
     return files
 
 
 def _require_empty(out: Path) -> None:
     """Refuse to mix with, or write over, what somebody already has there."""
     if out.exists() and not out.is_dir():
-        raise BadOrder(f"{out} is a file. OUT is a folder for the portraits.")
+        raise BadFolder(f"{out} is a file. OUT is a folder for the portraits.")
     if out.is_dir() and any(out.glob("*.png")):
-        raise BadOrder(f"{out} already holds pictures. Choose another OUT, so that none is lost.")
+        raise BadFolder(f"{out} already holds pictures. Choose another OUT, so that none is lost.")
     out.mkdir(parents=True, exist_ok=True)
 
 
@@ -199,7 +200,7 @@ def _ingest(
         album.add(session, file.read_bytes(), file.name)
         assembly.services.sessions.touch_first_photo(session)
     rejected = [
-        {"file": record.label, "reason": record.sentence}
+        {"file": tell(record.label), "reason": tell(record.verdict)}
         for record in album.records(session)
         if not record.accepted
     ]
@@ -255,7 +256,7 @@ def _say(result: dict[str, Any], out: Path) -> None:
     print("Erased: photos, adapter, key and working copies of the portraits.")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     parser.add_argument("photos", type=Path, help="folder with the photos of one person")
     parser.add_argument("--out", type=Path, required=True, help="folder for the portraits")

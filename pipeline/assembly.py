@@ -122,9 +122,7 @@ def open_assembly(
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
-            planning=Planning(
-                facts, settings.receipts / CALIBRATION, _others(settings.base_folder)
-            ),
+            planning=Planning(facts, settings.scratch / CALIBRATION, _others(settings.base_folder)),
         )
         yield Assembly(settings, services, sweeper, clock)
 

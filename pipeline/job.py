@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from errors import BadOrder
+from messages import Message
 from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Limits, Order, Progress, Report
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import CROPS, Style, choose
-from words import count, say
+from privacy import kinds
 
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
@@ -67,18 +68,18 @@ def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     """
     limits = services.limits
     if not 1 <= order.count <= limits.max_portraits:
-        raise BadOrder(say("order.count_range", most=limits.max_portraits, asked=order.count))
+        raise BadOrder("order.count_range", most=limits.max_portraits, asked=order.count)
     known = order.crop in ("look", *CROPS) and order.tone in TONES and order.way in ORDERED_WAYS
     if not known:
-        raise BadOrder(say("order.unknown_choice"))
+        raise BadOrder("order.unknown_choice")
     chosen = choose(services.styles, order.styles)
     needed = limits.min_photos if "painted" in order.ways else 1
     if good_photos < needed:
         if needed == 1:
-            raise BadOrder(say("order.no_photo"))
+            raise BadOrder("order.no_photo")
         if good_photos == 0:
-            raise BadOrder(say("order.no_photos", needed=needed))
-        raise BadOrder(count("order.too_few", good_photos, needed=needed))
+            raise BadOrder("order.no_photos", needed=needed)
+        raise BadOrder("order.too_few", n=good_photos, needed=needed)
     return chosen
 
 
@@ -108,7 +109,7 @@ def run(
     job.result.ways = order.ways
     accepted = sum(record.accepted for record in services.album.records(session))
     styles = check(order, accepted, services)
-    report(Progress("preparing", count=order.count, sentence=say("job.sentence.preparing")))
+    report(Progress("preparing", count=order.count, message=Message("job.sentence.preparing")))
     try:
         for way in order.ways:
             if way == "photo":
@@ -120,7 +121,7 @@ def run(
 
                 paint_portraits(job, styles, seconds_per_portrait)
     finally:
-        if services.sessions.alive(session.id) and services.vault.list(session, "portrait"):
+        if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
             services.sessions.delivered(session)
     job.result.seconds["total"] = round(time.monotonic() - started, 2)
     return job.result

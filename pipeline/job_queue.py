@@ -14,13 +14,13 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
+from messages import Message
 from pipeline import job as jobs
 from pipeline.job import Services
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
-from words import say
 
 log = structlog.get_logger()
 
@@ -65,9 +65,9 @@ class JobQueue:
         with self._changed:
             current = self._jobs.get(session.id)
             if current and current.progress.phase not in ENDED:
-                raise BadOrder(say("order.running"))
+                raise BadOrder("order.running")
             if len(self._waiting) >= self._queue_length:
-                raise Busy(say("order.queue_full"))
+                raise Busy("order.queue_full")
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
             self._count += 1
@@ -89,8 +89,9 @@ class JobQueue:
             if job.progress.phase != "queued":
                 return job.progress
             place = self._waiting.index(session_id) + (self._running is not None)
-            words = say("job.ahead.other", n=place) if place > 1 else say("job.ahead.next")
-            return replace(job.progress, place=place, sentence=words)
+            several = Message("job.ahead.other", {"n": place})
+            ahead = several if place > 1 else Message("job.ahead.next")
+            return replace(job.progress, place=place, message=ahead)
 
     def stop(self, session_id: str, wait_s: float = 5.0) -> bool:
         """Ask the session's job to end and wait for it; True when nothing runs any more."""
@@ -101,7 +102,7 @@ class JobQueue:
             job.stopping.set()
             if session_id in self._waiting:
                 self._waiting.remove(session_id)
-                self._end(job, Progress("stopped", sentence=Stopped().sentence))
+                self._end(job, Progress("stopped", message=Stopped().message))
         return job.ended.wait(wait_s)
 
     def portraits(self, session: Session) -> list[PortraitRecord]:
@@ -168,18 +169,18 @@ class JobQueue:
             )
         except (Stopped, UnknownSession) as why:
             log.info("job_stopped", job=job.number)
-            return replace(job.progress, phase="stopped", sentence=why.sentence)
+            return replace(job.progress, phase="stopped", message=why.message)
         except LikenessError as why:
             log.warning("job_failed", job=job.number, error=type(why).__name__)
             if isinstance(why, OperatorError):
                 log.error("operator_needed", job=job.number, reason=why.sentence)
-            return replace(job.progress, phase="failed", sentence=why.for_visitor)
+            return replace(job.progress, phase="failed", message=why.message)
         except Exception as why:  # the edge: a bug in one job must not end the queue for everybody
             log.error("job_broke", job=job.number, error=type(why).__name__)
             return replace(
                 job.progress,
                 phase="failed",
-                sentence=say("job.sentence.broke"),
+                message=Message("job.sentence.broke"),
             )
         self._seconds_per_portrait = result.seconds_per_portrait
         log.info("job_done", job=job.number, seconds=result.seconds, made=result.headshots)
@@ -188,5 +189,5 @@ class JobQueue:
             made=result.headshots,
             count=job.order.count,
             seconds_left=0.0,
-            sentence=say("job.sentence.done"),
+            message=Message("job.sentence.done"),
         )

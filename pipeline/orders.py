@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from messages import Message
 from pipeline.bases.plan import Plan, Work
 
 Phase = Literal["queued", "preparing", "training", "generating", "done", "stopped", "failed"]
@@ -71,7 +72,7 @@ class Progress:
     made: int = 0
     count: int = 0
     seconds_left: float | None = None
-    sentence: str = ""
+    message: Message | None = None
 
 
 @dataclass

@@ -20,6 +20,7 @@ import structlog
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
+from messages import Message
 from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.plan import Plan, Work, smaller
@@ -35,7 +36,7 @@ from pipeline.portraits.sheet import Sheet, judged
 from pipeline.portraits.style import Style, crop
 from pipeline.training import train as training
 from pipeline.training.train import Recipe, TrainStep, recipe_for
-from words import say
+from privacy import kinds
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ def paint_portraits(
     """
     services, order, result = job.services, job.order, job.result
     photos = services.album.training_photos(job.session)
-    waiting = Progress("preparing", count=order.count, sentence=say("job.sentence.preparing"))
+    waiting = Progress("preparing", count=order.count, message=Message("job.sentence.preparing"))
     if order.way == "both":  # the photo way has just said that it is done
         job.report(waiting)
     planned = services.planning.plan(len(photos), len(styles), order.count)
@@ -78,7 +79,7 @@ def paint_portraits(
         if result.steps_down:
             base.configure(first)
         if not order.keep_adapter:
-            services.vault.delete(job.session, "adapter")
+            services.vault.delete(job.session, kinds.ADAPTER)
     if base.fingerprint() != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:
@@ -108,25 +109,25 @@ def _first_plan(base: Base, recipe: Recipe, planned: Plan | None) -> Plan:
 
 
 class _Painting:
-    """One job's learning and painting. `sentence` is what is said of what it does now."""
+    """One job's learning and painting. `message` says what it does now."""
 
     def __init__(
         self, job: JobRun, base: Base, recipe: Recipe, photos: Sequence[TrainingPhoto]
     ) -> None:
         self.job, self.base, self.recipe, self.photos = job, base, recipe, photos
         self.person = person_vector(photos)
-        self.sentence = ""
+        self.message: Message | None = None
 
     def learn(self) -> bytes:
         """The adapter of this person as safetensors bytes: kept from before, or trained now."""
         started = time.monotonic()
         vault, session, result = self.job.services.vault, self.job.session, self.job.result
-        if vault.list(session, "adapter"):
-            adapter = vault.open(session, "adapter", "adapter")
+        if vault.list(session, kinds.ADAPTER):
+            adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
             adapter = self._stepping_down(self._resumed, "train", self._show_waiting)
-            vault.put(session, "adapter", "adapter", adapter)
-            vault.delete(session, "checkpoint")
+            vault.put(session, kinds.ADAPTER, "adapter", adapter)
+            vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
         rank, steps = self.recipe.rank, self.recipe.steps
         result.adapter = {"rank": rank, "steps": steps, "bytes": len(adapter)}
@@ -139,7 +140,7 @@ class _Painting:
             Stopped: fewer than ordered were made.
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
-        self.sentence = say("job.sentence.generating")
+        self.message = Message("job.sentence.generating")
         sheet = Sheet(self.job.services.vault, self.job.session)
         self._show_made(0, order.count * result.seconds_per_portrait)
         shots = plan(styles, order.count, order.seed)
@@ -184,11 +185,13 @@ class _Painting:
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
         vault, session = self.job.services.vault, self.job.session
-        kept = vault.list(session, "checkpoint")
+        kept = vault.list(session, kinds.CHECKPOINT)
         try:
-            return self._train(vault.open(session, "checkpoint", "checkpoint") if kept else None)
+            return self._train(
+                vault.open(session, kinds.CHECKPOINT, "checkpoint") if kept else None
+            )
         except TamperedError:  # of the checkpoint: the photos were opened and verified before
-            vault.delete(session, "checkpoint")
+            vault.delete(session, kinds.CHECKPOINT)
             return self._train(None)
 
     def _train(self, checkpoint: bytes | None) -> bytes:
@@ -209,13 +212,15 @@ class _Painting:
 
     def _keep_checkpoint(self, checkpoint: bytes) -> None:
         with suppress(DiskFull):  # training goes on; it could only not be continued
-            self.job.services.vault.put(self.job.session, "checkpoint", "checkpoint", checkpoint)
+            self.job.services.vault.put(
+                self.job.session, kinds.CHECKPOINT, "checkpoint", checkpoint
+            )
 
     def _show_step(self, now: TrainStep) -> None:
-        if not self.sentence:
+        if self.message is None:
             done = now.step - 1
-            continued = say("job.sentence.continued", done=done)
-            self.sentence = continued if done else say("job.sentence.training")
+            continued = Message("job.sentence.continued", {"done": done})
+            self.message = continued if done else Message("job.sentence.training")
         order, result = self.job.order, self.job.result
         if now.step < now.steps:
             result.seconds_per_step = now.seconds_left / (now.steps - now.step)
@@ -228,13 +233,13 @@ class _Painting:
                 loss=now.loss,
                 count=order.count,
                 seconds_left=now.seconds_left + later,
-                sentence=self.sentence,
+                message=self.message,
             )
         )
 
     def _show_waiting(self) -> None:
         steps, count = self.recipe.steps, self.job.order.count
-        self.job.report(Progress("training", steps=steps, count=count, sentence=self.sentence))
+        self.job.report(Progress("training", steps=steps, count=count, message=self.message))
 
     def _show_made(self, made: int, seconds_left: float | None) -> None:
         self.job.report(
@@ -243,14 +248,14 @@ class _Painting:
                 made=made,
                 count=self.job.order.count,
                 seconds_left=seconds_left,
-                sentence=self.sentence,
+                message=self.message,
             )
         )
 
     def _stepping_down(self, work: Callable[[], T], during: Work, show: Callable[[], None]) -> T:
         """What `work` returns; tried again by a smaller plan whenever the GPU's memory runs short.
 
-        show: called before each new try, with `sentence` set.
+        show: called before each new try, with `message` set.
 
         Raises:
             BaseUnavailable: there is no smaller plan.
@@ -278,14 +283,14 @@ class _Painting:
             self.base.configure(after)
             result.plan, result.steps_down = after, result.steps_down + 1
             log.warning("short_of_memory", during=during, step_down=result.steps_down)
-            self.sentence = _told(before, after)
+            self.message = _step_down(before, after)
             show()
 
 
-def _told(before: Plan, now: Plan) -> str:
+def _step_down(before: Plan, now: Plan) -> Message:
     """What a visitor hears of a step down."""
     if now.resolution != before.resolution:
-        return say("job.sentence.smaller_pictures")
+        return Message("job.sentence.smaller_pictures")
     if now.generation_batch != before.generation_batch:
-        return say("job.sentence.smaller_groups")
-    return say("job.sentence.smaller_steps")
+        return Message("job.sentence.smaller_groups")
+    return Message("job.sentence.smaller_steps")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import BadOrder, Stopped
+from messages import Message
 from pipeline.orders import PhotoReport, Progress
 from pipeline.photos.detection import SAME_PERSON
 from pipeline.portraits.photo_way import PhotoPortrait, PhotoWay
@@ -16,7 +17,6 @@ from pipeline.portraits.score import PortraitRecord, signature
 from pipeline.portraits.sheet import Sheet
 from pipeline.portraits.shots import plan_photo_shots
 from pipeline.portraits.style import Style
-from words import say
 
 if TYPE_CHECKING:
     from pipeline.job import JobRun
@@ -35,12 +35,12 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
     started = time.monotonic()
     looks = [style for style in styles if style.photo is not None]
     if not looks:
-        raise BadOrder(say("order.painted_only"))
+        raise BadOrder("order.painted_only")
     album, session, order = job.services.album, job.session, job.order
-    ids = album.studio_photos(session)
+    ids = album.usable_cut_outs(session)
     if not ids:
-        raise BadOrder(say("order.no_cut_out"))
-    progress = Progress("generating", count=order.count, sentence=say("job.sentence.composing"))
+        raise BadOrder("order.no_cut_out")
+    progress = Progress("generating", count=order.count, message=Message("job.sentence.composing"))
     job.report(progress)
     photos = [album.cut_out(session, photo_id) for photo_id in ids]
     way = PhotoWay(photos, job.services.faces, job.services.mesh)
@@ -59,7 +59,7 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
                     made=len(made),
                     count=order.count,
                     seconds_left=(order.count - len(made)) * pace,
-                    sentence=progress.sentence,
+                    message=progress.message,
                 )
             )
     finally:

@@ -25,8 +25,8 @@ The life of a session, as `sessions` keeps it and `sweeper` ends it:
                    own click ────────────────────────────┘  a crash in between: the next sweep
 
 Modules, from the bottom up: `scratch` (the folder: lock and durable file operations), `stream` (the
-file format), `keys`, `database`, `clock`, `vault` (files of a session), `sessions`, `sweeper`.
-Beside them: `harden` (the process), `log`.
+file format), `keys`, `database`, `clock`, `kinds`, `file_rows`, `vault` (files of a session),
+`sessions`, `sweeper`. Beside them: `harden` (the process), `log`.
 
 Not protected: a process with root's rights on this machine while a session is open (it can read the
 DEK from RAM), a visitor's browser that leaks the ticket, file sizes and times, and old disk blocks,

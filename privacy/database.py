@@ -37,7 +37,9 @@ _PRAGMAS = {
     "foreign_keys": 1,
     "temp_store": 2,  # MEMORY
 }
-_FIRST = (
+_TABLES = (
+    # receipt: SHA-256(r), hex. log_id: from the first photo on. held: JSON, files by kind when the
+    # erasure began.
     """CREATE TABLE sessions (
         id TEXT PRIMARY KEY,
         state TEXT NOT NULL CHECK (state IN ('live', 'erasing')),
@@ -48,7 +50,10 @@ _FIRST = (
         created REAL NOT NULL,
         first_photo REAL,
         delivered REAL,
-        erase_at REAL NOT NULL
+        erase_at REAL NOT NULL,
+        receipt TEXT,
+        log_id TEXT,
+        held TEXT
     )""",
     """CREATE TABLE files (
         session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -60,15 +65,8 @@ _FIRST = (
         UNIQUE (session_id, kind, name)
     )""",
     "CREATE TABLE clock (id INTEGER PRIMARY KEY CHECK (id = 1), latest REAL NOT NULL)",
-)
-_RECEIPTS = (
-    "ALTER TABLE sessions ADD COLUMN receipt TEXT",  # SHA-256(r), hex
-    "ALTER TABLE sessions ADD COLUMN log_id TEXT",  # from the first photo on
-    "ALTER TABLE sessions ADD COLUMN held TEXT",  # JSON: files by kind when the erasure began
     # Never a number twice, so that an event is never taken for one that was logged before.
     "CREATE TABLE unlogged (number INTEGER PRIMARY KEY AUTOINCREMENT, event TEXT NOT NULL)",
-)
-_SHARES = (
     """CREATE TABLE shares (
         id TEXT PRIMARY KEY,
         session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
@@ -76,8 +74,8 @@ _SHARES = (
         wrapped_key BLOB NOT NULL
     )""",
 )
-_STEPS = (_FIRST, _RECEIPTS, _SHARES)
-"""What turns version n of the file into n + 1."""
+_TABLES_VERSION = 3
+"""Number in the file; raised with each change of the tables, so that no other version is read."""
 
 
 class Database:
@@ -95,7 +93,7 @@ class Database:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._tables = sqlite_utils.Database(self._connection, execute_plugins=False)
             self._configure()
-            self._migrate(path)
+            self._make_tables(path)
         except (OSError, sqlite3.Error):
             raise BadSettings(
                 f"LIKENESS_SCRATCH: the database {path} cannot be opened; "
@@ -140,18 +138,19 @@ class Database:
             if took != value:
                 raise sqlite3.NotSupportedError(f"PRAGMA {name} did not take")
 
-    def _migrate(self, path: Path) -> None:
+    def _make_tables(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version not in range(len(_STEPS) + 1):
+        if version == _TABLES_VERSION:
+            return
+        if version != 0:
             raise BadSettings(
                 f"LIKENESS_SCRATCH: the database {path} was made by another version of this app; "
                 "give this one a folder of its own."
             )
-        for number, step in enumerate(_STEPS[version:], start=version + 1):
-            with self.transaction():
-                for statement in step:
-                    self.change(statement)
-                self.change(f"PRAGMA user_version = {number}")
+        with self.transaction():
+            for statement in _TABLES:
+                self.change(statement)
+            self.change(f"PRAGMA user_version = {_TABLES_VERSION}")
 
 
 def _create_private(path: Path) -> None:

@@ -29,9 +29,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from errors import BadSettings, UnknownSession
-from privacy.stream import associated_data
+from privacy.stream import KEY_BYTES, associated_data
 
-KEY_BYTES = 32
 ID_BYTES = 16
 _NONCE_BYTES = 12
 _BASE64URL = "[A-Za-z0-9_-]"

@@ -28,11 +28,13 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from privacy import kinds
+
 VERSION = 1
 BEGINNING = "0" * 64
 """`prev` of the very first line."""
 
-COUNTED = {"photos": "photo", "adapters": "adapter", "portraits": "portrait"}
+COUNTED = {"photos": kinds.PHOTO, "adapters": kinds.ADAPTER, "portraits": kinds.PORTRAIT}
 """What is counted at an erasure, by the kind that the vault knows it under."""
 
 _HASH, _NUMBER = "[0-9a-f]{64}", "0|[1-9][0-9]{0,8}"

@@ -22,12 +22,13 @@ from dataclasses import dataclass, field
 import structlog
 
 from errors import DiskFull, UnknownSession
+from privacy import kinds
 from privacy.database import Database
 from privacy.keys import MasterKey, Session, ShareTicket, unwrap, wrap
 from privacy.vault import Vault
 
-READABLE = frozenset({"portrait", "sheet", "hearts", "votes"})
-WRITABLE = frozenset({"votes"})
+READABLE = frozenset({kinds.PORTRAIT, kinds.SHEET, kinds.HEARTS, kinds.VOTES})
+WRITABLE = frozenset({kinds.VOTES})
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 A file exists when its row does. Writing makes the bytes durable first and the row last, deleting
 removes the row first and the bytes last; so a crash leaves at most bytes without a row, which open
-nothing to anybody and which `reconcile` unlinks. Names and kinds live in the database and in the
-associated data of the encryption, never in a path: file ids are random.
+nothing to anybody and which `reconcile` unlinks. Names and kinds live in the rows (`file_rows`) and
+in the associated data of the encryption, never in a path: file ids are random.
 
 Knows nothing of tickets and deadlines, only whether a session's row is live.
 
@@ -29,6 +29,7 @@ import structlog
 from errors import TamperedError, UnknownSession
 from privacy import scratch, stream
 from privacy.database import Database
+from privacy.file_rows import Entry, FileRows
 from privacy.keys import Session, is_session_id
 
 _WORD = re.compile(r"[a-z0-9-]{1,64}")
@@ -36,19 +37,6 @@ _WORD = re.compile(r"[a-z0-9-]{1,64}")
 _NOT_OURS = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR)
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What `list` tells of a file. `size` is the plaintext's, in bytes; `created` in epoch seconds.
-
-    Replacing a file keeps its `created` and its place in the order.
-    """
-
-    kind: str
-    name: str
-    size: int
-    created: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +67,8 @@ class Vault:
             now: the time that `Entry.created` gets.
         """
         scratch.make_folder(root)
-        self._root, self._database, self._now = root, database, now
+        self._root, self._database = root, database
+        self._rows = FileRows(database, now)
         self._in_flight: set[str] = set()  # files whose rows come next; guarded by the lock
 
     def put(self, session: Session, kind: str, name: str, data: bytes) -> None:
@@ -102,7 +91,7 @@ class Vault:
         """
         for kind, name, _ in files:
             _require_words(kind, name)
-        self._require_live(session)
+        self._rows.require_live(session.id)
         ids = [secrets.token_hex(16) for _ in files]
         sealed = {
             file_id: stream.encrypt(session.data_key.reveal(), data, _aad(session, kind, name))
@@ -115,9 +104,9 @@ class Vault:
             with self._database.transaction():
                 # Erasing takes the same lock, so a session that is live here stays so until the
                 # rows are in; one that is not gets nothing.
-                self._require_live(session)
+                self._rows.require_live(session.id)
                 replaced = [
-                    self._insert(session, kind, name, file_id, len(data))
+                    self._rows.insert(session.id, kind, name, file_id, len(data))
                     for file_id, (kind, name, data) in zip(ids, files, strict=True)
                 ]
             undo.pop_all()
@@ -135,7 +124,7 @@ class Vault:
         """
         _require_words(kind, name)
         looked_up = None
-        while (found := self._find(session, kind, name)) != looked_up:
+        while (found := self._rows.find(session.id, kind, name)) != looked_up:
             looked_up = found  # a second look: it may have been replaced between row and file
             file_id, size = found
             sealed = self._read(session, file_id, stream.sealed_size(size))
@@ -152,14 +141,11 @@ class Vault:
             ValueError: as in `put`.
         """
         _require_words(kind, kind if name is None else name)
-        where = "session_id = ? AND kind = ?" + ("" if name is None else " AND name = ?")
-        which = (session.id, kind) if name is None else (session.id, kind, name)
         with self._folder(session) as folder:
             with self._database.transaction():
-                self._require_live(session)
-                doomed = self._database.rows(f"SELECT file_id FROM files WHERE {where}", which)
-                self._database.change(f"DELETE FROM files WHERE {where}", which)
-            for (file_id,) in doomed:
+                self._rows.require_live(session.id)
+                doomed = self._rows.delete(session.id, kind, name)
+            for file_id in doomed:
                 scratch.unlink(folder, file_id)
             os.fsync(folder)
         return len(doomed)
@@ -171,13 +157,8 @@ class Vault:
             UnknownSession: the session was erased.
         """
         with self._database.lock:
-            self._require_live(session)
-            rows = self._database.rows(
-                "SELECT kind, name, size, created FROM files"
-                " WHERE session_id = ? AND (? IS NULL OR kind = ?) ORDER BY rowid",
-                (session.id, kind, kind),
-            )
-        return [Entry(*row) for row in rows]
+            self._rows.require_live(session.id)
+            return self._rows.entries(session.id, kind)
 
     def add_session(self, session_id: str) -> None:
         """Make the empty folder of a new session. Only `Sessions.create` calls this."""
@@ -231,41 +212,6 @@ class Vault:
         for file_id in expected - present:
             self._database.change("DELETE FROM files WHERE file_id = ?", (file_id,))
         return len(orphans), len(expected - present)
-
-    def _require_live(self, session: Session) -> None:
-        live = "SELECT 1 FROM sessions WHERE id = ? AND state = 'live'"
-        if not self._database.rows(live, (session.id,)):
-            raise UnknownSession
-
-    def _find(self, session: Session, kind: str, name: str) -> tuple[str, int]:
-        """File id and plaintext size; KeyError, UnknownSession."""
-        rows = self._database.rows(
-            "SELECT file_id, size FROM sessions LEFT JOIN files"
-            " ON session_id = id AND kind = ? AND name = ? WHERE id = ? AND state = 'live'",
-            (kind, name, session.id),
-        )
-        if not rows:
-            raise UnknownSession
-        file_id, size = rows[0]
-        if file_id is None:
-            raise KeyError(f"{kind}/{name}")
-        return file_id, size
-
-    def _insert(
-        self, session: Session, kind: str, name: str, file_id: str, size: int
-    ) -> str | None:
-        """Point the row at a new file; the id of the file that it pointed at before."""
-        which = (session.id, kind, name)
-        before = self._database.rows(
-            "SELECT file_id FROM files WHERE session_id = ? AND kind = ? AND name = ?", which
-        )
-        self._database.change(
-            "INSERT INTO files (session_id, kind, name, file_id, size, created)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (session_id, kind, name)"
-            " DO UPDATE SET file_id = excluded.file_id, size = excluded.size",
-            (*which, file_id, size, self._now()),
-        )
-        return before[0][0] if before else None
 
     def _read(self, session: Session, file_id: str, size: int) -> bytes | None:
         """The ciphertext, or None when there is no plain file of that size."""

@@ -92,6 +92,36 @@ def test_the_pipeline_knows_neither_web_nor_tools(path: Path) -> None:
     assert not tops & {"web", "tools", "dev", "benchmarks", "tests", "train_base", "gradio"}
 
 
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "errors.py", ROOT / "messages.py", *(ROOT / "privacy").rglob("*.py"), *MODULES],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_words_are_for_the_web_and_the_command_line(path: Path) -> None:
+    tops = {module.split(".")[0] for module, _ in imported(path)}
+    assert ("words" in tops) == (path == ROOT / "pipeline" / "__main__.py")
+
+
+def everything_below(paths: list[Path]) -> set[Path]:
+    """Files of the project that these import, and those that they import, and so on."""
+    waiting, seen = list(paths), set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            bases = [ROOT.joinpath(*module.split(".")) for module, _ in imported(path)]
+            files = [f for base in bases for f in (base.with_suffix(".py"), base / "__init__.py")]
+            waiting += [file for file in files if file.is_file()]
+    return seen
+
+
+def test_nothing_below_speaks_a_language_through_what_it_imports() -> None:
+    words, command_line = ROOT / "words" / "__init__.py", ROOT / "pipeline" / "__main__.py"
+    below = [path for path in MODULES if path != command_line]
+    assert words not in everything_below([*below, *(ROOT / "privacy").rglob("*.py")])
+    assert words in everything_below([command_line])
+
+
 def test_a_page_is_shown_without_torch() -> None:
     code = (
         "import sys; from web.gradio import guard; guard.prepare(); import web.server; "

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as out:
         job = [chosen.photos, "--out", out, "--count", chosen.count, "--seed", chosen.seed]
         job += ["--way", "painted"]
-        code, result = command_line.attempt(command_line._parser().parse_args(map(str, job)))
+        code, result = command_line.attempt(command_line.build_parser().parse_args(map(str, job)))
     if result is None:
         return code
     print(table(result, machine(chosen.device)))

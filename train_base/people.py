@@ -19,7 +19,7 @@ HELD_OUT_FILE = Path(__file__).with_name("heldout.txt")
 HELD_OUT_COUNT = 60
 
 LAST_SEEN_PORTRAIT = "portraits/W000799"
-"""The first weights, from which training goes on, had seen all portraits up to this one (by
+"""The weights that training goes on from had seen all portraits up to this one (by
 name).  A judge must be unknown to them as well, so only later portraits and people of the other
 folder who look like none of the seen ones can be judges."""
 
@@ -89,9 +89,9 @@ def skin_third(table: Portraits) -> NDArray[np.int64]:
 def choose_held_out(table: Portraits, seed: int = 0) -> list[tuple[str, str]]:
     """60 judges as (portrait, second photo or "-"), spread over sex and skin.
 
-    Sharp colour pictures of people whom the first weights had not seen either.  Everybody of the
-    better folder who qualifies is taken (they may have a second photo of another day in the
-    other folder); then strata of sex x skin sixth take turns.
+    Sharp colour pictures of people whom the weights that training goes on from had not seen.
+    Everybody of the better folder who qualifies is taken (they may have a second photo of another
+    day in the other folder); then strata of sex x skin sixth take turns.
     """
     rng = np.random.default_rng(seed)
     better = np.char.startswith(table.name, "portraits/")

@@ -23,7 +23,7 @@ PERSON_TOKEN = "sks"
 MAX_WORDS = 20
 WIDTH = 192
 
-_FIRST_WEIGHTS = [
+_NUMBERED = [
     "grey",
     "studio",
     "backdrop",
@@ -65,7 +65,7 @@ _FIRST_WEIGHTS = [
     "smiling",
     "natural",
 ]
-"""In the order in which the first weights numbered them."""
+"""In the order of their numbers in the trained weights: a word keeps its number."""
 
 _SAME_WORD = {
     r"\bgr[ae]y(ish)?\b": "grey",
@@ -86,7 +86,7 @@ _SAME_WORD = {
 
 def vocabulary() -> list[str]:
     """All words in the order of their numbers."""
-    words = [*SPECIAL, PERSON_TOKEN, *_FIRST_WEIGHTS]
+    words = [*SPECIAL, PERSON_TOKEN, *_NUMBERED]
     phrases = [*BACKDROPS, *GRADES, "top key light", "rim light", "dark suit", *ATTIRE]
     for phrase in phrases:
         for word in re.findall(r"[a-z]+", phrase):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.portraits.export import Finish
+from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import Vault
 from settings import Settings
@@ -18,11 +19,11 @@ def chosen(vault: Vault, session: Session, settings: Settings) -> dict[str, Any]
     """`caption`, `watermark` and `marked` of `Finish`, as last chosen."""
     plain = Finish()
     usual = {"caption": plain.caption, "watermark": plain.watermark, "marked": plain.marked}
-    options: dict[str, Any] = usual | session_files.load(vault, session, "wish", {})
+    options: dict[str, Any] = usual | session_files.load(vault, session, kinds.WISH, {})
     return options | ({"marked": True} if settings.marking == "always" else {})
 
 
 def keep(vault: Vault, session: Session, how: Finish) -> None:
     """Keep them for all downloads from now on. DiskFull: no room."""
     options = {"caption": how.caption, "watermark": how.watermark, "marked": how.marked}
-    session_files.save(vault, session, "wish", options)
+    session_files.save(vault, session, kinds.WISH, options)

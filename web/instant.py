@@ -29,7 +29,6 @@ from pipeline.portraits.export import Finish, finish
 from privacy.sessions import Session
 from web.http.limits import ConcurrencyLimiter, RateLimiter
 from web.services import Services
-from words import say
 
 SITTERS = 8
 """Photos in RAM: up to 30 MB each."""
@@ -83,7 +82,7 @@ class Wanted:
             (self.size, SIZES),
         )
         if any(value not in names for value, names in known):
-            raise BadOrder(say("instant.unknown"))
+            raise BadOrder("instant.unknown")
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class Instant:
         """
         style = self._services.styles.get(wanted.look)
         if style is None or style.photo is None:
-            raise BadOrder(say("instant.unknown"))
+            raise BadOrder("instant.unknown")
         look = style.photo
         if wanted.light != OWN_LIGHT:
             look = replace(look, light=wanted.light)
@@ -137,7 +136,7 @@ class Instant:
                     file = _file(made[0], wanted.size, distance)
                     self._require_photo(session, photo_id)  # nothing is handed out afterwards
                     return file
-        raise BadOrder(say("order.no_room"))
+        raise BadOrder("order.no_room")
 
     def forget(self, session_id: str, photo_id: str | None = None) -> None:
         """Drop a photo, or all of a session."""
@@ -149,7 +148,7 @@ class Instant:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         if not self._renders.acquire(timeout=WAIT_S):
-            raise Busy(say("errors.too_often"))
+            raise Busy("errors.too_often")
         try:
             yield
         finally:
@@ -173,7 +172,7 @@ class Instant:
         return sitter
 
     def _require_photo(self, session: Session, photo_id: str) -> None:
-        if photo_id not in self._services.album.studio_photos(session):
+        if photo_id not in self._services.album.usable_cut_outs(session):
             self.forget(session.id, photo_id)
             raise UnknownSession
 

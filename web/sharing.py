@@ -15,11 +15,11 @@ from typing import Any
 from errors import BadOrder, Busy, UnknownSession
 from pipeline.portraits.export import Finish, finish
 from pipeline.portraits.score import PortraitRecord, rank
+from privacy import kinds
 from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
 from privacy.vault import Vault
 from web import favourites, session_files
-from words import say
 
 PREVIEW = Finish(size="400", format="jpeg")
 """All that a guest ever gets of a portrait. Always marked, never with the owner's caption."""
@@ -39,12 +39,12 @@ def link(sessions: Sessions, vault: Vault, session: Session) -> str:
     """
     with _writing:
         try:
-            return vault.open(session, "share", "ticket").decode()
+            return vault.open(session, kinds.SHARE, "ticket").decode()
         except KeyError:
             if not favourites.chosen(vault, session):
-                raise BadOrder(say("share.no_hearts")) from None
+                raise BadOrder("share.no_hearts") from None
             text = sessions.shares.create(session).text()
-            vault.put(session, "share", "ticket", text.encode())
+            vault.put(session, kinds.SHARE, "ticket", text.encode())
             return text
 
 
@@ -52,19 +52,19 @@ def end(sessions: Sessions, vault: Vault, session: Session) -> None:
     """End the session's share. The votes stay with the owner."""
     with _writing:
         sessions.shares.end(session)
-        vault.delete(session, "share")
+        vault.delete(session, kinds.SHARE)
 
 
 def counts(vault: Vault, session: Session) -> dict[str, int]:
     """Votes by portrait id, for the owner."""
-    votes = session_files.load(vault, session, "votes", {})
+    votes = session_files.load(vault, session, kinds.VOTES, {})
     return dict(Counter(portrait for chosen in votes.values() for portrait in chosen))
 
 
 def shown(shares: Shares, guest: Guest) -> list[str]:
     """Ids of the portraits that a guest may see: those hearted now, best likeness first."""
-    hearted = _load(shares, guest, "hearts", "hearts", [])
-    rows = _load(shares, guest, "sheet", "portraits", [])
+    hearted = _load(shares, guest, kinds.HEARTS, "hearts", [])
+    rows = _load(shares, guest, kinds.SHEET, "portraits", [])
     ranked = rank(PortraitRecord.from_row(row) for row in rows)
     return [record.id for record in ranked if record.id in hearted]
 
@@ -76,7 +76,7 @@ def preview(shares: Shares, guest: Guest, portrait_id: str) -> bytes:
         UnknownSession: it is not shown to guests, or the share has ended.
     """
     _require_shown(shares, guest, portrait_id)
-    return finish(shares.read(guest, "portrait", portrait_id), PREVIEW)
+    return finish(shares.read(guest, kinds.PORTRAIT, portrait_id), PREVIEW)
 
 
 def own_votes(shares: Shares, guest: Guest, voter: str) -> list[str]:
@@ -96,10 +96,10 @@ def vote(shares: Shares, guest: Guest, voter: str, portrait_id: str, on: bool) -
         _require_shown(shares, guest, portrait_id)
         votes, name = _votes(shares, guest), guest.pseudonym(voter)
         if name not in votes and len(votes) >= _VOTERS:
-            raise Busy(say("shared.too_many"))
+            raise Busy("shared.too_many")
         chosen = [other for other in votes.get(name, []) if other != portrait_id]
         votes[name] = [*chosen, portrait_id] if on else chosen
-        shares.write(guest, "votes", "votes", json.dumps(votes).encode())
+        shares.write(guest, kinds.VOTES, "votes", json.dumps(votes).encode())
 
 
 def _require_shown(shares: Shares, guest: Guest, portrait_id: str) -> None:
@@ -108,7 +108,7 @@ def _require_shown(shares: Shares, guest: Guest, portrait_id: str) -> None:
 
 
 def _votes(shares: Shares, guest: Guest) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = _load(shares, guest, "votes", "votes", {})
+    found: dict[str, list[str]] = _load(shares, guest, kinds.VOTES, "votes", {})
     return found
 
 

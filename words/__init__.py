@@ -1,11 +1,11 @@
 """Every word a visitor can see comes from a catalogue here, by its dotted key.
 
 `say("bar.delivered", left="3 hours")` fills `{left}`, in the language of whoever is served now:
-the web layer sets it for each request (`speaking`); without one, as in a log, on the command line
-or in a job's thread, it is English. A sentence remembers where it came from, so what a thread said
-is told again to a visitor in theirs (`again`). A key that is missing is a bug and raises KeyError.
+the web layer sets it for each request (`speaking`); without one, as on the command line, it is
+English. What comes from below the web is a message without a language; `tell` says it. A key that
+is missing is a bug and raises KeyError.
 
-Needs nothing but the standard library: errors, the pipeline and the web all speak through it.
+Only the web and the command line import this module.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from messages import Message
+
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "de")
 """Of each there is a catalogue `<language>.toml`; the first is the default."""
@@ -28,13 +30,6 @@ _MINUTE_S = 60
 _HOUR_S = 3600
 
 _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
-
-
-class Sentence(str):
-    """Words in one language that know how they were asked for, to be said again in another."""
-
-    key: str
-    values: Mapping[str, object]
 
 
 def language() -> str:
@@ -72,31 +67,45 @@ def _wish(part: str) -> tuple[float, str]:
     return wanted, tag.partition("-")[0]
 
 
-def say(key: str, /, **values: object) -> Sentence:
+def say(key: str, /, **values: object) -> str:
     """The words of `key`, with `{name}` filled in.
 
     Raises:
         KeyError: no such key, or a value is missing.
     """
-    # A sentence in a sentence follows its language.
-    told = {name: again(v) if isinstance(v, str) else v for name, v in values.items()}
-    sentence = Sentence(catalogue(language())[key].format_map(told))
-    sentence.key, sentence.values = key, values
-    return sentence
+    return catalogue(language())[key].format_map(values)
 
 
-def again(text: str) -> str:
-    """A sentence in the language of whoever is served now; any other text as it is."""
-    return say(text.key, **text.values) if isinstance(text, Sentence) else text
-
-
-def count(key: str, number: int, /, **values: object) -> Sentence:
+def count(key: str, number: int, /, **values: object) -> str:
     """`key.one` or `key.other`, with `{n}` filled in."""
     form = "one" if number == 1 else "other"
     return say(f"{key}.{form}", n=number, **values)
 
 
-def span(seconds: float) -> Sentence:
+def tell(message: Message | str) -> str:
+    """A message as a sentence, with `n` of its values choosing between one and many; text as it is.
+
+    Raises:
+        KeyError: no such key, or a value is missing.
+    """
+    if isinstance(message, str):
+        return message
+    key, values = message.key, dict(message.values)
+    told = {name: tell(v) if isinstance(v, Message) else v for name, v in values.items()}
+    if f"{key}.other" in catalogue(language()):
+        key = f"{key}.{'one' if told['n'] == 1 else 'other'}"
+    return say(key, **told)
+
+
+def tell_kept(message: Message | str) -> str:
+    """As `tell`; nothing for a key that there was when the message was kept, before an update."""
+    try:
+        return tell(message)
+    except KeyError:
+        return ""
+
+
+def span(seconds: float) -> str:
     """A length of time for a person, to the next full minute: "23 h 59 min", "12 minutes"."""
     whole = max(_MINUTE_S, math.ceil(seconds / _MINUTE_S) * _MINUTE_S)
     hours, minutes = whole // _HOUR_S, whole % _HOUR_S // _MINUTE_S

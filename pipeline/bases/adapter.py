@@ -20,7 +20,6 @@ from torch import nn
 
 from errors import TamperedError
 from pipeline.bases.base import Base
-from words import say
 
 NAME = "person"
 
@@ -54,15 +53,15 @@ def loaded(base: Base, data: bytes) -> Iterator[None]:
     known = set(base.adapter_targets())
     ranks = {tensor.shape[0] for key, tensor in state.items() if key.endswith(".lora_A.weight")}
     if not targets or len(ranks) != 1 or not known.issuperset(targets):
-        raise TamperedError(say("errors.model_foreign"))
+        raise TamperedError("errors.model_foreign")
     rank = ranks.pop()
     with _attached(base, targets, rank, rank):
         own = _parameters(base)
         if own.keys() != state.keys():
-            raise TamperedError(say("errors.model_foreign"))
+            raise TamperedError("errors.model_foreign")
         for key, parameter in own.items():
             if parameter.shape != state[key].shape:
-                raise TamperedError(say("errors.model_foreign"))
+                raise TamperedError("errors.model_foreign")
             parameter.requires_grad_(False)
             parameter.data = state[key].to(base.device, base.compute_dtype)
         yield
@@ -88,7 +87,7 @@ def _parse(base: Base, data: bytes) -> dict[str, torch.Tensor]:
     try:
         state = safetensors.torch.load(data)
     except SafetensorError:
-        raise TamperedError(say("errors.model_damaged")) from None
+        raise TamperedError("errors.model_damaged") from None
     prefix = f"{base.adapter_prefix}."
     return {key.removeprefix(prefix): tensor for key, tensor in state.items()}
 

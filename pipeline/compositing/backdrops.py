@@ -165,8 +165,8 @@ BACKDROPS: dict[str, Painter] = {
         blur=2.5,
     ),
 }
-"""Words -> painter (rng, size) giving float [size, size, 3] in 0..1.  The first twelve are the
-words of the first weights and must stay; a painter may be mended, never renamed."""
+"""Words -> painter (rng, size) giving float [size, size, 3] in 0..1.  The first twelve are
+words that the trained weights number and must stay; a painter may be mended, never renamed."""
 
 
 def _black_and_white(picture: Picture) -> Picture:

@@ -20,21 +20,20 @@ from typing import Any
 from errors import BadSettings
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.framing import DISTANCES
+from pipeline.compositing.relight import LIGHTS, LIMITS
 from pipeline.compositing.walls import STUDIO, WALLS, linear_colour
 
-LIGHT_NAMES = ("soft", "left", "right", "top", "firm", "flat", "rim")
+LIGHT_NAMES = tuple(LIGHTS)
+"""In the order in which they are offered."""
 
 LIGHT_LIMITS: Mapping[str, tuple[float, float]] = {
+    **LIMITS,
     "azimuth": (-90, 90),
     "elevation": (-10, 80),
-    "size": (0, 1),
-    "strength": (0, 2),
     "temperature_k": (2500, 9000),
-    "fill": (0, 1),
-    "rim": (0, 1),
-    "ambient": (0, 1),
 }
-"""Keys of a light's table and their bounds; azimuth below 0 is from the picture's left."""
+"""Keys of a light's table and their bounds: those of any light, for one that stands before the
+person, as a studio's key light does, and is no candle and no blue sky."""
 
 _KEYS = ("wall", "colour", "depth_of_field", "light", "grade", "frame", "fade")
 

@@ -17,7 +17,7 @@ from pipeline.compositing.colour import LUMINANCE, XYZ_TO_SRGB, Floats
 from pipeline.compositing.shading import direction, lambert, photo_shading
 from pipeline.compositing.shape import Shape
 
-_LIMITS: dict[str, tuple[float, float]] = {
+LIMITS: dict[str, tuple[float, float]] = {
     "azimuth": (-180, 180),
     "elevation": (-60, 90),
     "size": (0, 1),
@@ -27,6 +27,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "rim": (0, 1),
     "ambient": (0, 1),
 }
+"""Bounds of each value of a `Light`."""
 
 DAYLIGHT_K = 5500.0
 """Colour temperature in kelvin of a light that leaves colours alone."""
@@ -58,7 +59,7 @@ class Light:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            low, high = _LIMITS[field.name]
+            low, high = LIMITS[field.name]
             value = getattr(self, field.name)
             if isinstance(value, bool) or not isinstance(value, int | float):
                 raise ValueError(f"The light's {field.name} must be a number.")
@@ -74,7 +75,6 @@ class Light:
 
 
 LIGHTS: dict[str, Light] = {
-    "none": Light(strength=0),
     "soft": Light(azimuth=-40, elevation=30, size=1.0, strength=1.2, fill=0.25, ambient=0.35),
     "left": Light(azimuth=-62, elevation=20, size=0.6, strength=1.5, fill=0.12, ambient=0.22),
     "right": Light(azimuth=62, elevation=20, size=0.6, strength=1.5, fill=0.12, ambient=0.22),
@@ -84,10 +84,6 @@ LIGHTS: dict[str, Light] = {
     ),
     "flat": Light(azimuth=0, elevation=5, size=1.0, fill=0.6, ambient=0.8),
     "rim": Light(azimuth=-40, elevation=25, size=0.7, strength=1.2, rim=0.7),
-    "warm": Light(azimuth=55, elevation=18, size=0.7, strength=1.4, temperature_k=4200, fill=0.15),
-    "window": Light(
-        azimuth=-75, elevation=12, size=0.9, strength=1.5, temperature_k=6200, fill=0.1
-    ),
 }
 """Named lights. They are data: a look may name one or write out its own."""
 

@@ -8,10 +8,9 @@ Knows pixels and lights; it does not know looks' files, orders or the vault.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from threading import Lock
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,8 +99,7 @@ class Studio:
     """Composes portraits. Thread-safe; keeps the walls that it painted last."""
 
     def __init__(self) -> None:
-        self._walls: OrderedDict[tuple[object, ...], Floats] = OrderedDict()
-        self._lock = Lock()
+        self._wall = lru_cache(maxsize=WALLS_KEPT)(_painted)
 
     def compose(
         self, sitter: Sitter, sitting: Sitting
@@ -110,7 +108,9 @@ class Studio:
         frame = choose(sitter.cut_out.alpha, sitter.landmarks, sitting.wish)
         if isinstance(frame, Refusal):
             return frame
-        wall = self._wall(sitting, frame.size)
+        look = sitting.look
+        variant = sitting.seed % WALL_VARIANTS
+        wall = self._wall(look.wall, look.colour, look.depth_of_field, frame.size, variant)
         light = light_of(sitting.look)
         field = gain(sitter.shape, light.mirrored() if sitting.mirrored else light)
         picture = render(
@@ -123,20 +123,11 @@ class Studio:
         )
         return picture, frame
 
-    def _wall(self, sitting: Sitting, size: tuple[int, int]) -> Floats:
-        look, variant = sitting.look, sitting.seed % WALL_VARIANTS
-        key = (look.wall, look.colour, look.depth_of_field, size, variant)
-        with self._lock:
-            if key in self._walls:
-                self._walls.move_to_end(key)
-                return self._walls[key]
-        rng = np.random.default_rng(variant)
-        wall = paint(look.wall, size, rng, look.colour, look.depth_of_field)
-        with self._lock:
-            self._walls[key] = wall
-            while len(self._walls) > WALLS_KEPT:
-                self._walls.popitem(last=False)
-        return wall
+
+def _painted(
+    wall: str, colour: str | None, depth_of_field: float, size: tuple[int, int], variant: int
+) -> Floats:
+    return paint(wall, size, np.random.default_rng(variant), colour, depth_of_field)
 
 
 def light_of(look: PhotoLook) -> Light:

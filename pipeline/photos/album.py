@@ -4,10 +4,10 @@ A photo becomes an encrypted PNG of kind "photo", the person's colours and alpha
 and a record of kind "face" under the same name;
 a photo that is turned away leaves only the record, so that the page can say why. Whether two
 photos are nearly the same, and whether one shows somebody else, depends on the others: that is
-judged anew from the records each time, and never stored.
+judged anew from the records each time (`verdicts.py`), and never stored.
 
-Knows nothing of uploads and deadlines; `quality.py` knows what a good photo is, `similarity.py`
-what a good set is. How a person is cut out is handed in.
+Knows nothing of uploads and deadlines, nor what a good photo is (`quality.py`). How a person is cut
+out is handed in.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from __future__ import annotations
 import threading
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadPhoto
+from messages import Message
 from pipeline.imaging import CutOut, Face
 from pipeline.photos.crop import head_and_shoulders
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
-from pipeline.photos.record import FaceNumbers, FaceRecord
-from pipeline.photos.similarity import Lack, lacking, near_duplicates, strangers
+from pipeline.photos.record import FaceNumbers, FaceRecord, Label
+from pipeline.photos.similarity import Lack, lacking
+from pipeline.photos.verdicts import PhotoRecord, judged, number_of, verdict
+from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
-from words import say
-
-PHOTO, FACE = "photo", "face"
 
 PLAIN_WALL = 128
 """Grey that training sees behind a cut-out; it gets other walls there."""
@@ -46,25 +46,6 @@ MAX_REJECTED = 30
 
 _NUMBERING = "numbering"
 """Name, among the records, of how many numbers were given: a removed photo's is not given again."""
-
-
-@dataclass(frozen=True)
-class PhotoRecord:
-    """What the page shows of a photo.
-
-    id: "photo-01" and so on. label: the visitor's own file name. code: None if accepted, else a
-    code of `ingest.py` or `quality.py`, "duplicate", "different_person" or "too_many". studio: fit
-    to be set before another wall; a photo may be accepted and be fit for painting only. sharpness:
-    of the face, 0 if there is none.
-    """
-
-    id: str
-    label: str
-    accepted: bool
-    code: str | None
-    sentence: str
-    studio: bool = True
-    sharpness: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,10 +106,11 @@ class Album:
         self.seconds_cut_out = 0.0  # of all photos, for reports
         self._writing = threading.Lock()  # numbers are given and photos counted under it
 
-    def add(self, session: Session, data: bytes, label: str) -> PhotoRecord:
+    def add(self, session: Session, data: bytes, label: Label) -> PhotoRecord:
         """Check an uploaded file and keep its cut-out; returns the verdict, in view of the others.
 
-        A bad photo is a rejected record, not an exception.
+        A bad photo is a rejected record, not an exception. label: the visitor's file name, or what
+        to call a photo that has none of theirs.
 
         Raises:
             UnknownSession: the session was erased meanwhile; nothing is kept.
@@ -136,7 +118,7 @@ class Album:
             Busy: the server is shutting down.
             BaseUnavailable: the face models are missing.
         """
-        label = clean_label(label)
+        label = label if isinstance(label, Message) else clean_label(label)
         try:
             image = self._decoder.decode(data)
             checked = check_photo(image, self._faces, self._keeping.photo_px)
@@ -148,11 +130,11 @@ class Album:
         numbers = replace(checked.numbers, faults=cut_out.faults)
         png = cut_out.to_png()
         with self._writing:
-            kept = len(self._vault.list(session, PHOTO))
+            kept = len(self._vault.list(session, kinds.PHOTO))
             if kept < self._keeping.photos:
                 photo_id = self._keep(session, label, numbers, png)
         if kept >= self._keeping.photos:
-            full = BadPhoto(say("verdict.too_many", kept=kept), "too_many")
+            full = BadPhoto("verdict.too_many", kept=kept)
             return self._reject(session, label, full)
         return next(record for record in self.records(session) if record.id == photo_id)
 
@@ -162,18 +144,18 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        return _judged(self._stored(session))
+        return judged(self._stored(session))
 
     def overview(self, session: Session) -> tuple[list[PhotoRecord], list[Lack]]:
-        """`records`, and what more variety the accepted ones could use (`resemblance.lacking`).
+        """`records`, and what more variety the accepted ones could use (`similarity.lacking`).
 
         Raises:
             UnknownSession: the session was erased.
         """
         stored = self._stored(session)
-        verdicts = _judged(stored)
-        accepted = [r.face for r, v in zip(stored, verdicts, strict=True) if v.accepted and r.face]
-        return verdicts, lacking(accepted)
+        told = judged(stored)
+        accepted = [r.face for r, v in zip(stored, told, strict=True) if v.accepted and r.face]
+        return told, lacking(accepted)
 
     def remove(self, session: Session, photo_id: str) -> None:
         """Delete a photo and all that is known of it; harmless if there is none.
@@ -181,9 +163,9 @@ class Album:
         Raises:
             UnknownSession: the session was erased, and the photo with it.
         """
-        if _number(photo_id) is not None:
-            self._vault.delete(session, PHOTO, photo_id)
-            self._vault.delete(session, FACE, photo_id)
+        if number_of(photo_id) is not None:
+            self._vault.delete(session, kinds.PHOTO, photo_id)
+            self._vault.delete(session, kinds.FACE, photo_id)
 
     def image(self, session: Session, photo_id: str) -> bytes:
         """The kept cut-out of a photo as PNG, RGB and alpha.
@@ -192,9 +174,9 @@ class Album:
             KeyError: no such photo, or one that was turned away.
             UnknownSession: the session was erased.
         """
-        if _number(photo_id) is None:
+        if number_of(photo_id) is None:
             raise KeyError(photo_id)
-        return self._vault.open(session, PHOTO, photo_id)
+        return self._vault.open(session, kinds.PHOTO, photo_id)
 
     def training_photos(self, session: Session) -> list[TrainingPhoto]:
         """The accepted photos with their pixels, in order of arrival.
@@ -204,14 +186,16 @@ class Album:
         """
         photos = []
         for photo_id, face in self._accepted(session):
-            person = CutOut.from_png(self._vault.open(session, PHOTO, photo_id)).before(PLAIN_WALL)
+            person = CutOut.from_png(self._vault.open(session, kinds.PHOTO, photo_id)).before(
+                PLAIN_WALL
+            )
             px = self._keeping.training_px
             image, landmarks = head_and_shoulders(person, face.landmarks, px)
             photos.append(TrainingPhoto(image, landmarks, face.embedding))
         return photos
 
-    def studio_photos(self, session: Session) -> list[str]:
-        """Ids of the accepted photos whose cut-out is good, in order of arrival.
+    def usable_cut_outs(self, session: Session) -> list[str]:
+        """Ids of the accepted photos whose cut-out can be used, in order of arrival.
 
         Raises:
             UnknownSession: the session was erased.
@@ -219,13 +203,13 @@ class Album:
         return [photo_id for photo_id, face in self._accepted(session) if not face.faults]
 
     def cut_out(self, session: Session, photo_id: str) -> CutOutPhoto:
-        """One of `studio_photos` with its pixels.
+        """One of `usable_cut_outs` with its pixels.
 
         Raises:
             KeyError: it was removed meanwhile. UnknownSession: the session was erased.
         """
-        png = self._vault.open(session, PHOTO, photo_id)
-        record = FaceRecord.from_json(photo_id, self._vault.open(session, FACE, photo_id))
+        png = self._vault.open(session, kinds.PHOTO, photo_id)
+        record = FaceRecord.from_json(photo_id, self._vault.open(session, kinds.FACE, photo_id))
         if record.face is None:
             raise KeyError(photo_id)
         cut = CutOut.from_png(png)
@@ -236,40 +220,40 @@ class Album:
         stored = self._stored(session)
         return [
             (record.id, record.face)
-            for record, verdict in zip(stored, _judged(stored), strict=True)
-            if verdict.accepted and record.face is not None
+            for record, told in zip(stored, judged(stored), strict=True)
+            if told.accepted and record.face is not None
         ]
 
     def _stored(self, session: Session) -> list[FaceRecord]:
         records = []
-        for entry in self._vault.list(session, FACE):
+        for entry in self._vault.list(session, kinds.FACE):
             if entry.name != _NUMBERING:
                 try:
-                    data = self._vault.open(session, FACE, entry.name)
+                    data = self._vault.open(session, kinds.FACE, entry.name)
                 except KeyError:
                     continue  # removed since it was listed
                 records.append(FaceRecord.from_json(entry.name, data))
         return records
 
-    def _keep(self, session: Session, label: str, face: FaceNumbers, png: bytes) -> str:
+    def _keep(self, session: Session, label: Label, face: FaceNumbers, png: bytes) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
-        words = say("photos.painting_only") if face.faults else say("verdict.good")
-        record = FaceRecord(photo_id, label, None, words, face)
-        kept = [(PHOTO, photo_id, png), (FACE, photo_id, record.to_json())]
+        good = Message("photos.painting_only" if face.faults else "verdict.good")
+        record = FaceRecord(photo_id, label, good, face)
+        kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
 
-    def _reject(self, session: Session, label: str, bad: BadPhoto) -> PhotoRecord:
+    def _reject(self, session: Session, label: Label, bad: BadPhoto) -> PhotoRecord:
         """Remember why a photo was turned away; nothing of its pixels is kept."""
         with self._writing:
             photo_id, numbering = self._next_id(session)
-            record = FaceRecord(photo_id, label, bad.code, bad.sentence, None)
-            self._vault.put_all(session, [numbering, (FACE, photo_id, record.to_json())])
+            record = FaceRecord(photo_id, label, bad.message, None)
+            self._vault.put_all(session, [numbering, (kinds.FACE, photo_id, record.to_json())])
             rejected = [record.id for record in self._stored(session) if record.face is None]
             for old in rejected[:-MAX_REJECTED]:
-                self._vault.delete(session, FACE, old)
-        return _verdict(record)
+                self._vault.delete(session, kinds.FACE, old)
+        return verdict(record)
 
     def _next_id(self, session: Session) -> tuple[str, File]:
         """A number no photo of this session has had, and the file that says it is given away.
@@ -277,67 +261,13 @@ class Album:
         Under the lock.
         """
         try:
-            given = int(self._vault.open(session, FACE, _NUMBERING))
+            given = int(self._vault.open(session, kinds.FACE, _NUMBERING))
         except KeyError:
             given = 0
-        return f"photo-{given + 1:02d}", (FACE, _NUMBERING, str(given + 1).encode())
+        return f"photo-{given + 1:02d}", (kinds.FACE, _NUMBERING, str(given + 1).encode())
 
 
-def clean_label(label: str) -> str:
+def clean_label(label: str) -> Label:
     """A file name fit to be shown: one line, no control or direction characters, not too long."""
     printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
-    return printable.strip()[:MAX_LABEL] or say("photos.nameless")
-
-
-def _number(photo_id: str) -> int | None:
-    """3 of "photo-03"; None for anything that is no photo's id."""
-    prefix, _, digits = photo_id.partition("-")
-    if (
-        prefix != "photo"
-        or not 2 <= len(digits) <= 6
-        or not (digits.isascii() and digits.isdigit())
-    ):
-        return None
-    return int(digits)
-
-
-def _judged(stored: Sequence[FaceRecord]) -> list[PhotoRecord]:
-    """The verdicts of the single photos, and of the set on those that passed."""
-    good = [(record, record.face) for record in stored if record.face is not None]
-    twins = near_duplicates([face for _, face in good])
-    single = [
-        (record, face) for (record, face), twin in zip(good, twins, strict=True) if twin is None
-    ]
-    foreign = strangers([face.embedding for _, face in single])
-    against = {
-        record.id: _duplicate_of(good[twin][0])
-        for (record, _), twin in zip(good, twins, strict=True)
-        if twin is not None
-    } | {
-        record.id: _different_person()
-        for (record, _), is_foreign in zip(single, foreign, strict=True)
-        if is_foreign
-    }
-    return [_verdict(record, against.get(record.id)) for record in stored]
-
-
-def _verdict(record: FaceRecord, against: BadPhoto | None = None) -> PhotoRecord:
-    """A record as the page shows it; `against` is what speaks against it in view of the others."""
-    if against is not None:
-        return PhotoRecord(
-            record.id, record.label, False, against.code, against.sentence, studio=False
-        )
-    accepted = record.code is None
-    studio = accepted and record.face is not None and not record.face.faults
-    sharpness = record.face.sharpness if record.face else 0.0
-    return PhotoRecord(
-        record.id, record.label, accepted, record.code, record.sentence, studio, sharpness
-    )
-
-
-def _duplicate_of(first: FaceRecord) -> BadPhoto:
-    return BadPhoto(say("verdict.duplicate", number=_number(first.id)), "duplicate")
-
-
-def _different_person() -> BadPhoto:
-    return BadPhoto(say("verdict.different_person"), "different_person")
+    return printable.strip()[:MAX_LABEL] or Message("photos.nameless")

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from errors import BadPhoto, Busy
 from pipeline.photos import decoder
-from words import say
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
@@ -74,7 +73,7 @@ class Decoder:
         worker = self._idle.get()
         try:
             if self._closed:
-                raise Busy(say("errors.stopping"))
+                raise Busy("errors.stopping")
             return worker.decode(data, name)
         except _Refused as refused:
             raise _refusal(refused.code, megapixels=self._max_pixels / 1e6) from None
@@ -120,7 +119,7 @@ _CODES = {
 
 
 def _refusal(code: str, **numbers: float) -> BadPhoto:
-    return BadPhoto(say(f"verdict.{code}", **numbers), code)
+    return BadPhoto(f"verdict.{code}", **numbers)
 
 
 class _Refused(Exception):

@@ -1,7 +1,7 @@
 """Is this a photo one can learn a face from? And what of it is kept.
 
 One face, large, sharp and lit well enough. The thresholds stand beside their measurements. Knows
-nothing of the other photos (see `resemblance.py`), of files, sessions or the vault.
+nothing of the other photos (see `similarity.py`), of files, sessions or the vault.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from pipeline.photos.crop import kept_frame
 from pipeline.photos.detection import Faces
 from pipeline.photos.record import FaceNumbers
 from pipeline.photos.similarity import fingerprint
-from words import say
 
 SECOND_FACE_SCORE = 0.8
 SECOND_FACE_AREA = 0.2
@@ -95,7 +94,7 @@ def check_photo(image: NDArray[np.uint8], faces: Faces, kept_px: int) -> Checked
 
 
 def _fault(code: str) -> BadPhoto:
-    return BadPhoto(say(f"verdict.{code}"), code)
+    return BadPhoto(f"verdict.{code}")
 
 
 def _counts(other: Face, main: Face) -> bool:

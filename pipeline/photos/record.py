@@ -14,9 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from words import Sentence, say
+from messages import Message
 
 FINGERPRINT_SIDE = 16
+
+Label = str | Message
+"""A visitor's file name, or what to call a photo that has none of theirs."""
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,21 @@ class FaceNumbers:
 
 @dataclass(frozen=True)
 class FaceRecord:
-    """A photo's record. label: the visitor's file name. code, sentence, face: either the photo was
-    turned away with a code and a sentence, or it has a face. The sentence is stored as what the
-    catalogue needs to say it, and read in the language of whoever reads it."""
+    """A photo's record.
+
+    verdict: what is thought of it by itself. face: None if it was turned away.
+    """
 
     id: str
-    label: str
-    code: str | None
-    sentence: str
+    label: Label
+    verdict: Message
     face: FaceNumbers | None
 
     def to_json(self) -> bytes:
         """The record without its id, which is its name in the vault."""
         fields: dict[str, Any] = {
-            "label": self.label,
-            "code": self.code,
-            "sentence": _stored(self.sentence),
+            "label": self.label.to_json() if isinstance(self.label, Message) else self.label,
+            "verdict": self.verdict.to_json(),
         }
         if self.face is not None:
             fields |= {
@@ -82,22 +84,9 @@ class FaceRecord:
                 fields["brightness"],
                 tuple(fields["faults"]),
             )
-        return cls(photo_id, fields["label"], fields["code"], _told(fields["sentence"]), face)
-
-
-def _stored(sentence: str) -> str | dict[str, Any]:
-    if isinstance(sentence, Sentence):
-        return {"key": sentence.key, "values": sentence.values}
-    return sentence
-
-
-def _told(stored: str | dict[str, Any]) -> str:
-    if isinstance(stored, str):
-        return stored
-    try:
-        return say(stored["key"], **stored["values"])
-    except KeyError:  # the server was updated while the session was open, and says it differently
-        return ""
+        label = fields["label"]
+        label = Message.from_json(label) if isinstance(label, dict) else label
+        return cls(photo_id, label, Message.from_json(fields["verdict"]), face)
 
 
 def _packed(array: NDArray[Any]) -> str:

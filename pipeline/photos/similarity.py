@@ -37,6 +37,7 @@ to 0.9 pair by pair: at 0.4, the hardest, fewer than 1 of 100 fell below 0.33.""
 Lack = Literal["angle", "light"]
 
 FEWEST_TO_JUDGE = 3
+"""Photos: of two, nobody can tell who the stranger is, nor whether more would be alike."""
 
 LITTLE_TURN = 0.1
 """Range of turns, in eye distances, below which all photos are from the same angle: about ten
@@ -91,7 +92,7 @@ def strangers(embeddings: Sequence[NDArray[np.float32]]) -> list[bool]:
     where two are equal; then each photo is compared with the mean of the person's other photos.
     With fewer than three photos nobody can tell who the stranger is, so there is none.
     """
-    if len(embeddings) < 3:
+    if len(embeddings) < FEWEST_TO_JUDGE:
         return [False] * len(embeddings)
     vectors = np.stack(embeddings)
     agree = vectors @ vectors.T >= SAME_GROUP

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline.orders import Way
 from pipeline.portraits.export import SUFFIXES, Finish, finish
 from pipeline.portraits.score import PortraitRecord
+from privacy import kinds
 
 if TYPE_CHECKING:
     from privacy.sessions import Session
@@ -37,7 +38,7 @@ def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> 
     Raises:
         KeyError: it is not in the vault. UnknownSession: the session was erased.
     """
-    return finish(vault.open(session, "portrait", record.id), how, record.face, record.way)
+    return finish(vault.open(session, kinds.PORTRAIT, record.id), how, record.face, record.way)
 
 
 def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:

@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
 from pipeline.orders import Way
-from words import say
 
 SIZES = ("original", "800", "400", "cv", "print")
 """As stored; long side 800 px (LinkedIn); 400 px (Teams, Slack); 35 x 45 mm; for paper."""
@@ -30,6 +29,8 @@ SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """How files of each format end."""
 
 CAPTION_CHARS = 60
+"""The page promises them (`portraits.caption_hint`): a full name and a title. Longer ones would be
+drawn very small, since a caption is made to fit the width."""
 
 _SIDES = {"800": 800, "400": 400}
 _CV_PX = (413, 531)  # 35 x 45 mm at 300 dpi
@@ -81,14 +82,14 @@ class Finish:
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
-            raise BadOrder(say("finish.sizes", known=", ".join(SIZES)))
+            raise BadOrder("finish.sizes", known=", ".join(SIZES))
         if self.format not in FORMATS:
-            raise BadOrder(say("finish.formats", known=", ".join(FORMATS)))
+            raise BadOrder("finish.formats", known=", ".join(FORMATS))
         if len(self.caption) > CAPTION_CHARS:
-            raise BadOrder(say("finish.caption_long", most=CAPTION_CHARS))
+            raise BadOrder("finish.caption_long", most=CAPTION_CHARS)
         if strange := next((c for c in self.caption if not _can_draw(c)), ""):
             key = "finish.letter" if strange.isprintable() else "finish.control_character"
-            raise BadOrder(say(key, letter=strange))
+            raise BadOrder(key, letter=strange)
 
 
 def finish(

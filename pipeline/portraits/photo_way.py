@@ -24,7 +24,6 @@ from pipeline.imaging import Face
 from pipeline.photos.album import CutOutPhoto
 from pipeline.photos.detection import Faces
 from pipeline.portraits.shots import PhotoShot
-from words import say
 
 PORTRAIT_PX = 1024
 """Longer side of a portrait, if the photo has as much."""
@@ -113,7 +112,7 @@ class PhotoWay:
                 made = self._studio.compose(self._sitters[number], sitting)
                 if not isinstance(made, Refusal):
                     return self._measured(replace(shot, photo=number), *made)
-        raise BadOrder(say("order.no_room"))
+        raise BadOrder("order.no_room")
 
     def _measured(self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame) -> PhotoPortrait:
         photo, sitter = self._photos[shot.photo], self._sitters[shot.photo]

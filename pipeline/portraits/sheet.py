@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline.imaging import png_of
 from pipeline.photos.detection import Faces
 from pipeline.portraits.score import PortraitRecord, record_for, signature
+from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
 
@@ -49,7 +50,7 @@ class Sheet:
     def add(self, record: PortraitRecord, image: NDArray[np.uint8]) -> None:
         """Take a portrait, uint8 RGB [H, W, 3]; it is kept together with the next ones."""
         self._records.append(record)
-        self._waiting.append(("portrait", record.id, png_of(image)))
+        self._waiting.append((kinds.PORTRAIT, record.id, png_of(image)))
         if len(self._waiting) == KEPT_TOGETHER:
             self.keep()
 
@@ -67,16 +68,16 @@ class Sheet:
 
 def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
     """What is known of each portrait made so far, in the order they were made."""
-    if not vault.list(session, "sheet"):
+    if not vault.list(session, kinds.SHEET):
         return []
-    rows: list[dict[str, Any]] = json.loads(vault.open(session, "sheet", "portraits"))
+    rows: list[dict[str, Any]] = json.loads(vault.open(session, kinds.SHEET, "portraits"))
     return [PortraitRecord.from_row(row) for row in rows]
 
 
 def sheet_file(records: Sequence[PortraitRecord]) -> File:
     """The file that `load_sheet` reads."""
     rows = [asdict(record) for record in records]
-    return "sheet", "portraits", json.dumps(rows).encode()
+    return kinds.SHEET, "portraits", json.dumps(rows).encode()
 
 
 def judged(

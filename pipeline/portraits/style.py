@@ -8,7 +8,7 @@
     [de]
     description = "Graues Studio, gleichmäßiges Licht: das Bild für die Teamseite."
 
-A table named as a language of `words` holds name or description, or both, in that language; the
+A table named as a language, by its two letters, holds name or description, or both, in it; the
 table `[photo]` says what the photo way does, see `compositing.look`.
 A new look is a new file and no Python.  The prompt uses the words that the embedded base knows
 (those of `pipeline/compositing/backdrops.py`) and then natural ones for larger bases; a base
@@ -17,6 +17,7 @@ leaves out what it does not know.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,6 @@ from numpy.typing import NDArray
 
 from errors import BadOrder, BadSettings
 from pipeline.compositing.look import PhotoLook, photo_look
-from words import ENGLISH, LANGUAGES, language, say
 
 GROUPS = ("work", "editorial", "social", "monochrome")
 
@@ -41,7 +41,9 @@ FINISHES = ("colour", "monochrome")
 _REQUIRED = ("name", "description", "group", "prompt")
 _OPTIONAL = ("negative", "crop", "seed", "finish")
 _TOLD = ("name", "description")
-_TRANSLATIONS = tuple(name for name in LANGUAGES if name != ENGLISH)
+_LANGUAGE = re.compile("(?!en)[a-z]{2}")
+"""ISO 639-1. English stands above the tables. Whether the server speaks a language is not known
+here: a look may be ahead of it."""
 _PHOTO = "photo"
 _PLACEHOLDER = "{subject}"
 
@@ -71,9 +73,9 @@ class Style:
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     photo: PhotoLook | None = None
 
-    def told(self) -> tuple[str, str]:
-        """Name and description in the language of whoever is served now."""
-        translated = self.translations.get(language(), {})
+    def told(self, language: str) -> tuple[str, str]:
+        """Name and description in a language, in English where they are not translated."""
+        translated = self.translations.get(language, {})
         return translated.get("name", self.name), translated.get("description", self.description)
 
     def words(self, subject: str) -> str:
@@ -105,7 +107,7 @@ def choose(styles: dict[str, Style], keys: Sequence[str] | None) -> list[Style]:
     for key in keys:
         if key not in styles:
             known = ", ".join(styles)
-            raise BadOrder(say("order.unknown_style", key=repr(key), known=known))
+            raise BadOrder("order.unknown_style", key=repr(key), known=known)
     return [styles[key] for key in dict.fromkeys(keys)]
 
 
@@ -132,12 +134,12 @@ def _load(path: Path) -> Style:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path.name} is not valid TOML: {problem}.") from None
     for key in table:
-        if key not in (*_REQUIRED, *_OPTIONAL, *_TRANSLATIONS, _PHOTO):
+        if key not in (*_REQUIRED, *_OPTIONAL, _PHOTO) and not _LANGUAGE.fullmatch(key):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")
     for key in _REQUIRED:
         if key not in table:
             raise BadSettings(f"{path.name}: the key {key!r} is missing.")
-    translations = {name: table.pop(name) for name in _TRANSLATIONS if name in table}
+    translations = {name: table.pop(name) for name in list(table) if _LANGUAGE.fullmatch(name)}
     photo = photo_look(path.name, table.pop(_PHOTO)) if _PHOTO in table else None
     for key, value in table.items():
         _check(path.name, key, value)

@@ -17,7 +17,6 @@ import torch
 from safetensors import SafetensorError
 
 from errors import TamperedError
-from words import say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ class Checkpoint:
         """
         saved = self.tensors[WEIGHTS]
         if saved.shape != weights.shape or saved.dtype != weights.dtype:
-            raise TamperedError(say("errors.checkpoint_damaged"))
+            raise TamperedError("errors.checkpoint_damaged")
         weights.data.copy_(saved)
         state: dict[str, torch.Tensor | float] = dict(self.numbers)
         for key, tensor in self.tensors.items():
@@ -106,4 +105,4 @@ def parse(data: bytes) -> Checkpoint:
             raise KeyError(WEIGHTS)
         return Checkpoint(int(about["step"]), about["identity"], tensors, about["numbers"])
     except (SafetensorError, ValueError, KeyError, TypeError):
-        raise TamperedError(say("errors.checkpoint_damaged")) from None
+        raise TamperedError("errors.checkpoint_damaged") from None

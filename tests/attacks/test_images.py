@@ -25,6 +25,7 @@ from pipeline.assembly import cutter
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.decoder import BASE_BYTES, BYTES_PER_PIXEL
 from pipeline.photos.ingest import LONG_SIDE, Decoder
+from tests.support.decoding import newest_decoder
 from tests.support.faces import encoded, models, photos, portrait
 from tests.support.store import Store
 
@@ -265,8 +266,7 @@ def test_5000_mutated_images_give_pixels_or_a_refusal(decoder: Decoder) -> None:
 
 def decoding_process(decoder: Decoder) -> psutil.Process:
     decoder.decode(seeds()[0])
-    process = next(w._process for w in reversed(decoder._workers) if w._process is not None)
-    return psutil.Process(process.pid)
+    return newest_decoder()
 
 
 @pytest.mark.fact(24)

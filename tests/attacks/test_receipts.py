@@ -7,10 +7,12 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -138,10 +140,10 @@ def test_whoever_holds_the_key_is_caught_by_a_checkpoint_or_a_receipt_kept_elsew
     receipt.write_text(json.dumps({"r": ticket.receipt().hex(), "line": line}))
     forged = tmp_path / "forged.jsonl"
     # The undelivered session never was: its two lines are gone, the rest is signed anew.
-    honest, log_id = resigned(lines, logged.log._key), json.loads(lines[3])["id"].encode()
+    honest, log_id = resigned(lines, logged.signing_key()), json.loads(lines[3])["id"].encode()
     assert honest == lines
     forged.write_bytes(
-        joined(resigned([raw for raw in lines if log_id not in raw], logged.log._key))
+        joined(resigned([raw for raw in lines if log_id not in raw], logged.signing_key()))
     )
     common = [str(forged), "--key", logged.log.key.text, "--now", "2027-03-01"]
     assert verify(common) == 0
@@ -354,9 +356,10 @@ def test_the_log_holds_nothing_of_the_session(
     upload(ann, selfie_jpegs[0], name="CANARY-ann-smith.jpg")
     place.job_queue.deliver(session, 2, "old-money")
     parsed = Ticket.parse(ticket)
-    row = place.services.sessions._database.rows(
-        "SELECT verifier, wrapped_key, created FROM sessions WHERE id = ?", (session.id,)
-    )[0]
+    with closing(sqlite3.connect(place.services.settings.scratch / "likeness.db")) as database:
+        (row,) = database.execute(
+            "SELECT verifier, wrapped_key, created FROM sessions WHERE id = ?", (session.id,)
+        )
     ann.post("/session/delete")
     folder = place.services.settings.receipts
     data = b"".join(f.read_bytes() for f in folder.iterdir() if f.name != "signing.key")

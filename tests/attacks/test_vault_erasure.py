@@ -270,7 +270,7 @@ def test_ones_secret_on_anothers_id_is_like_an_unknown_id(tmp_path: Path) -> Non
     for ticket in (Ticket(yours.id, mine.secret), Ticket.random()):
         with pytest.raises(UnknownSession) as caught:
             store.sessions.open(ticket.text())
-        answers.append((type(caught.value), caught.value.sentence, caught.value.__cause__))
+        answers.append((type(caught.value), caught.value.message, caught.value.__cause__))
     assert answers[0] == answers[1]
 
 

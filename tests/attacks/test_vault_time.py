@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from errors import UnknownSession
-from privacy.clock import Clock
 from privacy.keys import Ticket
 from privacy.sessions import Session
 from tests.support.store import HOUR, Store
@@ -32,13 +31,11 @@ def test_three_days_down_and_the_first_sweep_ends_what_is_overdue(tmp_path: Path
 
 @pytest.mark.fact(14)
 def test_a_clock_set_back_while_running_lengthens_no_life(tmp_path: Path) -> None:
-    store = Store(tmp_path)
     counted = 0.0
-    clock = Clock(store.database, lambda: store.time, lambda: counted)
-    store.sessions._clock = clock
+    store = Store(tmp_path, elapsed=lambda: counted)
     _, ticket = _delivered(store)
     store.time -= 24 * HOUR
-    clock.now()
+    store.clock.now()
     counted += 24 * HOUR - 1
     assert store.sessions.open(ticket.text())
     counted += 1
@@ -53,10 +50,9 @@ def test_a_clock_set_back_over_a_restart_lengthens_no_life(tmp_path: Path) -> No
     _, ticket = _delivered(store)
     store.time += 24 * HOUR - 1
     store.sweeper.sweep()
-    later = store.restart(later=-24 * HOUR)
-    assert later.sessions.open(ticket.text())
     counted = 0.0
-    later.sessions._clock = Clock(later.database, lambda: later.time, lambda: counted)
+    later = store.restart(later=-24 * HOUR, elapsed=lambda: counted)
+    assert later.sessions.open(ticket.text())
     counted += 1
     with pytest.raises(UnknownSession):
         later.sessions.open(ticket.text())

@@ -15,6 +15,8 @@ from pipeline.assembly import Assembly
 from pipeline.orders import Order, Progress
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
+from tests.support.refused import refused
+from words import tell
 
 
 @pytest.fixture
@@ -23,7 +25,7 @@ def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
     session, _ = assembly.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:5]):
         added = assembly.services.album.add(session, data, f"{number}.jpg")
-        assert added.accepted, added.sentence
+        assert added.accepted, added.verdict
     return session
 
 
@@ -93,7 +95,7 @@ def test_a_shape_or_backdrop_that_is_not_offered_is_a_sentence(
     assembly: Assembly, session: Session, wrong: dict
 ) -> None:
     key = next(iter(assembly.services.styles))
-    with pytest.raises(BadOrder, match="not on offer"):
+    with refused(BadOrder, "not on offer"):
         run(assembly, session, Order((key,), count=1, **wrong))
 
 
@@ -181,7 +183,7 @@ def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
     run(assembly, session, order, report=seen.append)
     training_ = [p for p in seen if p.phase == "training"]
     assert [p.step for p in training_] == [9, 10, 11, 12]
-    assert all(p.sentence.endswith("Continued from step 8.") for p in training_)
+    assert all(p.message and tell(p.message).endswith("Continued from step 8.") for p in training_)
     assert names(assembly, session, "checkpoint") == []  # it shows a face as the adapter does
     resumed = vault.open(session, "adapter", "adapter")
 
@@ -189,7 +191,7 @@ def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
     seen.clear()
     run(assembly, session, order, report=seen.append)
     assert [p for p in seen if p.step == 1]
-    assert not any("Continued" in p.sentence for p in seen)
+    assert not any("Continued" in tell(p.message) for p in seen if p.message)
     assert vault.open(session, "adapter", "adapter") == resumed
 
 
@@ -250,12 +252,12 @@ def test_an_erased_session_ends_its_job_and_nothing_comes_back(
 def test_a_count_out_of_range_is_a_sentence(
     assembly: Assembly, session: Session, count: int
 ) -> None:
-    with pytest.raises(BadOrder, match="1 to 200"):
+    with refused(BadOrder, "1 to 200"):
         run(assembly, session, Order((), count=count))
 
 
 def test_an_unknown_style_is_named(assembly: Assembly, session: Session) -> None:
-    with pytest.raises(BadOrder, match="cyberpunk"):
+    with refused(BadOrder, "cyberpunk"):
         run(assembly, session, Order(("cyberpunk",), count=1))
 
 
@@ -263,5 +265,5 @@ def test_an_unknown_style_is_named(assembly: Assembly, session: Session) -> None
 def test_too_few_photos_is_a_sentence(assembly: Assembly, selfie_jpegs: list[bytes]) -> None:
     session, _ = assembly.services.sessions.create()
     assembly.services.album.add(session, selfie_jpegs[0], "one.jpg")
-    with pytest.raises(BadOrder, match="4 good photos"):
+    with refused(BadOrder, "4 good photos"):
         run(assembly, session, Order((), count=1))

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from errors import BaseUnavailable
+from messages import Message
 from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.bases import device
@@ -22,7 +23,6 @@ from pipeline.bases.plan import Plan
 from pipeline.orders import Order, Progress
 from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
-from words import say
 
 pytestmark = pytest.mark.slow
 
@@ -97,8 +97,8 @@ def test_painting_goes_on_in_smaller_groups(
     assert report.plan is not None
     assert report.plan.generation_batch == 3
     assert len(portraits(assembly, session)) == report.headshots == 5
-    told = say("job.sentence.smaller_groups")
-    assert [p.sentence for p in seen if p.phase == "generating"][1:] == [told] * 7
+    told = Message("job.sentence.smaller_groups")
+    assert [p.message for p in seen if p.phase == "generating"][1:] == [told] * 7
     assert not [p for p in seen if p.step and p.phase == "generating"]
 
 
@@ -128,9 +128,9 @@ def test_training_goes_on_from_its_checkpoint_in_smaller_parts_of_the_same_steps
     steps = [p.step for p in seen if p.phase == "training"]
     assert steps == [1, 2, 3, 4, 5, 6, 0, 5, 6, 7, 8, 9, 10, 11, 12]
     assert seen[-1].made == 1
-    assert {p.sentence for p in seen if p.phase == "training"} == {
-        say("job.sentence.training"),
-        say("job.sentence.smaller_steps"),
+    assert {p.message for p in seen if p.phase == "training"} == {
+        Message("job.sentence.training"),
+        Message("job.sentence.smaller_steps"),
     }
     assert report.plan is not None
     assert (report.plan.micro_batch, report.plan.accumulation) == (1, 2)
@@ -145,7 +145,7 @@ def test_when_nothing_is_left_to_try_it_is_a_sentence_and_photos_and_portraits_s
     monkeypatch.setattr(base, "sample", short)
     with pytest.raises(BaseUnavailable, match="even for one picture of 64 pixels") as refused:
         run(assembly, session, 3, [])
-    assert refused.value.for_visitor == say("errors.operator")
+    assert refused.value.message == Message("errors.operator")
     assert len(portraits(assembly, session)) == 2
     assert len(assembly.services.album.training_photos(session)) == 4
 
@@ -231,7 +231,7 @@ def test_in_the_end_pictures_become_smaller(
     assert sides == [(2, 64), (1, 64), (1, 64)] + [(1, 48)] * 24
     assert report.plan is not None
     assert (report.plan.resolution, report.plan.checkpointing) == (48, True)
-    assert say("job.sentence.smaller_pictures") in [p.sentence for p in seen]
+    assert Message("job.sentence.smaller_pictures") in [p.message for p in seen]
     assert len(portraits(assembly, session)) == 1
     assert planning.told[0][1].stepped_down
     assert base.resolution == 64  # for whoever is next

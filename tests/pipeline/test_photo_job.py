@@ -17,6 +17,7 @@ from pipeline.orders import Order, Progress, Report
 from pipeline.portraits.score import fold
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
+from tests.support.refused import refused
 
 
 @pytest.fixture
@@ -25,8 +26,8 @@ def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
     session, _ = assembly.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:3]):
         added = assembly.services.album.add(session, data, f"{number}.jpg")
-        assert added.accepted, added.sentence
-        assert added.studio
+        assert added.accepted, added.verdict
+        assert added.cut_out_usable
     return session
 
 
@@ -111,21 +112,21 @@ def test_looks_that_are_only_painted_are_refused_in_words(
 ) -> None:
     key = looks(assembly, 1)[0]
     assembly.services.styles[key] = replace(assembly.services.styles[key], photo=None)
-    with pytest.raises(BadOrder, match="painted"):
+    with refused(BadOrder, "painted"):
         run(assembly, session, Order((key,), count=1, way="photo"))
 
 
 def test_photos_that_cannot_be_cut_out_are_told_and_painting_is_offered(
     assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assembly.services.album, "studio_photos", lambda _: [])
-    with pytest.raises(BadOrder, match="plainer wall"):
+    monkeypatch.setattr(assembly.services.album, "usable_cut_outs", lambda _: [])
+    with refused(BadOrder, "plainer wall"):
         run(assembly, session, Order(looks(assembly, 1), count=1, way="photo"))
 
 
 def test_painting_still_needs_its_photos(assembly: Assembly, session: Session) -> None:
     for way in ("painted", "both"):
-        with pytest.raises(BadOrder, match="learn a face"):
+        with refused(BadOrder, "learn a face"):
             run(assembly, session, Order(looks(assembly, 1), count=1, way=way))  # type: ignore[arg-type]
 
 

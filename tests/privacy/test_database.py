@@ -45,17 +45,16 @@ def test_a_linked_database_is_refused(tmp_path: Path) -> None:
         Database(tmp_path / "likeness.db")
 
 
-def test_a_database_from_before_shares_gets_the_table(tmp_path: Path) -> None:
-    path = tmp_path / "likeness.db"
-    before = Database(path)
-    before.change("DROP TABLE shares")
-    before.change("PRAGMA user_version = 2")
-    before.close()
-    assert Database(path).rows("SELECT * FROM shares") == []
+def test_a_database_is_opened_again_with_what_it_held(tmp_path: Path) -> None:
+    first = Database(tmp_path / "likeness.db")
+    first.change("INSERT INTO clock VALUES (1, 5.0)")
+    first.close()
+    assert Database(tmp_path / "likeness.db").rows("SELECT latest FROM clock") == [(5.0,)]
 
 
-def test_another_versions_database_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 99])
+def test_another_versions_database_is_refused(tmp_path: Path, version: int) -> None:
     with sqlite3.connect(tmp_path / "likeness.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
+        connection.execute(f"PRAGMA user_version = {version}")
     with pytest.raises(BadSettings, match="another version"):
         Database(tmp_path / "likeness.db")

@@ -11,7 +11,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted((ROOT / "privacy").glob("*.py"))
-FOREIGN = {"app", "gradio", "numpy", "pandas", "pipeline", "PIL", "settings", "torch", "web"}
+FOREIGN = {
+    "app",
+    "gradio",
+    "numpy",
+    "pandas",
+    "pipeline",
+    "PIL",
+    "settings",
+    "torch",
+    "web",
+    "words",
+}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
@@ -30,9 +41,8 @@ def test_no_module_imports_what_it_must_not_know(path: Path) -> None:
         "tests",
         "tools",
         "train_base",
-        "words",
     }
-    assert imported & project <= {"errors"}
+    assert imported & project <= {"errors"}  # which needs `messages`, a leaf without a language
 
 
 def test_everything_imports_where_the_foreign_modules_do_not_exist() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import BadSettings
 from privacy import receipt_log
@@ -202,5 +203,6 @@ def test_hours_are_rounded_and_deadlines_upwards() -> None:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     log = ReceiptLog(tmp_path, "1.0")
-    raw = write(EVENT, Head(), "1.0", log._key)
+    key = Ed25519PrivateKey.from_private_bytes((tmp_path / "signing.key").read_bytes())
+    raw = write(EVENT, Head(), "1.0", key)
     assert read(raw, log.key).items() >= EVENT.items()

@@ -11,9 +11,9 @@ import pytest
 import structlog
 
 from errors import BadSettings
-from privacy import database
 from privacy.keys import MasterKey, Ticket
 from privacy.receipt_lines import FIELDS
+from privacy.receipt_log import files_of
 from tests.support.logged import Logged
 from tests.support.store import HOUR, START, Store
 
@@ -109,10 +109,10 @@ def test_a_log_that_cannot_be_written_stops_no_erasure_and_is_caught_up(
 ) -> None:
     ticket = logged.opened()
     before = b"".join(logged.log.chunks())
-    write = os.write
+    write, file = os.write, files_of(logged.receipts_folder)[-1]
 
     def full(descriptor: int, data: bytes) -> int:
-        if descriptor == logged.log._descriptor:
+        if os.path.samestat(os.fstat(descriptor), file.stat()):
             write(descriptor, bytes(data)[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(descriptor, data)
@@ -172,20 +172,16 @@ def test_what_is_overdue_is_erased_even_if_the_log_cannot_be_continued(tmp_path:
     assert Store(tmp_path / "scratch").rows() == 0
 
 
-def test_a_store_of_the_version_before_is_taken_over(tmp_path: Path) -> None:
-    """Its sessions end as they were promised; they leave no line, having no receipt."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(database, "_STEPS", database._STEPS[:1])
-        old = database.Database(tmp_path / "likeness.db")
-        old.change(
-            "INSERT INTO sessions (id, state, master, created, erase_at)"
-            " VALUES (?, 'live', 'gone', 0, 1)",
-            ("A" * 22,),
-        )
-        old.close()
+def test_a_session_without_a_receipt_is_erased_and_leaves_no_line(tmp_path: Path) -> None:
     store = Store(tmp_path, time=START)
+    store.database.change(
+        "INSERT INTO sessions (id, state, master, created, erase_at)"
+        " VALUES (?, 'live', 'gone', 0, 1)",
+        ("A" * 22,),
+    )
     assert store.sweeper.sweep() == 1
     assert store.rows() == 0
+    assert store.database.rows("SELECT * FROM unlogged") == []
 
 
 def test_no_event_has_room_for_anything_personal() -> None:

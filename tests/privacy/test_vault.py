@@ -11,7 +11,8 @@ import pytest
 
 from errors import BadSettings, DiskFull, TamperedError, UnknownSession
 from privacy import scratch
-from privacy.vault import Entry, Vault
+from privacy.file_rows import Entry
+from privacy.vault import Vault
 from tests.support.store import Store
 
 

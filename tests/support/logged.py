@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from privacy.keys import MasterKey, Ticket
 from privacy.receipt_lines import Line, VerifierKey, read
 from privacy.receipt_log import ReceiptLog
@@ -31,7 +33,9 @@ class Logged(Store):
         self.log.close()
         self.database.close()
 
-    def restart(self, *, later: float = 0.0, master_key: MasterKey | None = None) -> Logged:
+    def restart(  # type: ignore[override]  # its clock is never asked how long it ran
+        self, *, later: float = 0.0, master_key: MasterKey | None = None
+    ) -> Logged:
         self.close()
         return Logged(self.top, master_key=master_key or self.master_key, time=self.time + later)
 
@@ -50,6 +54,11 @@ class Logged(Store):
 
     def audit(self, *, later: float = 0.0) -> Audit:
         return audit(b"".join(self.log.chunks()), self.log.key, self.time + later)
+
+    def signing_key(self) -> Ed25519PrivateKey:
+        """What a thief of the folder has."""
+        data = (self.receipts_folder / "signing.key").read_bytes()
+        return Ed25519PrivateKey.from_private_bytes(data)
 
     def waiting(self) -> int:
         return int(self.database.rows("SELECT count(*) FROM unlogged")[0][0])

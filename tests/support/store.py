@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from privacy.clock import Clock
@@ -20,13 +21,19 @@ class Store:
     """One start of the server on a folder. Build a second one on it to play a restart."""
 
     def __init__(
-        self, folder: Path, *, master_key: MasterKey | None = None, time: float = START
+        self,
+        folder: Path,
+        *,
+        master_key: MasterKey | None = None,
+        time: float = START,
+        elapsed: Callable[[], float] | None = None,
     ) -> None:
+        """elapsed: the monotonic clock; without one, it stands still."""
         self.folder, self.time = folder, time
         self.master_key = master_key or MasterKey.ram()
         self.database = Database(folder / "likeness.db")
         self.vault = Vault(folder / "vault", self.database)
-        self.clock = Clock(self.database, lambda: self.time)
+        self.clock = Clock(self.database, lambda: self.time, elapsed)
         self.sessions = Sessions(
             self.database,
             self.vault,
@@ -37,11 +44,18 @@ class Store:
         )
         self.sweeper = Sweeper(self.sessions, self.vault)
 
-    def restart(self, *, later: float = 0.0, master_key: MasterKey | None = None) -> Store:
+    def restart(
+        self,
+        *,
+        later: float = 0.0,
+        master_key: MasterKey | None = None,
+        elapsed: Callable[[], float] | None = None,
+    ) -> Store:
         """The next start: same folder and, unless another is given, the same master key."""
         self.database.close()
         master_key = master_key or self.master_key
-        return Store(self.folder, master_key=master_key, time=self.time + later)
+        time = self.time + later
+        return Store(self.folder, master_key=master_key, time=time, elapsed=elapsed)
 
     def files(self) -> list[Path]:
         """Every file and link below the vault."""

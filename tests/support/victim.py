@@ -13,9 +13,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import structlog
 
@@ -70,7 +74,20 @@ def open_store(folder: Path) -> Store:
     return Store(folder, master_key=MASTER)
 
 
-def _count_down(store: Store, step: int) -> None:
+@contextmanager
+def noted_connections() -> Iterator[list[sqlite3.Connection]]:
+    """The connections to databases that are opened in the block."""
+    connect, connections = sqlite3.connect, list[sqlite3.Connection]()
+
+    def noted(*args: Any, **options: Any) -> sqlite3.Connection:
+        connections.append(connect(*args, **options))
+        return connections[-1]
+
+    with mock.patch.object(sqlite3, "connect", noted):
+        yield connections
+
+
+def _count_down(connections: list[sqlite3.Connection], step: int) -> None:
     """From now on every step counts, and the given one is not reached."""
     left = step
 
@@ -91,15 +108,17 @@ def _count_down(store: Store, step: int) -> None:
 
     for name in CALLS:
         setattr(os, name, counted(getattr(os, name)))
-    store.database._connection.set_trace_callback(count)
+    for connection in connections:
+        connection.set_trace_callback(count)
 
 
 def _obey(order: dict) -> None:
-    store = open_store(Path(order["folder"]))
+    with noted_connections() as connections:
+        store = open_store(Path(order["folder"]))
     session = store.sessions.open(order["ticket"])
     print(os.getpid(), flush=True)
     if order["step"]:
-        _count_down(store, order["step"])
+        _count_down(connections, order["step"])
     globals()[order["action"]](store, session)
 
 

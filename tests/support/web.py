@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw
 import settings as configuration
 from app import listen
 from errors import BadOrder, UnknownSession
+from messages import Message
 from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.look import PhotoLook
@@ -45,7 +46,6 @@ from settings import Settings
 from web.server import build
 from web.services import Services
 from web.units import HOUR_S, MB
-from words import say
 
 STYLES = {
     style.key: style
@@ -103,16 +103,16 @@ class FakeJobQueue:
         sessions.on_erase.append(self._forget)
 
     def submit(self, session: Session, order: Order) -> None:
-        if any(key not in STYLES for key in order.styles):
-            raise BadOrder("There is no such look.")
+        if unknown := [key for key in order.styles if key not in STYLES]:
+            raise BadOrder("order.unknown_style", key=repr(unknown[0]), known=", ".join(STYLES))
         needed = 4 if "painted" in order.ways else 1
         if sum(record.accepted for record in self._album.records(session)) < needed:
-            raise BadOrder(
-                say("order.no_photo") if needed == 1 else say("order.no_photos", needed=4)
-            )
+            if needed == 1:
+                raise BadOrder("order.no_photo")
+            raise BadOrder("order.no_photos", needed=4)
         self.orders.append(order)
         self._stopping[session.id] = threading.Event()
-        self._progress[session.id] = Progress("queued", place=1, sentence=say("job.ahead.next"))
+        self._progress[session.id] = Progress("queued", place=1, message=Message("job.ahead.next"))
         thread = threading.Thread(target=self._work, args=(session, order), daemon=True)
         self._threads[session.id] = thread
         thread.start()
@@ -168,7 +168,7 @@ class FakeJobQueue:
                 stopped = True
                 break
         if stopped:
-            show[session.id] = Progress("stopped", sentence=say("job.sentence.stopped"))
+            show[session.id] = Progress("stopped", message=Message("job.sentence.stopped"))
             return
         if order.keep_adapter:
             self._vault.put(session, "adapter", "adapter", b"a model")

@@ -164,7 +164,7 @@ def test_restyled_picture_is_reproducible_and_its_words_are_known(rows: list[dic
         assert tokenizer.unk_token_id not in numbers_of(tokenizer, [words])[0]
 
 
-def test_words_of_the_first_weights_keep_their_numbers() -> None:
+def test_words_keep_the_numbers_that_the_weights_know() -> None:
     words = vocabulary()
     assert words[:6] == ["<pad>", "<bos>", "<eos>", "<unk>", "sks", "grey"]
     assert words[44] == "natural"

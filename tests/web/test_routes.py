@@ -199,7 +199,7 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
         ([[], None, [], [], 6, *AS_THE_LOOK, False], "choose at least one look"),
         ([["corporate"], [], [], [], "many", *AS_THE_LOOK, False], "how many portraits"),
         ([["corporate"], [], [], [], None, *AS_THE_LOOK, False], "how many portraits"),
-        ([["nonsense"], [], [], [], 6, *AS_THE_LOOK, False], "no such look"),
+        ([["nonsense"], [], [], [], 6, *AS_THE_LOOK, False], "There is no look"),
         ([["corporate"], [], [], [], 6, *AS_THE_LOOK, False], "good photos are needed"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import string
 import sys
@@ -12,7 +13,16 @@ from typing import get_args
 
 import pytest
 
-from errors import BadOrder, BaseUnavailable, DiskFull, Stopped, TamperedError, UnknownSession
+from errors import (
+    BadFolder,
+    BadOrder,
+    BaseUnavailable,
+    DiskFull,
+    Stopped,
+    TamperedError,
+    UnknownSession,
+)
+from messages import Message
 from pipeline.orders import Phase
 from pipeline.photos.record import FaceRecord
 from pipeline.photos.similarity import Lack
@@ -22,14 +32,14 @@ from web.gradio.labels import english_only
 from words import (
     ENGLISH,
     LANGUAGES,
-    Sentence,
-    again,
     catalogue,
     count,
     preferred,
     say,
     span,
     speaking,
+    tell,
+    tell_kept,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +49,12 @@ SOURCES = [
     *(ROOT / "web").rglob("*.py"),
     *(ROOT / "web").glob("templates/*.html"),
 ]
+FOR_VISITORS = {"BadPhoto", "BadOrder", "Busy", "TamperedError"}
+SAYING = "|".join(("say", "count", "Message", "__init__", *sorted(FOR_VISITORS)))
 KEYS = {
     key
     for source in SOURCES
-    for key in re.findall(r"""\b(?:say|count)\(\s*["']([\w.]+)["']\s*[,)]""", source.read_text())
+    for key in re.findall(rf"""\b(?:{SAYING})\(\s*["']([\w.]+)["']\s*[,)]""", source.read_text())
 }
 OTHERS = [name for name in LANGUAGES if name != ENGLISH]
 
@@ -100,7 +112,6 @@ def test_every_style_is_told_in_every_language(name: str) -> None:
 
 # --- what is raised --------------------------------------------------------------------------
 
-FOR_VISITORS = {"BadPhoto", "BadOrder", "Busy", "TamperedError"}
 # The command line speaks English, and to nobody else; decoder.py imports nothing of the project.
 NOT_FOR_VISITORS = {"__main__.py", "decoder.py"}
 MODULES = [
@@ -122,12 +133,19 @@ def calls(path: Path) -> list[tuple[str, ast.Call]]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}.{path.stem}")
 def test_no_sentence_for_a_visitor_stands_in_the_code(path: Path) -> None:
     for name, call in calls(path):
-        if name in FOR_VISITORS and call.args:
-            said = call.args[0]
-            assert isinstance(said, ast.Call), f"line {call.lineno}: {ast.unparse(said)}"
-            assert ast.unparse(said.func) in ("say", "count"), f"line {call.lineno}"
+        if name in {*FOR_VISITORS, "Message"} and call.args:
+            key = ast.unparse(call.args[0])
+            texts = [
+                node.value
+                for node in ast.walk(call.args[0])
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ]
+            assert all(re.fullmatch(r"[\w.]+", text) for text in texts), (
+                f"line {call.lineno}: {key}"
+            )
+            assert not isinstance(call.args[0], ast.Call), f"line {call.lineno}: {key}"
         for keyword in call.keywords:
-            if keyword.arg == "sentence":
+            if keyword.arg in ("sentence", "message", "verdict"):
                 literal = isinstance(keyword.value, ast.Constant | ast.JoinedStr)
                 assert not literal, f"line {call.lineno}: {ast.unparse(keyword.value)}"
 
@@ -150,8 +168,8 @@ def test_every_verdict_has_words() -> None:
 
 def test_a_visitor_does_not_read_what_is_for_the_operator() -> None:
     error = BaseUnavailable("There is no base model in the folder 'sdxl'.")
-    assert "sdxl" in error.sentence
-    assert error.for_visitor == catalogue(ENGLISH)["errors.operator"]
+    assert "sdxl" in tell(error.for_operator)
+    assert tell(error.message) == catalogue(ENGLISH)["errors.operator"]
 
 
 @pytest.mark.parametrize("error", [UnknownSession, DiskFull, Stopped, TamperedError])
@@ -160,9 +178,9 @@ def test_an_error_without_words_of_its_own_has_some_in_every_language(
 ) -> None:
     raised = error()
     with speaking("de"):
-        german = raised.for_visitor
+        german = tell(raised.message)
     assert german in catalogue("de").values()
-    assert raised.for_visitor == str(raised) in catalogue(ENGLISH).values()
+    assert tell(raised.message) == tell(raised.for_operator) in catalogue(ENGLISH).values()
 
 
 def test_the_scripts_have_no_words_of_their_own() -> None:
@@ -173,13 +191,19 @@ def test_the_scripts_have_no_words_of_their_own() -> None:
         assert found <= {*english_only(), "Click to upload or drop files"}, path.name
 
 
-def test_words_need_nothing_but_the_standard_library() -> None:
-    """privacy/ speaks through errors, and must be auditable alone."""
-    for node in ast.walk(ast.parse((ROOT / "words" / "__init__.py").read_text())):
+@pytest.mark.parametrize(
+    ("module", "needs"),
+    [("messages.py", set()), ("errors.py", {"messages"}), ("words/__init__.py", {"messages"})],
+)
+def test_words_need_nothing_but_the_standard_library(module: str, needs: set[str]) -> None:
+    """privacy/ raises errors, and must be auditable alone."""
+    imported = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
         if isinstance(node, ast.Import):
-            assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
+            imported |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+            imported.add((node.module or "").split(".")[0])
+    assert imported - sys.stdlib_module_names == needs
 
 
 # --- saying ----------------------------------------------------------------------------------
@@ -209,39 +233,58 @@ def test_times_are_told_to_the_next_minute(seconds: float, words: str) -> None:
     assert span(seconds) == words
 
 
-def test_a_sentence_is_told_again_to_somebody_else() -> None:
-    left = say("bar.delivered", left=span(3600))
-    assert left == "Everything is erased in 1 hour"
+def test_a_message_is_told_to_each_in_their_language() -> None:
+    left = Message("bar.delivered", {"left": Message("time.hours", {"n": 1})})
+    assert tell(left) == "Everything is erased in 1 hour"
     with speaking("de"):
-        assert again(left) == "Alles wird in 1 Stunde gelöscht"
-        assert again("me.jpg") == "me.jpg"
-    assert again(left) == "Everything is erased in 1 hour"
+        assert tell(left) == "Alles wird in 1 Stunde gelöscht"
+        assert tell("me.jpg") == "me.jpg"
+    assert tell(left) == "Everything is erased in 1 hour"
+
+
+def test_a_message_with_a_number_chooses_between_one_and_many() -> None:
+    one, many = (BadOrder("order.too_few", n=n, needed=4).message for n in (1, 2))
+    assert "there is 1 so far" in tell(one)
+    assert "there are 2 so far" in tell(many)
+
+
+def test_a_message_is_written_and_read_with_those_in_it() -> None:
+    left = Message("bar.delivered", {"left": Message("time.hours", {"n": 1})})
+    assert Message.from_json(json.loads(json.dumps(left.to_json()))) == left
 
 
 def test_an_error_is_told_in_the_language_of_whoever_reads_it() -> None:
     with speaking("de"):
-        error = BadOrder(say("order.running"))
-        assert error.sentence == "Ihre Porträts entstehen bereits."
-    assert error.sentence == "Your portraits are already being made."
-    assert BadOrder("Something of the command line.").sentence == "Something of the command line."
+        error = BadOrder("order.running")
+        assert tell(error.message) == "Ihre Porträts entstehen bereits."
+    assert tell(error.message) == "Your portraits are already being made."
+    assert tell(BadFolder("Of the command line.").for_operator) == "Of the command line."
 
 
-def test_a_stored_sentence_is_told_in_the_language_of_whoever_reads_it() -> None:
-    sentence = say("verdict.too_large_file", megabytes=20.0)
-    stored = FaceRecord("photo-01", "me.jpg", "too_large_file", sentence, None).to_json()
+def test_a_stored_verdict_is_told_in_the_language_of_whoever_reads_it() -> None:
+    verdict = Message("verdict.too_large_file", {"megabytes": 20.0})
+    stored = FaceRecord("photo-01", "me.jpg", verdict, None).to_json()
     with speaking("de"):
-        told = FaceRecord.from_json("photo-01", stored).sentence
+        told = tell(FaceRecord.from_json("photo-01", stored).verdict)
     assert told.startswith("Diese Datei ist größer als 20 MB.")
-    assert FaceRecord.from_json("photo-01", stored).sentence == sentence
+    assert FaceRecord.from_json("photo-01", stored).verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("sentence", "told"),
-    [('"Plain words."', "Plain words."), ('{"key": "verdict.gone", "values": {}}', "")],
-)
-def test_a_record_of_another_version_is_read_all_the_same(sentence: str, told: str) -> None:
-    stored = f'{{"label": "me.jpg", "code": "blurred", "sentence": {sentence}}}'.encode()
-    assert FaceRecord.from_json("photo-01", stored).sentence == told
+def test_a_name_that_is_not_the_visitors_own_is_told_in_their_language() -> None:
+    sample = Message("photos.sample", {"n": 2})
+    stored = FaceRecord("photo-01", sample, Message("verdict.good"), None).to_json()
+    label = FaceRecord.from_json("photo-01", stored).label
+    assert tell(label) == "Sample photo 2"
+    with speaking("de"):
+        assert tell(label) == "Beispielfoto 2"
+
+
+def test_a_record_of_another_version_is_read_all_the_same() -> None:
+    stored = b'{"label": "me.jpg", "verdict": {"key": "verdict.gone", "values": {}}}'
+    verdict = FaceRecord.from_json("photo-01", stored).verdict
+    assert tell_kept(verdict) == ""
+    with pytest.raises(KeyError):
+        tell(verdict)
 
 
 @pytest.mark.parametrize(
@@ -266,9 +309,3 @@ def test_a_record_of_another_version_is_read_all_the_same(sentence: str, told: s
 )
 def test_the_browser_chooses_among_the_languages_there_are(accepted: str, name: str) -> None:
     assert preferred(accepted) == name
-
-
-def test_words_are_sentences_that_know_their_key() -> None:
-    said = count("photos.meter.missing", 2, good=4)
-    assert isinstance(said, Sentence)
-    assert (said.key, said.values) == ("photos.meter.missing.other", {"n": 2, "good": 4})

@@ -60,7 +60,10 @@ def _labels(language: str, services: Services) -> dict[str, str]:
         return (
             {key: told for key, told in catalogue(language).items() if key.startswith(_LABELS)}
             | {theirs: say(ours) for theirs, ours in _INSTEAD.items()}
-            | {style_label(key): "\n".join(style.told()) for key, style in services.styles.items()}
+            | {
+                style_label(key): "\n".join(style.told(language))
+                for key, style in services.styles.items()
+            }
             | _ways(services)
         )
 

@@ -33,7 +33,7 @@ from web.http.dependencies import session_of
 from web.http.errors import language_of, note
 from web.services import Services
 from web.units import MB
-from words import language, say, speaking
+from words import language, say, speaking, tell
 
 _SILENT: dict[str, Any] = {
     "preprocess": False,
@@ -204,7 +204,9 @@ def _order(services: Services, request: Request, form: _Form) -> None:
         session = session_of(services, request.cookies.get(cookie_name(services.settings)))
         services.job_queue.submit(session, _order_of(form))
     except LikenessError as error:
-        gr.Warning(html.escape(error.for_visitor), duration=_WARNING_S, title=say("order.not_yet"))
+        gr.Warning(
+            html.escape(tell(error.message)), duration=_WARNING_S, title=say("order.not_yet")
+        )
     except Exception as error:  # the edge of an event: Gradio would print a traceback
         sentence = say("errors.unexpected", reference=note(error))
         gr.Warning(html.escape(sentence), duration=_WARNING_S, title=say("order.not_yet"))
@@ -218,9 +220,9 @@ def _order_of(form: _Form) -> Order:
     """
     keys = tuple(key for group in form.chosen for key in group or ())
     if not keys or not all(isinstance(key, str) for key in keys):
-        raise BadOrder(say("order.no_looks"))
+        raise BadOrder("order.no_looks")
     if not isinstance(form.portraits, int | float) or not float(form.portraits).is_integer():
-        raise BadOrder(say("order.no_number"))
+        raise BadOrder("order.no_number")
     return Order(
         styles=keys,
         count=int(form.portraits),

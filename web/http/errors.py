@@ -34,7 +34,7 @@ from errors import (
 from settings import Settings
 from web import pages
 from web.http.headers import policy
-from words import language, preferred, say, speaking
+from words import language, preferred, say, speaking, tell
 
 log = structlog.get_logger()
 
@@ -131,7 +131,7 @@ def handle_errors(app: FastAPI) -> None:
     def known(request: Request, error: LikenessError) -> Response:
         if isinstance(error, UnknownSession):
             return not_found(request)
-        return _sentence(status_of(error), error.for_visitor)
+        return _sentence(status_of(error), tell(error.message))
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

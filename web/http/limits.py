@@ -18,7 +18,6 @@ from contextlib import contextmanager
 from starlette.requests import Request
 
 from errors import Busy
-from words import say
 
 
 def address_of(request: Request) -> str:
@@ -60,7 +59,7 @@ class RateLimiter:
             # At the end of the dictionary, which so stays ordered: the longest quiet come first.
             self._events[mark] = events
             if len(events) >= self._most:
-                raise Busy(say("errors.too_often"))
+                raise Busy("errors.too_often")
             events.append(now)
 
     def _forget(self, before: float) -> None:
@@ -93,7 +92,7 @@ class ConcurrencyLimiter:
         """
         with self._lock:
             if self._taken.get(who, 0) >= self._most:
-                raise Busy(say("errors.too_often"))
+                raise Busy("errors.too_often")
             self._taken[who] = self._taken.get(who, 0) + 1
         try:
             yield

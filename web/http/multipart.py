@@ -16,7 +16,6 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from errors import BadPhoto
-from words import say
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -44,7 +43,7 @@ async def files_in(
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary or len(boundary) > 200:
-        raise BadPhoto(say("upload.damaged"))
+        raise BadPhoto("upload.damaged")
     collector = _Collector(max_file_bytes + 1)
     received = 0
     try:
@@ -52,13 +51,13 @@ async def files_in(
         async for chunk in body:
             received += len(chunk)
             if received > max_body_bytes:
-                raise BadPhoto(say("upload.too_much"), "too_much")
+                raise BadPhoto("upload.too_much")
             parser.write(chunk)
             while collector.finished:
                 yield collector.finished.popleft()
         parser.finalize()
     except FormParserError:
-        raise BadPhoto(say("upload.damaged")) from None
+        raise BadPhoto("upload.damaged") from None
 
 
 class _Collector:
@@ -98,7 +97,7 @@ class _Collector:
     @staticmethod
     def _grow(buffer: bytearray, more: bytes) -> None:
         if len(buffer) + len(more) > _MAX_HEADER_BYTES:
-            raise BadPhoto(say("upload.damaged"))
+            raise BadPhoto("upload.damaged")
         buffer += more
 
     def _header_end(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from privacy import kinds
 from privacy.keys import Ticket
 from web import pages
 from web.http.cookies import dismiss, hand_receipt, handed_receipt, take_receipt
@@ -19,7 +20,7 @@ def router() -> APIRouter:
     def delete_model(services: Parts, session: Visitor) -> Response:
         """Delete the model only. A job that is under way holds it in memory, so it is stopped."""
         services.job_queue.stop(session.id)
-        for kind in ("adapter", "checkpoint"):
+        for kind in kinds.MODEL:
             services.vault.delete(session, kind)
         return Response(status_code=204)
 

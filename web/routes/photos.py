@@ -12,13 +12,14 @@ from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from errors import BadOrder, LikenessError, UnknownSession
+from messages import Message
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
 from web.http.errors import status_of
 from web.http.firewall import API
 from web.services import Services
 from web.uploads import Uploads
-from words import say
+from words import tell
 
 Name = Annotated[str, InPath(pattern=r"^[a-z]+-[0-9]{1,6}$")]
 _SAMPLES = Path(__file__).parents[1] / "samples"  # made by dev/make_samples.py
@@ -43,7 +44,7 @@ def router(
             raise
         except LikenessError as error:
             # Gradio shows the body of a failed upload as it is: so a bare sentence, no JSON.
-            return PlainTextResponse(error.for_visitor, status_of(error))
+            return PlainTextResponse(tell(error.message), status_of(error))
 
     @routes.get(f"{API}/upload_progress")
     async def upload_progress(session: Visitor) -> Response:
@@ -63,10 +64,10 @@ def router(
     def samples(services: Parts, session: Visitor) -> Response:
         """Photos of a person who does not exist, so that nobody has to give a face to try this."""
         if services.album.records(session):
-            raise BadOrder(say("photos.samples_mixed"))
+            raise BadOrder("photos.samples_mixed")
         services.sessions.touch_first_photo(session)
         for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1):
-            services.album.add(session, file.read_bytes(), say("photos.sample", n=number))
+            services.album.add(session, file.read_bytes(), Message("photos.sample", {"n": number}))
         return Response(status_code=204)
 
     @routes.get("/photo/{photo_id}")

@@ -10,6 +10,7 @@ from errors import UnknownSession
 from pipeline.portraits.archive import archive, one, render
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish
 from pipeline.portraits.score import PortraitRecord
+from privacy import kinds
 from privacy.sessions import Session
 from web import download_options, favourites
 from web.http.dependencies import Parts, Visitor
@@ -41,7 +42,7 @@ def router() -> APIRouter:
         """For looking at."""
         record = _record(services, session, portrait_id)
         try:
-            png = services.vault.open(session, "portrait", portrait_id)
+            png = services.vault.open(session, kinds.PORTRAIT, portrait_id)
         except KeyError:
             raise UnknownSession from None
         return Response(render(png, size, record.way), media_type="image/png")

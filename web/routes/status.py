@@ -16,12 +16,13 @@ from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
 from pipeline.portraits.score import fold
+from privacy import kinds
+from privacy.file_rows import Entry
 from privacy.sessions import Session
-from privacy.vault import Entry
 from web import download_options, favourites, sharing
 from web.http.dependencies import Parts, Visitor
 from web.services import Services
-from words import again, count, say, span
+from words import count, language, say, span, tell, tell_kept
 
 _RECOMMENDED = (6, 20)
 # Share of the bar that learning takes; making the portraits takes the rest.
@@ -54,15 +55,14 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
         UnknownSession: the session was erased.
     """
     entries = services.vault.list(session)
-    photos_mark = _mark(entries, "face", "photo")
-    portraits_mark = _mark(entries, "portrait", "sheet")
+    photos_mark = _mark(entries, kinds.FACE, kinds.PHOTO)
+    portraits_mark = _mark(entries, kinds.PORTRAIT, kinds.SHEET)
     job = services.job_queue.progress(session.id)
     working = job is not None and job.phase not in ENDED
     answer: dict[str, Any] = {
         "stage": _stage(entries, working),
         "job": _job(job) if job else None,
-        "model_kept": any(entry.kind in ("adapter", "checkpoint") for entry in entries)
-        and not working,
+        "model_kept": any(entry.kind in kinds.MODEL for entry in entries) and not working,
         "time": _time(services, session),
         "hearts": _hearts(services, session, entries),
         "photos_mark": photos_mark,
@@ -78,23 +78,23 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
 
 def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[str, Any]:
     """What was tapped, by the visitor and by colleagues: small, so it needs no mark."""
-    kinds = {entry.kind for entry in entries}
+    held = {entry.kind for entry in entries}
     return {
-        "list": favourites.chosen(services.vault, session) if "hearts" in kinds else [],
-        "votes": sharing.counts(services.vault, session) if "votes" in kinds else {},
-        "shared": "share" in kinds,
+        "list": favourites.chosen(services.vault, session) if kinds.HEARTS in held else [],
+        "votes": sharing.counts(services.vault, session) if kinds.VOTES in held else {},
+        "shared": kinds.SHARE in held,
     }
 
 
 def _stage(entries: list[Entry], working: bool) -> str:
     if working:
         return "working"
-    return "done" if any(entry.kind == "portrait" for entry in entries) else "choosing"
+    return "done" if any(entry.kind == kinds.PORTRAIT for entry in entries) else "choosing"
 
 
-def _mark(entries: list[Entry], *kinds: str) -> str:
+def _mark(entries: list[Entry], *of: str) -> str:
     """Changes whenever a file of these kinds comes, goes or is replaced by one of another size."""
-    rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in kinds]
+    rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in of]
     return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
 
 
@@ -107,31 +107,32 @@ def _time(services: Services, session: Session) -> dict[str, Any]:
 
 def _photos(services: Services, session: Session) -> dict[str, Any]:
     records, lacks = services.album.overview(session)
-    kept = {entry.name for entry in services.vault.list(session, "photo")}
+    kept = {entry.name for entry in services.vault.list(session, kinds.PHOTO)}
     good = sum(record.accepted for record in records)
-    usable, needed = sum(record.studio for record in records), services.settings.min_photos
+    usable = sum(record.cut_out_usable for record in records)
+    needed = services.settings.min_photos
     return {
         "list": [
             {
                 "id": record.id,
-                "label": record.label,
+                "label": tell_kept(record.label),
                 "accepted": record.accepted,
                 "image": record.id in kept,
-                "sentence": record.sentence,
-                "studio": record.studio,
+                "sentence": tell_kept(record.verdict),
+                "cut_out_usable": record.cut_out_usable,
             }
             for record in records
         ],
         # Sharpest first: what the portrait at once begins with.
-        "studio": [
+        "usable_cut_outs": [
             record.id
             for record in sorted(records, key=lambda record: -record.sharpness)
-            if record.studio
+            if record.cut_out_usable
         ],
         "good": good,
         "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
         "meter": {
-            "photo": _meter_of_studio(good, usable),
+            "photo": _meter_of_cut_outs(good, usable),
             "painted": _meter(good, needed),
             "both": _meter(good, needed),
         },
@@ -139,7 +140,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     }
 
 
-def _meter_of_studio(good: int, usable: int) -> str:
+def _meter_of_cut_outs(good: int, usable: int) -> str:
     """For the photo way, which one photo is enough for if the person could be cut out of it."""
     if usable:
         return count("photos.meter.studio", usable)
@@ -161,7 +162,7 @@ def _job(job: Progress) -> dict[str, Any]:
     return {
         "phase": job.phase,
         "title": say(f"job.{job.phase}"),
-        "sentence": again(job.sentence),
+        "sentence": tell(job.message) if job.message else "",
         "detail": _detail(job),
         "left": _left(job),
         "bar": _bar(job),
@@ -200,7 +201,9 @@ def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
     return [
         {
             "id": record.id,
-            "style": styles[record.style].told()[0] if record.style in styles else record.style,
+            "style": styles[record.style].told(language())[0]
+            if record.style in styles
+            else record.style,
             "way": record.way,
             "doubtful": record.doubtful,
             "like": like.get(record.id),

@@ -26,7 +26,7 @@ export class Instant {
 
   /** Follows the photos that can be shown, best first. What was chosen stays, while it is there. */
   draw(photos) {
-    const usable = photos.studio.map((id) => photos.list.find((photo) => photo.id === id));
+    const usable = photos.usable_cut_outs.map((id) => photos.list.find((photo) => photo.id === id));
     this.section.dataset.any = usable.length > 0;
     slot(this.section, "strip-field").hidden = usable.length < 2;
     const make = () => this.clone("instant-photo").firstElementChild;

@@ -23,8 +23,8 @@ export function drawPhotos(section, photos, clone) {
 
 function drawPhoto(item, photo) {
   item.classList.toggle("accepted", photo.accepted);
-  item.classList.toggle("painting-only", photo.accepted && !photo.studio);
-  text(slot(item, "sentence"), photo.accepted && photo.studio ? "" : photo.sentence);
+  item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable);
+  text(slot(item, "sentence"), photo.accepted && photo.cut_out_usable ? "" : photo.sentence);
   text(slot(item, "label"), photo.label);
   const image = slot(item, "image");
   image.hidden = !photo.image;

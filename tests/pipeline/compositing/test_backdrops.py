@@ -37,7 +37,7 @@ def person_and_matte() -> tuple[np.ndarray, np.ndarray]:
     return person, matte
 
 
-def test_words_of_the_first_weights_are_kept() -> None:
+def test_words_that_the_weights_know_are_kept() -> None:
     assert set(BACKDROPS) >= FIRST_WORDS
 
 

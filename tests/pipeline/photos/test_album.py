@@ -23,8 +23,8 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
 from pipeline.photos.record import FaceNumbers
 from pipeline.photos.similarity import lacking, strangers
+from privacy.file_rows import FileRows
 from privacy.sessions import Session
-from privacy.vault import Vault
 from tests.support.faces import (
     MODELS,
     Picture,
@@ -37,6 +37,7 @@ from tests.support.faces import (
     shown,
 )
 from tests.support.store import Store
+from words import tell
 
 PX = 384
 
@@ -133,7 +134,7 @@ def test_a_bad_photo_gets_its_reason(
     assert callable(spoil)
     record = add(album, session, spoil(portrait("a")))
     assert (record.accepted, record.code) == (False, code)
-    assert "lease" in record.sentence  # it says what to do
+    assert "lease" in tell(record.verdict)  # it says what to do
     assert album.records(session) == [record]
 
 
@@ -173,7 +174,7 @@ def test_a_near_copy_is_told_which_photo_it_repeats(album: Album, session: Sessi
     copy = cv2.resize(second, (700, 700), interpolation=cv2.INTER_AREA)
     record = album.add(session, encoded(copy, "WEBP", quality=70), "again.webp")
     assert (record.accepted, record.code) == (False, "duplicate")
-    assert "photo 2." in record.sentence
+    assert "photo 2." in tell(record.verdict)
     album.remove(session, "photo-02")
     assert codes(album, session) == [None, None]  # the copy is now the only one
 
@@ -268,14 +269,14 @@ def test_a_full_disk_leaves_no_photo_without_its_record(
     album: Album, store: Store, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(album, session, photos("a")[0])
-    insert = Vault._insert
+    insert = FileRows.insert
 
-    def full_for_records(vault: Vault, session: Session, kind: str, *rest: Any) -> str | None:
+    def full_for_records(rows: FileRows, session_id: str, kind: str, *rest: Any) -> str | None:
         if kind == "face" and str(rest[0]).startswith("photo"):
             raise DiskFull
-        return insert(vault, session, kind, *rest)
+        return insert(rows, session_id, kind, *rest)
 
-    monkeypatch.setattr(Vault, "_insert", full_for_records)
+    monkeypatch.setattr(FileRows, "insert", full_for_records)
     with pytest.raises(DiskFull):
         add(album, session, photos("a")[1])
     monkeypatch.undo()
@@ -320,7 +321,7 @@ def test_sharpness_does_not_depend_on_exposure() -> None:
     ],
 )
 def test_labels_are_fit_to_be_shown(given: str, shown_as: str) -> None:
-    assert clean_label(given) == shown_as
+    assert tell(clean_label(given)) == shown_as
 
 
 def numbers(turn: float = 0.0, light: int = 0, brightness: float = 120) -> FaceNumbers:

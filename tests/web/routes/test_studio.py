@@ -39,7 +39,7 @@ def opened(answer: httpx.Response) -> Image.Image:
 def with_photo(ann: httpx.Client, selfie_jpegs: list[bytes]) -> httpx.Client:
     upload(ann, selfie_jpegs[0])
     photos = ann.get("/status").json()["photos"]
-    assert photos["studio"] == ["photo-01"]
+    assert photos["usable_cut_outs"] == ["photo-01"]
     assert photos["enough"] == {"photo": True, "painted": False, "both": False}
     return ann
 

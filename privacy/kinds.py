@@ -1,0 +1,32 @@
+"""The kinds of files that a session's part of the vault may hold: one name for each, said once.
+
+Here rather than in `pipeline/`, since the receipts count some of them and a guest may read some. To
+this package they are names: it knows nothing of what is in such a file.
+"""
+
+from __future__ import annotations
+
+PHOTO = "photo"
+"""A cut-out; under the same name, `FACE`: what was measured of it."""
+
+FACE = "face"
+
+ADAPTER = "adapter"
+"""The model of a face; `CHECKPOINT`: one that is not finished."""
+
+CHECKPOINT = "checkpoint"
+MODEL = (ADAPTER, CHECKPOINT)
+
+PORTRAIT = "portrait"
+"""A finished picture; `SHEET`: what is known of all of them."""
+
+SHEET = "sheet"
+
+HEARTS = "hearts"
+"""The visitor's favourites; `VOTES`: those of colleagues, who came by the link in `SHARE`."""
+
+VOTES = "votes"
+SHARE = "share"
+
+WISH = "wish"
+"""How downloads are to be finished."""
