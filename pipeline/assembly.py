@@ -28,7 +28,8 @@ from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
-from pipeline.planning.planner import CALIBRATION, Facts, facts_of
+from pipeline.planning.calibration import FILE_NAME as CALIBRATION
+from pipeline.planning.facts import Facts, facts_of_folder
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import load_styles
 from privacy.clock import Clock
@@ -105,7 +106,7 @@ def open_assembly(
             receipt_log = ReceiptLog(settings.receipts, VERSION)
             closing.callback(receipt_log.close)
             sessions.receipts.attach(receipt_log)
-        facts = facts_of(settings.base_folder)
+        facts = facts_of_folder(settings.base_folder)
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,
@@ -171,7 +172,7 @@ def _others(base: Path) -> list[Facts]:
     found = []
     for file in sorted(base.parent.glob(f"*/{MANIFEST}")):
         with suppress(BaseUnavailable):
-            found.append(facts_of(file.parent))
+            found.append(facts_of_folder(file.parent))
     return [facts for facts in found if facts is not None]
 
 

@@ -28,6 +28,7 @@ from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON
+from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.score import baseline, person_vector
@@ -59,7 +60,7 @@ def paint_portraits(
     waiting = Progress("preparing", count=order.count, sentence=say("job.sentence.preparing"))
     if order.way == "both":  # the photo way has just said that it is done
         job.report(waiting)
-    planned = services.planning.plan(len(photos), len(styles), order.count)
+    planned = services.planning.plan(Workload(len(photos), len(styles), order.count))
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))
     base = services.load_base()

@@ -25,7 +25,7 @@ class Manifest:
         that theirs is allowed.
     sampling: `steps` and `guidance` instead of the family's; empty for the family's.
     recipe: keys of `train.Recipe` over its defaults.
-    model: counts for planning, as `tools/count_base` prints them; see `planner.Facts`.
+    model: counts for planning, as `dev/count_base` prints them; see `planning.facts`.
     distilled: portraits are made with a second, distilled denoiser.
     """
 
@@ -77,9 +77,12 @@ def parse(file: Path) -> Manifest:
         ValueError,
     ):  # TOML's and Unicode's are ValueErrors
         name = file.parent.name if file.name == NAME else file.stem
-        raise BaseUnavailable(
-            f"The base model {name!r} is damaged or was altered: {NAME}. Install it again."
-        ) from None
+        raise BaseUnavailable(damaged(name)) from None
+
+
+def damaged(base: str, file: str = NAME) -> str:
+    """The sentence for a base with a file that cannot be read or is not what it was."""
+    return f"The base model {base!r} is damaged or was altered: {file}. Install it again."
 
 
 def require_licence(folder: Path, acknowledged: Collection[str]) -> Manifest | None:

@@ -20,7 +20,7 @@ from errors import BaseUnavailable
 from pipeline.assembly import require_base
 from pipeline.bases import manifest
 from pipeline.bases.base import Base
-from pipeline.planning import planner
+from pipeline.planning.facts import facts_of
 from pipeline.training.train import Recipe
 from tests.support.hub import COMMIT, Hub, serving
 from tests.support.tiny_base import build_tiny_z_image
@@ -285,7 +285,7 @@ def test_every_manifest_is_complete(file: Path, tmp_path: Path) -> None:
     assert ours.acknowledge == ("Non-Commercial" in ours.licence)
     assert set(ours.sampling) == {"steps", "guidance"}
     Recipe(**ours.recipe)
-    counts = planner.facts(ours)
+    counts = facts_of(ours)
     assert counts is not None
     assert counts.packed < counts.denoiser < 1e10
     assert counts.words_stay == (file.stem == "sd15")
