@@ -14,7 +14,7 @@ import numpy as np
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.photos.detection import Faces
 from pipeline.portraits.style import load_styles
 from train_base.judges import Judged, Likeness, personalise, portrait_of
@@ -27,7 +27,7 @@ PORTRAITS = 26
 def likeness_embedded() -> dict[str, Measurement]:
     """Each person learns from eight pictures made of one portrait."""
     chosen = configuration.load()
-    base, faces = Base.load(chosen.base_folder), Faces(chosen.models / "faces")
+    base, faces = load_base(chosen.base_folder), Faces(chosen.models / "faces")
     styles = list(load_styles(chosen.styles).values())
     judged: list[Judged] = []
     for portrait in people():

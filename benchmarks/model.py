@@ -23,7 +23,9 @@ from PIL import Image
 import settings as configuration
 from benchmarks.measure import Measurement
 from pipeline.bases import adapter, nf4
-from pipeline.bases.base import Base, read_pipeline
+from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
+from pipeline.bases.weights import read_pipeline
 from pipeline.compositing.backdrops import PERSON
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
@@ -173,7 +175,7 @@ def _rate(run: Callable[[Callable[[], None]], None]) -> float:
 
 @cache
 def _base(quantise: bool) -> Base:
-    return Base.load(configuration.load().base_folder, quantise=quantise)
+    return load_base(configuration.load().base_folder, quantise=quantise)
 
 
 def _plain_dtype(base: Base) -> torch.dtype:
@@ -183,7 +185,7 @@ def _plain_dtype(base: Base) -> torch.dtype:
 @cache
 def _plain_base() -> Base:
     """As the script has it, where it is not the product's choice but the loop's."""
-    base = Base.load(configuration.load().base_folder, quantise=False)
+    base = load_base(configuration.load().base_folder, quantise=False)
     base.compute_dtype = _plain_dtype(base)
     base.denoiser.to(base.compute_dtype)
     if base.adapter_prefix == "unet":

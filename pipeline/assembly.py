@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
+from pipeline.bases.folder import INDEX
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
@@ -148,7 +149,7 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
         BaseUnavailable: the folder has no base in it, or one whose licence is not acknowledged.
     """
     require_licence(folder, acknowledged)
-    if not (folder / "model_index.json").is_file():
+    if not (folder / INDEX).is_file():
         raise BaseUnavailable(
             f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
             "for example studio-mini."
@@ -182,11 +183,11 @@ def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Ba
     loaded: list[Base] = []
 
     def load() -> Base:
-        from pipeline.bases.base import Base
+        from pipeline.bases.loading import load_base
 
         with lock:
             if not loaded:
-                loaded.append(Base.load(folder, acknowledged=acknowledged))
+                loaded.append(load_base(folder, acknowledged=acknowledged))
             return loaded[0]
 
     return load

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import settings as configuration
-from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.compositing.backdrops import BACKDROPS
 from pipeline.photos.detection import SAME_PERSON, Faces
 from pipeline.portraits.generate import Shot, generate
@@ -62,7 +62,7 @@ class Evaluation:
         self.folder = work / "evaluation" / base.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self._portraits = portraits
-        self._base = Base.load(base)
+        self._base = load_base(base)
         self._faces = Faces(configuration.load().models / "faces")
         self._styles = load_styles(configuration.load().styles)
         self._table = Portraits.load(work / "data" / "portraits.npz")

@@ -23,8 +23,9 @@ from torch import nn
 
 from errors import BaseUnavailable, Stopped
 from pipeline.bases import nf4
-from pipeline.bases.base import Conditions, Sampling, require_whole
+from pipeline.bases.base import Conditions, Sampling
 from pipeline.bases.offloading import Large
+from pipeline.bases.weights import incomplete, require_whole
 
 DISTILLED = "distilled"
 
@@ -60,9 +61,7 @@ class FlowMatching(Large):
             require_whole(folder / "transformer", network)
             scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
         except (OSError, ValueError, KeyError, RuntimeError) as problem:
-            raise BaseUnavailable(
-                f"The base model {self.key!r} is incomplete or damaged. Install it again."
-            ) from problem
+            raise BaseUnavailable(incomplete(self.key)) from problem
         return network, scheduler.config
 
     def _denoisers(self) -> list[nn.Module]:

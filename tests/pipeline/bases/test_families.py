@@ -24,6 +24,7 @@ from errors import BaseUnavailable, Stopped, TamperedError
 from pipeline.bases import adapter, nf4
 from pipeline.bases.base import Base, Sampling
 from pipeline.bases.flow import FlowMatching
+from pipeline.bases.loading import load_base
 from pipeline.bases.offloading import Large
 from pipeline.photos.album import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
@@ -57,7 +58,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def bases(folders: dict[str, Path]) -> dict[str, Base]:
-    return {key: Base.load(folder) for key, folder in folders.items()}
+    return {key: load_base(folder) for key, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
     folder = folders.get(key, tmp_path)
     if key == "sd15":
         tiny.build_tiny_sd15(folder)
-    base: Any = Base.load(folder, quantise=False)
+    base: Any = load_base(folder, quantise=False)
     with adapter.fresh(base, rank=4, alpha=8, seed=1) as parameters:
         for number, parameter in enumerate(parameters):
             parameter.data += torch.linspace(-0.3, 0.3, parameter.numel()).view_as(parameter)
@@ -187,7 +188,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
 def test_pictures_come_back_from_latents_scaled_as_the_pipeline_scales_them(
     folders: dict[str, Path], key: str
 ) -> None:
-    base: Any = Base.load(folders[key])
+    base: Any = load_base(folders[key])
     latents = torch.randn(1, *base._start([1]).shape[1:])
     if isinstance(base, FlowMatching):
         assert torch.allclose(base._scaled(base._unscaled(latents)), latents, atol=1e-5)
@@ -229,7 +230,7 @@ def test_very_large_pictures_are_decoded_in_tiles(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.bases.offloading.TILES_ABOVE_PX", SIDE - 1)
-    base: Any = Base.load(folders["z-image"])
+    base: Any = load_base(folders["z-image"])
     assert base.vae.use_tiling
 
 
@@ -245,7 +246,7 @@ def test_a_gpu_quantises_while_reading_and_nothing_else_can(folders: dict[str, P
         index = DiffusionPipeline.load_config(folders[key])["_class_name"]
         family = {"StableDiffusionXLPipeline": "unet"}.get(index, "transformer")
         assert index.startswith(("Stable", "ZImage", "Flux2"))
-        options = type(Base.load(folders[key])).reading(torch.device("cuda"), quantise=True)
+        options = type(load_base(folders[key])).reading(torch.device("cuda"), quantise=True)
         assert list(options["quantization_config"].quant_mapping) == [family]
 
 
@@ -269,7 +270,7 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
     assert "single_transformer_blocks.1.attn.to_out" in targets
     assert "single_transformer_blocks.1.attn.to_qkv_mlp_proj" in targets
     assert "transformer_blocks.0.attn.to_out.0" in targets
-    assert base.fingerprint() == Base.load(folders["flux2-klein"]).fingerprint()
+    assert base.fingerprint() == load_base(folders["flux2-klein"]).fingerprint()
 
 
 @pytest.mark.slow
@@ -277,7 +278,7 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
 def test_pictures_are_as_large_as_planned(
     folders: dict[str, Path], photos: list[TrainingPhoto], key: str
 ) -> None:
-    base = Base.load(folders[key])
+    base = load_base(folders[key])
     before = base.fingerprint()
     plan_ = base.as_it_is(rank=4, steps=1, batch=2)
     assert plan_.resolution == SIDE
@@ -328,7 +329,7 @@ def test_what_does_not_work_leaves_before_anything_comes(
 def test_denoisers_leave_while_words_are_read_and_take_turns(
     folders: dict[str, Path], offload: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = Base.load(folders["flux2-klein"])
+    base = load_base(folders["flux2-klein"])
     assert isinstance(base, FlowMatching)
     base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), offload=offload))
     own, distilled, brought = base.denoiser, base._distilled, list[list[Any]]()
@@ -354,7 +355,7 @@ def test_a_damaged_distilled_transformer_is_a_sentence(folders: dict[str, Path])
     try:
         weights.write_bytes(whole[:-64])
         with pytest.raises(BaseUnavailable, match="incomplete or damaged"):
-            Base.load(folders["flux2-klein"])
+            load_base(folders["flux2-klein"])
     finally:
         weights.write_bytes(whole)
 
@@ -364,7 +365,7 @@ def test_a_missing_text_encoder_is_noticed_at_once(folders: dict[str, Path]) -> 
     part.rename(part.with_name("elsewhere"))
     try:
         with pytest.raises(BaseUnavailable, match="text_encoder_2"):
-            Base.load(folders["sdxl"])
+            load_base(folders["sdxl"])
     finally:
         part.with_name("elsewhere").rename(part)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.bases.plan import Plan
 from pipeline.planning.calibration import FILE_NAME
 from pipeline.planning.cost import GB, Workload
@@ -25,7 +25,7 @@ def test_without_a_gpu_the_numbers_are_those_of_the_recipe(tmp_path: Path) -> No
     mini = ROOT / "models" / "studio-mini"
     assert facts_of_folder(mini) is None
     assert Planning(KNOWN["sdxl"], tmp_path / FILE_NAME, []).plan(Workload(8, 3, 100)) is None
-    base = Base.load(mini)
+    base = load_base(mini)
     recipe = recipe_for(base, 8)
     plan = base.as_it_is(rank=recipe.rank, steps=recipe.steps, batch=recipe.batch)
     assert plan == Plan(

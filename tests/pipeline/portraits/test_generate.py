@@ -11,6 +11,7 @@ import pytest
 import settings as configuration
 from errors import Stopped
 from pipeline.bases.base import Base, Sampling
+from pipeline.bases.loading import load_base
 from pipeline.photos.detection import Faces
 from pipeline.portraits.generate import Shot, enlarge, generate, plan
 from pipeline.portraits.style import Style, load_styles
@@ -28,7 +29,7 @@ NAVY, PINK, TEAL = style("navy", "navy"), style("pink", "pink"), style("teal", "
 
 @pytest.fixture(scope="module")
 def base(tiny_base: Path) -> Base:
-    return Base.load(tiny_base)
+    return load_base(tiny_base)
 
 
 def make(base: Base, shots: list[Shot], **options: object) -> dict[int, np.ndarray]:
@@ -120,7 +121,7 @@ def test_enlarging_keeps_colours_and_does_not_ring_far() -> None:
 @pytest.mark.slow
 def test_the_embedded_base_paints_faces(faces: Faces) -> None:
     settings = configuration.load()
-    base = Base.load(settings.models / "studio-mini")
+    base = load_base(settings.models / "studio-mini")
     chosen = load_styles(settings.styles)
     shots = plan([chosen["corporate"], chosen["linkedin-classic"]], 2, seed=7)
     for _, image in generate(base, None, shots, stop=lambda: False):

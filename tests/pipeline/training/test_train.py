@@ -13,6 +13,7 @@ import pipeline.training.train as training
 from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.photos.album import TrainingPhoto
 from pipeline.training.train import Recipe, TrainStep, recipe_for, train
 from tests.support.nobody import Ellipse, noise_photos
@@ -22,7 +23,7 @@ SHORT = Recipe(rank=4, alpha=4, steps=6, batch=2, variants=2)
 
 @pytest.fixture(scope="module")
 def base(tiny_base: Path) -> Base:
-    return Base.load(tiny_base)
+    return load_base(tiny_base)
 
 
 @pytest.fixture(scope="module")
