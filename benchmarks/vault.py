@@ -27,6 +27,7 @@ import settings as configuration
 from benchmarks.measure import Measurement
 from dev.make_selfies import selfies
 from pipeline.assembly import TRAINING_PX as PHOTO_PX
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
@@ -139,8 +140,9 @@ def ingest_20() -> dict[str, Measurement]:
     (which lets the JPEG decoder skip work, as ours does), reduce to the kept size, encode as the
     same PNG; nothing is written. Detector and recogniser are the same for anybody: `_faces`.
     """
-    faces = _TimedFaces(Faces(configuration.load().models / "faces"))
-    files = _twelve_megapixels(faces.faces)
+    models = configuration.load().models / "faces"
+    faces = _TimedFaces(Faces(models))
+    files = _twelve_megapixels(faces.faces, Segmenter(models))
     with parts() as opened, Decoder(max_bytes=20_000_000, max_pixels=50_000_000) as decoder:
         keeping = Keeping(PHOTOS, PHOTO_PX, PHOTO_PX)
         album = Album(opened.vault, decoder, faces, _whole, keeping)  # type: ignore[arg-type]
@@ -328,11 +330,11 @@ def _bare_pillow(data: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def _twelve_megapixels(faces: Faces) -> list[bytes]:
+def _twelve_megapixels(faces: Faces, segmenter: Segmenter) -> list[bytes]:
     """JPEGs of 4000 x 3000 pixels with a person and a camera's noise in each."""
     sample = sorted((configuration.ROOT / "tests" / "samples").glob("*.jpg"))[0]
     with Image.open(sample) as image:
-        pictures = selfies(np.asarray(image.convert("RGB")), faces, count=PHOTOS)
+        pictures = selfies(np.asarray(image.convert("RGB")), faces, segmenter.matte, count=PHOTOS)
     noise = np.random.default_rng(12).normal(0, 4, (HEIGHT, WIDTH, 3)).astype(np.int16)
     files = []
     for picture in pictures:

@@ -22,6 +22,7 @@ from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.matting import cut_out
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
@@ -84,7 +85,7 @@ def open_assembly(
     """
     require_base(settings.base_folder, settings.acknowledge)
     styles = load_styles(settings.styles)
-    faces = Faces(settings.models / "faces")
+    faces, segmenter = Faces(settings.models / "faces"), Segmenter(settings.models / "faces")
     own_run, scratch = scratch is not None, scratch or settings.scratch
     with ExitStack() as closing:
         closing.enter_context(hold(scratch))
@@ -114,12 +115,13 @@ def open_assembly(
         )
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
-        album = Album(vault, decoder, faces, cutter(faces), keeping)
+        album = Album(vault, decoder, faces, cutter(segmenter), keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
             album=album,
             faces=faces,
+            segmenter=segmenter,
             mesh=FaceMesh(settings.models / "faces"),
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
@@ -156,9 +158,9 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
         )
 
 
-def cutter(faces: Faces) -> Callable[[NDArray[np.uint8], Face], CutOut]:
-    """Cuts people out with the segmenter of `faces`."""
-    return lambda image, face: cut_out(image, face, faces.matte)
+def cutter(segmenter: Segmenter) -> Callable[[NDArray[np.uint8], Face], CutOut]:
+    """Cut people out with this segmenter."""
+    return lambda image, face: cut_out(image, face, segmenter.matte)
 
 
 def training_px(facts: Facts | None) -> int:

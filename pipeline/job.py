@@ -25,6 +25,7 @@ from words import count, say
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
     from pipeline.compositing.face_mesh import FaceMesh
+    from pipeline.compositing.segmenter import Segmenter
     from pipeline.photos.album import Album
     from pipeline.photos.detection import Faces
     from privacy.sessions import Session, Sessions
@@ -39,6 +40,7 @@ class Services:
     sessions: Sessions
     album: Album
     faces: Faces
+    segmenter: Segmenter
     mesh: FaceMesh
     styles: dict[str, Style]
     limits: Limits

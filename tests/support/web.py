@@ -27,6 +27,7 @@ from errors import BadOrder, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.look import PhotoLook
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.orders import Order, Progress, Way
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
@@ -258,7 +259,13 @@ def place(
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")
-        album = Album(vault, decoder, faces, cutter(faces), Keeping(chosen.max_photos, 768, 768))
+        album = Album(
+            vault,
+            decoder,
+            faces,
+            cutter(Segmenter(chosen.models / "faces")),
+            Keeping(chosen.max_photos, 768, 768),
+        )
         job_queue = FakeJobQueue(sessions, vault, album, step_s)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])

@@ -31,10 +31,11 @@ from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training import checkpoint
 from pipeline.training import train as training
-from pipeline.training.train import Recipe, TrainStep, train
+from pipeline.training.checkpoint import TrainingState
+from pipeline.training.train import Checkpoints, Personalisation, Recipe, TrainStep, train
 from settings import ROOT
 from tests.support import tiny_base as tiny
-from tests.support.nobody import Ellipse, noise_photos
+from tests.support.nobody import middle, noise_photos
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "stable-diffusion": tiny.build_tiny_base,
@@ -66,9 +67,21 @@ def photos() -> list[TrainingPhoto]:
     return noise_photos(2)
 
 
-def run(base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **options: Any) -> bytes:
-    defaults: dict[str, Any] = {"seed": 5, "report": lambda _: None, "stop": lambda: False}
-    return train(base, photos, Ellipse(), recipe, **defaults | options)
+def run(
+    base: Base,
+    photos: list[TrainingPhoto],
+    recipe: Recipe = SHORT,
+    seed: int = 5,
+    **options: Any,
+) -> bytes:
+    defaults: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
+    person = Personalisation(photos, middle, recipe, seed)
+    return train(base, person, **defaults | options)
+
+
+def resumed(checkpoint: bytes) -> Checkpoints:
+    """Go on from a checkpoint and keep no new one."""
+    return Checkpoints(lambda _: None, resume=checkpoint)
 
 
 @pytest.mark.slow
@@ -125,8 +138,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     kept: list[bytes] = []
     seen: list[TrainStep] = []
     with pytest.raises(Stopped):
-        run(base, photos, keep=kept.append, every=2, stop=lambda: len(kept) == 2)
-    assert run(base, photos, resume=kept[-1], report=seen.append) == whole
+        run(base, photos, checkpoints=Checkpoints(kept.append, 2), stop=lambda: len(kept) == 2)
+    assert run(base, photos, checkpoints=resumed(kept[-1]), report=seen.append) == whole
     assert [step.step for step in seen] == [5, 6]
 
 
@@ -376,7 +389,7 @@ def test_a_missing_text_encoder_is_noticed_at_once(folders: dict[str, Path]) -> 
 @pytest.fixture
 def kept(bases: dict[str, Base], photos: list[TrainingPhoto]) -> bytes:
     saved: list[bytes] = []
-    run(bases["stable-diffusion"], photos, keep=saved.append, every=4)
+    run(bases["stable-diffusion"], photos, checkpoints=Checkpoints(saved.append, 4))
     assert len(saved) == 1  # after step 4 of 6, not after the last
     return saved[0]
 
@@ -392,7 +405,7 @@ def test_a_checkpoint_of_another_training_is_left_alone(
     base, options = bases["stable-diffusion"], dict(other)
     few = photos[: options.pop("photos", len(photos))]
     seen: list[TrainStep] = []
-    run(base, few, **options, resume=kept, report=seen.append)
+    run(base, few, **options, checkpoints=resumed(kept), report=seen.append)
     assert [step.step for step in seen] == list(range(1, seen[0].steps + 1))
 
 
@@ -403,12 +416,16 @@ def test_a_damaged_checkpoint_is_refused_and_leaves_the_base_as_it_was(
     before = base.fingerprint()
     for wrong in (b"", kept[:100], kept[:-1], run(base, photos), kept.replace(b"step", b"stop")):
         with pytest.raises(TamperedError):
-            run(base, photos, resume=wrong)
+            run(base, photos, checkpoints=resumed(wrong))
     other_adapter = checkpoint.parse(kept)
     assert other_adapter.tensors["weights"].ndim == 1
     with pytest.raises(TamperedError):
         other_adapter.restore(
-            torch.nn.Parameter(torch.zeros(3)), torch.optim.AdamW([torch.zeros(3)]), None
+            TrainingState(
+                torch.nn.Parameter(torch.zeros(3)),
+                torch.optim.AdamW([torch.zeros(3)]),
+                torch.Generator(),
+            )
         )
     assert base.fingerprint() == before
 
@@ -423,6 +440,6 @@ def test_eight_bit_optimizer_states_go_on_too(
 
     monkeypatch.setattr(training, "_optimizer", eight_bit)
     base, kept = bases["stable-diffusion"], []
-    whole = run(base, photos, keep=kept.append, every=3)
+    whole = run(base, photos, checkpoints=Checkpoints(kept.append, 3))
     assert checkpoint.parse(kept[0]).tensors["optimizer.state1"].dtype == torch.uint8
-    assert run(base, photos, resume=kept[0]) == whole
+    assert run(base, photos, checkpoints=resumed(kept[0])) == whole

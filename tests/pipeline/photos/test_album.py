@@ -34,6 +34,7 @@ from tests.support.faces import (
     photos,
     placed,
     portrait,
+    segmenter,
     shown,
 )
 from tests.support.store import Store
@@ -54,7 +55,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def album(store: Store, decoder: Decoder) -> Album:
-    return Album(store.vault, decoder, models(), cutter(models()), Keeping(12, 2 * PX, PX))
+    return Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(12, 2 * PX, PX))
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ def test_four_different_people_are_not_one_album() -> None:
 def test_more_photos_than_allowed_are_turned_away(
     store: Store, decoder: Decoder, session: Session
 ) -> None:
-    album = Album(store.vault, decoder, models(), cutter(models()), Keeping(2, PX, PX))
+    album = Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(2, PX, PX))
     for picture in photos("a")[:3]:
         record = add(album, session, picture)
     assert record.code == "too_many"
