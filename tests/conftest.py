@@ -16,6 +16,8 @@ from PIL import Image
 import settings as configuration
 from dev.make_selfies import selfies
 from pipeline.assembly import Assembly, open_assembly
+from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
@@ -84,6 +86,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base") / "tiny"
     build_tiny_base(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path) -> Base:
+    """The tiny base, loaded, for one module."""
+    return load_base(tiny_base)
 
 
 @pytest.fixture

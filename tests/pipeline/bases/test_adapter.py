@@ -15,11 +15,6 @@ from pipeline.bases.loading import load_base
 PROMPT = ["photo of a person, navy studio backdrop"]
 
 
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
-
-
 def answer(base: Base, seed: int = 3) -> torch.Tensor:
     """What the base makes of a prompt: latents after three solver steps."""
     words, nothing = base.encode_prompts(PROMPT), base.encode_prompts([""])

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 
 from pipeline.bases.base import Base
-from pipeline.bases.loading import load_base
 
 PROMPT = ["photo of a person, navy studio backdrop"]
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
 
 
 def test_nothing_of_the_base_learns(base: Base) -> None:

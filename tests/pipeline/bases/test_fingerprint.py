@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from bitsandbytes.nn import Linear4bit
 
 from pipeline.bases.base import Base
 from pipeline.bases.loading import load_base
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
 
 
 def test_the_fingerprint_sees_one_changed_weight(base: Base) -> None:

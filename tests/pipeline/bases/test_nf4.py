@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
 
@@ -13,11 +12,6 @@ from pipeline.bases.base import Base
 from pipeline.bases.loading import load_base
 
 PROMPT = ["photo of a person, navy studio backdrop"]
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
 
 
 def test_linear_layers_are_stored_in_four_bits_with_quantised_scales(base: Base) -> None:

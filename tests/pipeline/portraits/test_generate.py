@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,11 +24,6 @@ def style(key: str, backdrop: str, seed: int | None = None) -> Style:
 
 
 NAVY, PINK, TEAL = style("navy", "navy"), style("pink", "pink"), style("teal", "teal")
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
 
 
 def make(base: Base, shots: list[Shot], **options: object) -> dict[int, np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,11 @@ import pipeline.training.train as training
 from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
-from pipeline.bases.loading import load_base
 from pipeline.photos.album import TrainingPhoto
 from pipeline.training.train import Personalisation, Recipe, TrainStep, recipe_for, train
 from tests.support.nobody import middle, noise_photos
 
 SHORT = Recipe(rank=4, alpha=4, steps=6, batch=2, variants=2)
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return load_base(tiny_base)
 
 
 @pytest.fixture(scope="module")
