@@ -327,9 +327,9 @@ def test_labels_are_fit_to_be_shown(given: str, shown_as: str) -> None:
 def numbers(turn: float = 0.0, light: int = 0, brightness: float = 120) -> FaceNumbers:
     """A face whose nose is `turn` eye distances to the side, lit from the left by `light`."""
     landmarks = np.array([[40, 50], [80, 50], [60 + 40 * turn, 70], [45, 90], [75, 90]], np.float32)
-    fingerprint = np.full((16, 16), 100, np.uint8)
-    fingerprint[:, :8] += np.uint8(light)
-    return FaceNumbers(landmarks, np.ones(128, np.float32), fingerprint, 50.0, brightness)
+    miniature = np.full((16, 16), 100, np.uint8)
+    miniature[:, :8] += np.uint8(light)
+    return FaceNumbers(landmarks, np.ones(128, np.float32), miniature, 50.0, brightness)
 
 
 @pytest.mark.parametrize(
