@@ -24,10 +24,9 @@ from torch import nn
 from errors import BaseUnavailable, Stopped
 from pipeline.bases import nf4
 from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.manifest import DISTILLED
 from pipeline.bases.offloading import Large
 from pipeline.bases.weights import incomplete, require_whole
-
-DISTILLED = "distilled"
 
 
 class FlowMatching(Large):

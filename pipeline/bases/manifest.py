@@ -16,6 +16,9 @@ from errors import BaseUnavailable
 
 NAME = "manifest.toml"
 
+DISTILLED = "distilled"
+"""The folder, inside a base's, of what portraits are made with where that is another denoiser."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -68,7 +71,7 @@ def parse(file: Path) -> Manifest:
             sampling=sampling and {key: float(sampling[key]) for key in ("steps", "guidance")},
             recipe=content.get("recipe", {}),
             model=content.get("model", {}),
-            distilled=any(s.get("into") == "distilled" for s in content.get("sources", [])),
+            distilled=any(s.get("into") == DISTILLED for s in content.get("sources", [])),
         )
     except (
         AttributeError,

@@ -109,6 +109,10 @@ class Checkpoints:
     every: int = CHECKPOINT_EVERY
     resume: bytes | None = None
 
+    def due(self, now: TrainStep) -> bool:
+        """Whether a checkpoint is kept after this step."""
+        return now.step % self.every == 0 and now.step < now.steps
+
 
 def train(
     base: Base,
@@ -151,8 +155,7 @@ def train(
                 saved.restore(state)
 
             def show(step: TrainStep) -> None:
-                due = checkpoints is not None and step.step % checkpoints.every == 0
-                if checkpoints is not None and due and step.step < recipe.steps:
+                if checkpoints is not None and checkpoints.due(step):
                     checkpoints.keep(checkpoint.dump(state, fingerprint))
                 report(step)
 
