@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import likeness, main_job, model, pages, photo_way, vault
+from benchmarks import erasure, ingest, likeness, main_job, model, pages, photo_way, vault
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
@@ -20,9 +20,9 @@ BENCHMARKS = {
     "vault_cipher": vault.vault_cipher,
     "vault_write": vault.vault_write,
     "vault_read": vault.vault_read,
-    "ingest_20": vault.ingest_20,
-    "delete_all": vault.delete_all,
-    "sweep_10000": vault.sweep,
+    "ingest_20": ingest.ingest_20,
+    "delete_all": erasure.delete_all,
+    "sweep_10000": erasure.sweep,
     "pages": pages.run,
 }
 LATEST = Path(__file__).parent / "latest.json"

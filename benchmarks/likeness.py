@@ -14,10 +14,9 @@ import numpy as np
 
 import settings as configuration
 from benchmarks.measure import Measurement
-from pipeline.bases.base import Base
-from pipeline.photos.detection import Faces
+from pipeline.bases.loading import load_base
 from pipeline.portraits.style import load_styles
-from train_base.judges import Judged, Likeness, personalise, portrait_of
+from train_base.judges import HeldOut, Judge, Judged, Likeness, portrait_of
 from train_base.people import read_held_out
 
 PEOPLE = 3
@@ -27,11 +26,11 @@ PORTRAITS = 26
 def likeness_embedded() -> dict[str, Measurement]:
     """Each person learns from eight pictures made of one portrait."""
     chosen = configuration.load()
-    base, faces = Base.load(chosen.base_folder), Faces(chosen.models / "faces")
+    judge = Judge(load_base(chosen.base_folder), chosen.models / "faces")
     styles = list(load_styles(chosen.styles).values())
     judged: list[Judged] = []
     for portrait in people():
-        judged.append(personalise(base, faces, portrait, styles, count=PORTRAITS))
+        judged.append(judge.judged(HeldOut(portrait), styles, count=PORTRAITS))
         print(f"{portrait.stem}: {judged[-1].numbers()}", file=sys.stderr, flush=True)
     before = Likeness.of(np.concatenate([one.before for one in judged]))
     after = Likeness.of(np.concatenate([one.after for one in judged]))

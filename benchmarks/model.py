@@ -23,14 +23,17 @@ from PIL import Image
 import settings as configuration
 from benchmarks.measure import Measurement
 from pipeline.bases import adapter, nf4
-from pipeline.bases.base import Base, read_pipeline
+from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
+from pipeline.bases.weights import read_pipeline
 from pipeline.compositing.backdrops import PERSON
+from pipeline.compositing.segmenter import Segment, Segmenter
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training.dataset import Example, recompose
-from pipeline.training.train import Recipe, train
+from pipeline.training.train import Personalisation, Recipe, train
 from train_base.judges import never, training_photos
 
 STEPS = 30
@@ -45,12 +48,11 @@ LAST = 10
 def train_steps() -> dict[str, Measurement]:
     """Steps per second after the caches are filled, the better of two alternating rounds."""
     quantised, plain = _base(True), _plain_base()
-    photos, faces = _photos(), _faces()
-    recipe = Recipe(steps=STEPS + WARM_UP, variants=4)
+    person = _person(Recipe(steps=STEPS + WARM_UP, variants=4))
     ours, reference = [], []
     for _ in range(ROUNDS):
-        ours.append(_rate(lambda tick: _ours(quantised, photos, faces, recipe, tick)))
-        reference.append(_rate(lambda tick: _plain(plain, photos, faces, recipe, tick)))
+        ours.append(_rate(lambda tick: _ours(quantised, person, tick)))
+        reference.append(_rate(lambda tick: _plain(plain, person, tick)))
     return {"train_steps": Measurement(max(ours), "steps/s", "ratio >= 1.5", max(reference))}
 
 
@@ -58,8 +60,8 @@ def generate_images() -> dict[str, Measurement]:
     """Images per second, with an adapter, in batches and one by one."""
     base = _base(True)
     styles = list(load_styles(configuration.load().styles).values())
-    recipe = Recipe(steps=1, variants=1)
-    small = train(base, _photos(), _faces(), recipe, seed=1, report=lambda _: None, stop=never)
+    person = _person(Recipe(steps=1, variants=1))
+    small = train(base, person, report=lambda _: None, stop=never)
     shots = plan(styles, IMAGES, seed=1)
     pipeline = _plain_pipeline(base, small)
     ours, reference = [], []
@@ -82,8 +84,8 @@ def nf4_memory() -> dict[str, Measurement]:
     """
     quantised, plain = _base(True), _base(False)
     names = [n for n, m in plain.denoiser.named_modules() if type(m) is torch.nn.Linear]
-    recipe = Recipe(steps=LEARNING_STEPS, variants=4)
-    losses = [_learn(base, recipe) for base in (quantised, plain)]
+    person = _person(Recipe(steps=LEARNING_STEPS, variants=4))
+    losses = [_learn(base, person) for base in (quantised, plain)]
 
     def megabytes(base: Base, layers: list[str]) -> float:
         return sum(nf4.stored_bytes(base.denoiser.get_submodule(n)) for n in layers) / 1e6
@@ -101,39 +103,30 @@ def nf4_memory() -> dict[str, Measurement]:
     }
 
 
-def _learn(base: Base, recipe: Recipe) -> list[float]:
+def _learn(base: Base, person: Personalisation) -> list[float]:
     curve: list[float] = []
-    train(
-        base, _photos(), _faces(), recipe, seed=1, report=lambda s: curve.append(s.loss), stop=never
-    )
+    train(base, person, report=lambda s: curve.append(s.loss), stop=never)
     return curve
 
 
-def _ours(
-    base: Base,
-    photos: list[TrainingPhoto],
-    faces: Faces,
-    recipe: Recipe,
-    tick: Callable[[], None],
-) -> None:
-    train(base, photos, faces, recipe, seed=1, report=lambda _: tick(), stop=never)
+def _ours(base: Base, person: Personalisation, tick: Callable[[], None]) -> None:
+    train(base, person, report=lambda _: tick(), stop=never)
 
 
-def _plain(
-    base: Base,
-    photos: list[TrainingPhoto],
-    faces: Faces,
-    recipe: Recipe,
-    tick: Callable[[], None],
-) -> None:
-    rng = np.random.default_rng(1)
+def _plain(base: Base, person: Personalisation, tick: Callable[[], None]) -> None:
+    rng, recipe = np.random.default_rng(person.seed), person.recipe
     examples: list[Example] = list(
         recompose(
-            photos, faces, base.resolution, variants=recipe.variants, knows=base.knows, rng=rng
+            person.photos,
+            person.segment,
+            base.resolution,
+            variants=recipe.variants,
+            knows=base.knows,
+            rng=rng,
         )
     )
-    generator = torch.Generator().manual_seed(1)
-    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=1) as parameters:
+    generator = torch.Generator().manual_seed(person.seed)
+    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed) as parameters:
         optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate)
         for _ in range(recipe.steps):
             batch = [examples[i] for i in rng.integers(len(examples), size=recipe.batch)]
@@ -173,7 +166,7 @@ def _rate(run: Callable[[Callable[[], None]], None]) -> float:
 
 @cache
 def _base(quantise: bool) -> Base:
-    return Base.load(configuration.load().base_folder, quantise=quantise)
+    return load_base(configuration.load().base_folder, quantise=quantise)
 
 
 def _plain_dtype(base: Base) -> torch.dtype:
@@ -183,7 +176,7 @@ def _plain_dtype(base: Base) -> torch.dtype:
 @cache
 def _plain_base() -> Base:
     """As the script has it, where it is not the product's choice but the loop's."""
-    base = Base.load(configuration.load().base_folder, quantise=False)
+    base = load_base(configuration.load().base_folder, quantise=False)
     base.compute_dtype = _plain_dtype(base)
     base.denoiser.to(base.compute_dtype)
     if base.adapter_prefix == "unet":
@@ -191,13 +184,16 @@ def _plain_base() -> Base:
     return base
 
 
-@cache
-def _faces() -> Faces:
-    return Faces(configuration.load().models / "faces")
+def _person(recipe: Recipe) -> Personalisation:
+    """Somebody who does not exist, to be learnt by this recipe."""
+    photos, segment = _material()
+    return Personalisation(photos, segment, recipe, seed=1)
 
 
 @cache
-def _photos() -> list[TrainingPhoto]:
+def _material() -> tuple[list[TrainingPhoto], Segment]:
+    models = configuration.load().models / "faces"
+    faces, segment = Faces(models), Segmenter(models).matte
     portrait = sorted((configuration.ROOT / "tests" / "samples").glob("*.jpg"))[0]
     with Image.open(portrait) as image:
-        return training_photos(_faces(), np.asarray(image.convert("RGB")))
+        return training_photos(faces, segment, np.asarray(image.convert("RGB"))), segment

@@ -24,7 +24,7 @@ import psutil
 import settings as configuration
 from benchmarks.measure import Measurement
 from dev.own_server import own_server
-from tests.support.web import event_of, gradio_config, send_event
+from tests.support.gradio_client import event_of, gradio_config, send_event
 
 PAGES = 200
 PAUSE_S = 1.5  # WORKING in web/static/studio.js

@@ -19,6 +19,7 @@ from benchmarks.measure import Measurement
 from dev import make_selfies
 from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.compositing.studio import Sitting, Studio, neutralised, sit, wish_of
 from pipeline.imaging import CutOut
 from pipeline.photos.crop import kept_frame
@@ -63,7 +64,7 @@ def _portrait_by_portrait(files: list[Path]) -> float:
     models = configuration.load().models / "faces"
     faces, mesh = Faces(models), FaceMesh(models)
     looks = [s for s in load_styles(configuration.load().styles).values() if s.photo is not None]
-    cut = cutter(faces)
+    cut = cutter(Segmenter(models))
     started = time.monotonic()
     for number, file in enumerate(files):
         look = looks[number].photo
@@ -83,10 +84,11 @@ def _cut_outs(file: Path) -> tuple[float, float]:
     """
     from pymatting import estimate_alpha_cf, estimate_foreground_ml
 
-    faces = Faces(configuration.load().models / "faces")
+    models = configuration.load().models / "faces"
+    faces = Faces(models)
     image = np.asarray(Image.open(file).convert("RGB"))
     frame, face = kept_frame(image, faces.detect(image)[0], (), PORTRAIT_PX)
-    cut = cutter(faces)
+    cut = cutter(Segmenter(models))
     made: CutOut = cut(frame, face)  # also loads what is loaded once
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (31, 31))
     trimap = np.full(made.alpha.shape, 0.5)

@@ -19,7 +19,8 @@ from PIL import Image
 
 import settings as configuration
 from dev import make_selfies
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Sampling
+from pipeline.bases.loading import load_base
 from pipeline.portraits.generate import Shot, generate
 from pipeline.portraits.style import Style
 
@@ -34,7 +35,7 @@ def main() -> int:
     parser.add_argument("--to", type=Path, default=configuration.ROOT / "tests/samples")
     parser.add_argument("--selfies", type=Path, default=configuration.ROOT / "web/samples")
     chosen = parser.parse_args()
-    base = Base.load(configuration.load().base_folder)
+    base = load_base(configuration.load().base_folder)
     shots = [
         Shot(i, Style("sample", "Sample", "-", "work", _prompt(seed)), seed)
         for i, seed in enumerate(CHOSEN.values())

@@ -20,6 +20,7 @@ from PIL import Image
 
 import settings as configuration
 from pipeline.compositing.backdrops import BACKDROPS
+from pipeline.compositing.segmenter import Segment, Segmenter
 from pipeline.photos.detection import Faces
 
 Picture = NDArray[np.uint8]
@@ -36,7 +37,9 @@ ROOMS = (
 )
 
 
-def selfies(portrait: Picture, faces: Faces, *, count: int = 8, seed: int = 7) -> list[Picture]:
+def selfies(
+    portrait: Picture, faces: Faces, segment: Segment, *, count: int = 8, seed: int = 7
+) -> list[Picture]:
     """Varied pictures of the one person in a portrait.
 
     Args:
@@ -52,7 +55,7 @@ def selfies(portrait: Picture, faces: Faces, *, count: int = 8, seed: int = 7) -
     if not found:
         raise ValueError("no face in this portrait")
     rng = np.random.default_rng(seed)
-    matte = faces.matte(portrait)
+    matte = segment(portrait)
     return [
         _selfie(portrait, matte, found[0].box, rng, ROOMS[i % len(ROOMS)]) for i in range(count)
     ]
@@ -93,9 +96,10 @@ def _selfie(
 
 def write(portrait: Path, out: Path, *, count: int = 8, seed: int = 7) -> list[Path]:
     """Read a portrait, write its selfies as JPEG; returns the files."""
-    faces = Faces(configuration.load().models / "faces")
+    models = configuration.load().models / "faces"
+    faces, segment = Faces(models), Segmenter(models).matte
     with Image.open(portrait) as image:
-        pictures = selfies(np.asarray(image.convert("RGB")), faces, count=count, seed=seed)
+        pictures = selfies(np.asarray(image.convert("RGB")), faces, segment, count=count, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
     files = [out / f"selfie-{i:02d}.jpg" for i in range(1, count + 1)]
     for file, picture in zip(files, pictures, strict=True):

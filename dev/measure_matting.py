@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from dev import plain_walls, rooms
 from pipeline.compositing.matting import cut_out
+from pipeline.compositing.segmenter import Segment, Segmenter
 from pipeline.photos.detection import Face, Faces
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,15 +80,16 @@ def main() -> int:
         print(f"{chosen.shared}/portraits is not here: nothing to measure with.", file=sys.stderr)
         return 2
     cv2.setNumThreads(1)
-    faces = Faces(ROOT / "models" / "faces")
-    sitters = list(_sitters(chosen.shared, chosen.people, chosen.enlarged, faces))
-    walls = _walls(chosen.shared, faces)
+    models = ROOT / "models" / "faces"
+    faces, segment = Faces(models), Segmenter(models).matte
+    sitters = list(_sitters(chosen.shared, chosen.people, chosen.enlarged, faces, segment))
+    walls = _walls(chosen.shared, segment)
     rows = []
     left_over = []
     for number, sitter in enumerate(sitters):
         for room in range(chosen.rooms):
-            rows.append(_measured(sitter, _room(number, room, sitter, walls), faces))
-        left_over.append(_green_left(sitter, faces))
+            rows.append(_measured(sitter, _room(number, room, sitter, walls), faces, segment))
+        left_over.append(_green_left(sitter, faces, segment))
         print(f"{number + 1} of {len(sitters)}", end="\r", file=sys.stderr, flush=True)
     text, met = _report(rows, left_over)
     print(text)
@@ -96,12 +98,14 @@ def main() -> int:
     return 0 if met else 1
 
 
-def _sitters(shared: Path, count: int, enlarged: int, faces: Faces) -> Iterator[Sitter]:
+def _sitters(
+    shared: Path, count: int, enlarged: int, faces: Faces, segment: Segment
+) -> Iterator[Sitter]:
     """The people, spread evenly over the classes when fewer than all are asked for."""
     files = [shared / name for name in PEOPLE.read_text().split()]
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int):
         image = _read(files[place])
-        found = plain_walls.key(image, faces.matte)
+        found = plain_walls.key(image, segment)
         face = next(iter(faces.detect(image)), None)
         if found is None or face is None:
             continue
@@ -133,12 +137,12 @@ def _skin(image: Picture, face: Face) -> str:
     return SKIN[int(lightness >= 52) + int(lightness >= 63)]
 
 
-def _walls(shared: Path, faces: Faces) -> list[tuple[Picture, Picture]]:
+def _walls(shared: Path, segment: Segment) -> list[tuple[Picture, Picture]]:
     """Photos with busy walls that no training has seen, and their masks, at 400 pixels."""
     found = []
     for file in sorted((shared / "people-cc0").glob("*.jpg"))[1::2]:
         image = cv2.resize(_read(file), (400, 400), interpolation=cv2.INTER_AREA)
-        found.append((image, faces.matte(image)))
+        found.append((image, segment(image)))
     return found
 
 
@@ -154,13 +158,13 @@ def _room(number: int, room: int, sitter: Sitter, walls: list[tuple[Picture, Pic
     return rooms.painted(rng, height, width)
 
 
-def _measured(sitter: Sitter, room: Picture, faces: Faces) -> Row:
+def _measured(sitter: Sitter, room: Picture, faces: Faces, segment: Segment) -> Row:
     picture = _set_before(sitter, room)
     face = next(iter(faces.detect(picture)), None)
     known = sitter.alpha / 255.0
-    alone = errors(faces.matte(picture) / 255.0, known)
+    alone = errors(segment(picture) / 255.0, known)
     start = time.process_time()
-    cut = cut_out(picture, face, faces.matte)
+    cut = cut_out(picture, face, segment)
     seconds = time.process_time() - start
     return Row(sitter, alone, errors(cut.alpha / 255.0, known), seconds)
 
@@ -192,7 +196,7 @@ def _slope(alpha: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(across, down), np.float64)
 
 
-def _green_left(sitter: Sitter, faces: Faces) -> float:
+def _green_left(sitter: Sitter, faces: Faces, segment: Segment) -> float:
     """Share of a saturated green wall's colour that is left in the band about the edge.
 
     Excess green (green above the larger of red and blue) of the cut-out beyond the person's own,
@@ -200,7 +204,7 @@ def _green_left(sitter: Sitter, faces: Faces) -> float:
     """
     wall = np.full_like(sitter.colours, GREEN)
     picture = _set_before(sitter, wall)
-    cut = cut_out(picture, next(iter(faces.detect(picture)), None), faces.matte)
+    cut = cut_out(picture, next(iter(faces.detect(picture)), None), segment)
     edge = cv2.morphologyEx(
         (sitter.alpha > 127).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)
     )

@@ -8,15 +8,15 @@ textured, or too like the person's edge, are refused: what remains cuts almost p
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compositing.segmenter import Segment
+
 Floats = NDArray[np.float32]
-Segment = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 MAX_WALL_NOISE = 4.5
 """95th percentile of the wall's difference from the fitted wall, grey levels of 255."""

@@ -17,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
+from pipeline.bases.folder import INDEX
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.matting import cut_out
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
@@ -28,7 +30,8 @@ from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
-from pipeline.planning.planner import CALIBRATION, Facts, facts_of
+from pipeline.planning.calibration import FILE_NAME as CALIBRATION
+from pipeline.planning.facts import Facts, facts_of_folder
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import load_styles
 from privacy.clock import Clock
@@ -82,7 +85,7 @@ def open_assembly(
     """
     require_base(settings.base_folder, settings.acknowledge)
     styles = load_styles(settings.styles)
-    faces = Faces(settings.models / "faces")
+    faces, segmenter = Faces(settings.models / "faces"), Segmenter(settings.models / "faces")
     own_run, scratch = scratch is not None, scratch or settings.scratch
     with ExitStack() as closing:
         closing.enter_context(hold(scratch))
@@ -105,19 +108,20 @@ def open_assembly(
             receipt_log = ReceiptLog(settings.receipts, VERSION)
             closing.callback(receipt_log.close)
             sessions.receipts.attach(receipt_log)
-        facts = facts_of(settings.base_folder)
+        facts = facts_of_folder(settings.base_folder)
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,
         )
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
-        album = Album(vault, decoder, faces, cutter(faces), keeping)
+        album = Album(vault, decoder, faces, cutter(segmenter), keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
             album=album,
             faces=faces,
+            segmenter=segmenter,
             mesh=FaceMesh(settings.models / "faces"),
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
@@ -145,16 +149,16 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
         BaseUnavailable: the folder has no base in it, or one whose licence is not acknowledged.
     """
     require_licence(folder, acknowledged)
-    if not (folder / "model_index.json").is_file():
+    if not (folder / INDEX).is_file():
         raise BaseUnavailable(
             f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
             "for example studio-mini."
         )
 
 
-def cutter(faces: Faces) -> Callable[[NDArray[np.uint8], Face], CutOut]:
-    """Cuts people out with the segmenter of `faces`."""
-    return lambda image, face: cut_out(image, face, faces.matte)
+def cutter(segmenter: Segmenter) -> Callable[[NDArray[np.uint8], Face], CutOut]:
+    """Cut people out with this segmenter."""
+    return lambda image, face: cut_out(image, face, segmenter.matte)
 
 
 def training_px(facts: Facts | None) -> int:
@@ -169,7 +173,7 @@ def _others(base: Path) -> list[Facts]:
     found = []
     for file in sorted(base.parent.glob(f"*/{MANIFEST}")):
         with suppress(BaseUnavailable):
-            found.append(facts_of(file.parent))
+            found.append(facts_of_folder(file.parent))
     return [facts for facts in found if facts is not None]
 
 
@@ -179,11 +183,11 @@ def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Ba
     loaded: list[Base] = []
 
     def load() -> Base:
-        from pipeline.bases.base import Base
+        from pipeline.bases.loading import load_base
 
         with lock:
             if not loaded:
-                loaded.append(Base.load(folder, acknowledged=acknowledged))
+                loaded.append(load_base(folder, acknowledged=acknowledged))
             return loaded[0]
 
     return load

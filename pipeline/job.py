@@ -26,6 +26,7 @@ from privacy import kinds
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
     from pipeline.compositing.face_mesh import FaceMesh
+    from pipeline.compositing.segmenter import Segmenter
     from pipeline.photos.album import Album
     from pipeline.photos.detection import Faces
     from privacy.sessions import Session, Sessions
@@ -40,6 +41,7 @@ class Services:
     sessions: Sessions
     album: Album
     faces: Faces
+    segmenter: Segmenter
     mesh: FaceMesh
     styles: dict[str, Style]
     limits: Limits

@@ -29,13 +29,20 @@ from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON
+from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.score import baseline, person_vector
 from pipeline.portraits.sheet import Sheet, judged
 from pipeline.portraits.style import Style, crop
 from pipeline.training import train as training
-from pipeline.training.train import Recipe, TrainStep, recipe_for
+from pipeline.training.train import (
+    Checkpoints,
+    Personalisation,
+    Recipe,
+    TrainStep,
+    recipe_for,
+)
 from privacy import kinds
 
 log = structlog.get_logger()
@@ -60,7 +67,7 @@ def paint_portraits(
     waiting = Progress("preparing", count=order.count, message=Message("job.sentence.preparing"))
     if order.way == "both":  # the photo way has just said that it is done
         job.report(waiting)
-    planned = services.planning.plan(len(photos), len(styles), order.count)
+    planned = services.planning.plan(Workload(len(photos), len(styles), order.count))
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))
     base = services.load_base()
@@ -176,11 +183,11 @@ class _Painting:
 
     def _keep(self, sheet: Sheet, shot: Shot, square: NDArray[np.uint8]) -> None:
         """A portrait in shape and judged, on its way into the vault."""
-        order, faces = self.job.order, self.job.services.faces
+        order, services = self.job.order, self.job.services
         if order.tone != "look":
-            square = toned(square, faces.matte(square), order.tone)
+            square = toned(square, services.segmenter.matte(square), order.tone)
         image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
-        sheet.add(judged(sheet.next_id, shot, image, faces, self.person), image)
+        sheet.add(judged(sheet.next_id, shot, image, services.faces, self.person), image)
 
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
@@ -196,17 +203,13 @@ class _Painting:
 
     def _train(self, checkpoint: bytes | None) -> bytes:
         plan_now = self.job.result.plan
+        segment, seed = self.job.services.segmenter.matte, self.job.order.seed
         return training.train(
             self.base,
-            list(self.photos),
-            self.job.services.faces,
-            self.recipe,
-            seed=self.job.order.seed,
+            Personalisation(self.photos, segment, self.recipe, seed),
             report=self._show_step,
             stop=self.job.stop,
-            keep=self._keep_checkpoint,
-            every=training.CHECKPOINT_EVERY,
-            resume=checkpoint,
+            checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),
             micro_batch=plan_now.micro_batch if plan_now else None,
         )
 

@@ -13,7 +13,7 @@ from messages import Message
 from pipeline.orders import PhotoReport, Progress
 from pipeline.photos.detection import SAME_PERSON
 from pipeline.portraits.photo_way import PhotoPortrait, PhotoWay
-from pipeline.portraits.score import PortraitRecord, signature
+from pipeline.portraits.score import PortraitRecord, appearance
 from pipeline.portraits.sheet import Sheet
 from pipeline.portraits.shots import plan_photo_shots
 from pipeline.portraits.style import Style
@@ -78,7 +78,7 @@ def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
         likeness=round(made.likeness, 4),
         doubtful=made.likeness < SAME_PERSON,
         face=tuple(round(share, 4) for share in made.box),
-        signature=signature(made.image, made.embedding),
+        appearance=appearance(made.image, made.embedding),
         way="photo",
         photo=made.photo,
     )

@@ -16,6 +16,9 @@ from PIL import Image
 import settings as configuration
 from dev.make_selfies import selfies
 from pipeline.assembly import Assembly, open_assembly
+from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
 from tests.support.hand import Hand
@@ -51,16 +54,23 @@ def hand() -> Hand:
 
 @pytest.fixture(scope="session")
 def faces() -> Faces:
-    """The real detector, recogniser and segmenter, fetched at set-up."""
+    """The real detector and recogniser, fetched at set-up."""
     return Faces(MODELS / "faces")
 
 
 @pytest.fixture(scope="session")
-def selfie_jpegs(faces: Faces) -> list[bytes]:
+def segmenter() -> Segmenter:
+    """The real segmenter."""
+    return Segmenter(MODELS / "faces")
+
+
+@pytest.fixture(scope="session")
+def selfie_jpegs(faces: Faces, segmenter: Segmenter) -> list[bytes]:
     """Eight JPEG photos of one person who does not exist."""
     portrait = sorted(SAMPLES.glob("*.jpg"))[0]
     with Image.open(portrait) as image:
-        pictures = selfies(np.asarray(image.convert("RGB")), faces, count=8)
+        portrait_px = np.asarray(image.convert("RGB"))
+    pictures = selfies(portrait_px, faces, segmenter.matte, count=8)
     return [jpeg(picture) for picture in pictures]
 
 
@@ -76,6 +86,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base") / "tiny"
     build_tiny_base(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def base(tiny_base: Path) -> Base:
+    """The tiny base, loaded, for one module."""
+    return load_base(tiny_base)
 
 
 @pytest.fixture

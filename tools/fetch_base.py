@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import errno
 import fnmatch
-import hashlib
 import os
 import shutil
 import sys
@@ -39,12 +38,11 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
+from pipeline.bases.folder import CHECKSUMS, INDEX, file_digest
 from pipeline.bases.manifest import NAME
 
 BASES = Path(__file__).resolve().parent / "bases"
-CHECKSUMS = "SHA256SUMS"
 UNPINNED = "unpinned"
-INDEX = "model_index.json"
 AGAIN = "Run the same command again: it goes on where it stopped."
 
 
@@ -178,7 +176,7 @@ def _part(target: Path) -> Path:
 
 def _bring(source: Source, file: File, target: Path) -> str:
     """Fetch a file unless it is there and right; returns its SHA-256."""
-    if file.sha256 and target.is_file() and _digest(target) == file.sha256:
+    if file.sha256 and target.is_file() and file_digest(target) == file.sha256:
         return file.sha256
     target.parent.mkdir(parents=True, exist_ok=True)
     part = _part(target)
@@ -210,12 +208,7 @@ def _download(source: Source, file: File, part: Path) -> str:
             expected_size=file.size,
             displayed_filename=file.path,
         )
-    return _digest(part)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(part)
 
 
 def _write_pins(manifest: Path, wanted: list[Source], sums: dict[str, str]) -> None:

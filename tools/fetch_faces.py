@@ -5,8 +5,7 @@
 The models are published inside three Python wheels. Only the model files are taken out of them:
 the wheels are not installed (mediapipe 0.10.21 pins an old numpy and pulls in jax), so their
 platform does not matter and none of their code runs. Every file must have the digest written
-down in `pipeline/photos/detection.py` or `pipeline/compositing/face_mesh.py`, whatever the package
-index sent.
+down in the module that uses it, whatever the package index sent.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compositing.face_mesh import LANDMARKS
+from pipeline.compositing.segmenter import SEGMENTER
 from pipeline.model_files import ModelFile
-from pipeline.photos.detection import DETECTOR, RECOGNISER, SEGMENTER
+from pipeline.photos.detection import DETECTOR, RECOGNISER
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 import settings as configuration
-from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from pipeline.compositing.backdrops import BACKDROPS
-from pipeline.photos.detection import SAME_PERSON, Faces
+from pipeline.photos.detection import SAME_PERSON
 from pipeline.portraits.generate import Shot, generate
 from pipeline.portraits.style import Style, load_styles
 from train_base.checkpoint import step_rng
 from train_base.data import Portraits
-from train_base.judges import Likeness, embedding, never, personalise, portrait_of
+from train_base.judges import HeldOut, Judge, Likeness, embedding, never, portrait_of
 from train_base.likeness import inner_crops
 from train_base.people import probe_woman, read_held_out, skin_third, split
 from train_base.sampling import sheet
@@ -62,8 +62,8 @@ class Evaluation:
         self.folder = work / "evaluation" / base.name
         self.folder.mkdir(parents=True, exist_ok=True)
         self._portraits = portraits
-        self._base = Base.load(base)
-        self._faces = Faces(configuration.load().models / "faces")
+        self._base = load_base(base)
+        self._judge = Judge(self._base, configuration.load().models / "faces")
         self._styles = load_styles(configuration.load().styles)
         self._table = Portraits.load(work / "data" / "portraits.npz")
         self._training, self._judges = split(self._table, read_held_out())
@@ -74,7 +74,7 @@ class Evaluation:
         crops = inner_crops(table)
         made = [self._base.decode(self._base.encode_images(crop[None]))[0] for crop in crops]
         pairs = [
-            (embedding(self._faces, crop), embedding(self._faces, other))
+            (embedding(self._judge.faces, crop), embedding(self._judge.faces, other))
             for crop, other in zip(crops, made, strict=True)
         ]
         scores = np.array([0.0 if a is None or b is None else float(a @ b) for a, b in pairs])
@@ -91,7 +91,7 @@ class Evaluation:
             shots.append(Shot(index, Style("any", "Any", "-", "work", words), seed=31_000 + index))
         pictures = [self._small(p) for _, p in generate(self._base, None, shots, stop=never)]
         self._save("samples", sheet(np.stack(pictures[:64]), 16))
-        vectors = [embedding(self._faces, picture) for picture in pictures]
+        vectors = [embedding(self._judge.faces, picture) for picture in pictures]
         found = np.stack([vector for vector in vectors if vector is not None])
         training = self._table.embedding[self._training].T
         judges = self._table.embedding[self._judges]
@@ -123,16 +123,12 @@ class Evaluation:
         for place, row in enumerate(self._spread_out(count)):
             name = str(self._table.name[row])
             other = seconds.get(name, "-")
-            result = personalise(
-                self._base,
-                self._faces,
-                portrait_of(name, self._portraits),
-                styles,
-                count=100 if place < whole else rounds * len(styles),
-                second=None if other == "-" else portrait_of(other, self._portraits),
-            )
+            second = None if other == "-" else portrait_of(other, self._portraits)
+            who = HeldOut(portrait_of(name, self._portraits), second)
+            wanted = 100 if place < whole else rounds * len(styles)
+            result = self._judge.judged(who, styles, count=wanted)
             walls = [
-                classify(p, self._faces.matte(p)) == classify.wall_of(s)
+                classify(p, self._judge.segment(p)) == classify.wall_of(s)
                 for s, p in result.portraits
             ]
             people[name] = {

@@ -15,16 +15,19 @@ from PIL import Image
 
 from dev.make_selfies import selfies
 from pipeline.bases.base import Base
+from pipeline.compositing.segmenter import Segment, Segmenter
 from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON, Faces
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.score import person_vector
 from pipeline.portraits.style import Style
-from pipeline.training.train import recipe_for, train
+from pipeline.training.train import Personalisation, recipe_for, train
 
 Picture = NDArray[np.uint8]
 PHOTOS = 8
 SEED = 7
+UNPERSONALISED = 8
+"""Portraits made without the adapter, to compare with."""
 
 
 @dataclass(frozen=True)
@@ -91,57 +94,60 @@ def embedding(faces: Faces, picture: Picture) -> NDArray[np.float32] | None:
     return faces.embed(picture, found[0]) if found else None
 
 
-def training_photos(faces: Faces, portrait: Picture, count: int = PHOTOS) -> list[TrainingPhoto]:
+def training_photos(
+    faces: Faces, segment: Segment, portrait: Picture, count: int = PHOTOS
+) -> list[TrainingPhoto]:
     """Pictures made from one portrait, as the album would hand them to training."""
     photos = []
-    for picture in selfies(portrait, faces, count=count):
+    for picture in selfies(portrait, faces, segment, count=count):
         face = faces.detect(picture)[0]
         photos.append(TrainingPhoto(picture, face.landmarks, faces.embed(picture, face)))
     return photos
 
 
-def personalise(
-    base: Base,
-    faces: Faces,
-    portrait: Path,
-    styles: list[Style],
-    *,
-    count: int,
-    unpersonalised: int = 8,
-    second: Path | None = None,
-) -> Judged:
-    """Train on eight pictures of a person, make `count` portraits, score them."""
-    original = _read(portrait)
-    photos = training_photos(faces, original)
-    person = person_vector(photos)
-    shots = plan(styles, count, SEED)
-    before = [p for _, p in generate(base, None, shots[:unpersonalised], stop=never)]
-    started = time.monotonic()
-    adapter = train(
-        base,
-        photos,
-        faces,
-        recipe_for(base, len(photos)),
-        seed=SEED,
-        report=lambda _: None,
-        stop=never,
-    )
-    trained = time.monotonic()
-    made = [(shot.style, picture) for shot, picture in generate(base, adapter, shots, stop=never)]
-    finished = time.monotonic()
-    pictures = [picture for _, picture in made]
-    real = embedding(faces, original)
-    later = None if second is None else embedding(faces, _read(second))
-    return Judged(
-        photos=[photo.image for photo in photos],
-        portraits=made,
-        before=_scores(faces, before, person),
-        after=_scores(faces, pictures, person),
-        real=_scores(faces, pictures, real),
-        later=np.empty(0) if later is None else _scores(faces, [*pictures, original], later),
-        train_s=trained - started,
-        generate_s=finished - trained,
-    )
+@dataclass(frozen=True)
+class HeldOut:
+    """Somebody whom the base has never seen: a portrait, and a photo of another day, if any."""
+
+    portrait: Path
+    second: Path | None = None
+
+
+class Judge:
+    """Puts people through the product's training and generation on one base, and scores them."""
+
+    def __init__(self, base: Base, models: Path) -> None:
+        """models: the folder of the face models."""
+        self.base = base
+        self.faces, self.segment = Faces(models), Segmenter(models).matte
+
+    def judged(self, who: HeldOut, styles: list[Style], *, count: int) -> Judged:
+        """Train on eight pictures of a person, make `count` portraits, score them."""
+        base, faces = self.base, self.faces
+        original = _read(who.portrait)
+        photos = training_photos(faces, self.segment, original)
+        vector = person_vector(photos)
+        shots = plan(styles, count, SEED)
+        before = [p for _, p in generate(base, None, shots[:UNPERSONALISED], stop=never)]
+        started = time.monotonic()
+        person = Personalisation(photos, self.segment, recipe_for(base, len(photos)), SEED)
+        adapter = train(base, person, report=lambda _: None, stop=never)
+        trained = time.monotonic()
+        made = [(shot.style, p) for shot, p in generate(base, adapter, shots, stop=never)]
+        finished = time.monotonic()
+        pictures = [picture for _, picture in made]
+        real = embedding(faces, original)
+        later = None if who.second is None else embedding(faces, _read(who.second))
+        return Judged(
+            photos=[photo.image for photo in photos],
+            portraits=made,
+            before=_scores(faces, before, vector),
+            after=_scores(faces, pictures, vector),
+            real=_scores(faces, pictures, real),
+            later=np.empty(0) if later is None else _scores(faces, [*pictures, original], later),
+            train_s=trained - started,
+            generate_s=finished - trained,
+        )
 
 
 def _scores(

@@ -9,6 +9,7 @@ once and training from the cache costs a twentieth of encoding at every step.
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -34,23 +35,27 @@ def encode(model: AutoencoderTiny, pictures: list[np.ndarray]) -> Tensor:
         return model.encode(to_tensor(pictures)).latents.half()
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """The people of a round. chances: [n], of being drawn; woman: [n], as `people` says."""
+
+    table: Portraits
+    chances: np.ndarray
+    woman: np.ndarray
+
+
 def make_round(
-    model: AutoencoderTiny,
-    table: Portraits,
-    chances: np.ndarray,
-    woman: np.ndarray,
-    count: int,
-    seed: int,
-    batch: int = 64,
+    model: AutoencoderTiny, crowd: Crowd, count: int, seed: int, batch: int = 64
 ) -> dict[str, Tensor]:
     """`count` restyled pictures as {"latents": [n, 8, s, s] float16, "words": [n, 20] int16}."""
     tokenizer = build_tokenizer()
     rng = step_rng(seed, 0)
     latents, captions = [], []
-    rows = rng.choice(len(chances), count, p=chances)
+    rows = rng.choice(len(crowd.chances), count, p=crowd.chances)
     for start in range(0, count, batch):
         drawn = [
-            restyle(rng, person_at(table, int(row), woman)) for row in rows[start : start + batch]
+            restyle(rng, person_at(crowd.table, int(row), crowd.woman))
+            for row in rows[start : start + batch]
         ]
         latents.append(encode(model, [picture for picture, _ in drawn]))
         captions += [words for _, words in drawn]
@@ -73,16 +78,16 @@ def main() -> None:
     training, judges = split(everyone, read_held_out())
     woman = probe_woman(everyone)
     table = everyone.take(training)
-    chances = sampling_weights(table)
+    crowd = Crowd(table, sampling_weights(table), woman[training])
     if not (folder / JUDGES_FILE).exists():
         held_out = everyone.take(judges)
         even = np.full(len(judges), 1 / len(judges))
-        made = make_round(model, held_out, even, woman[judges], 4 * len(judges), seed=10**6)
+        made = make_round(model, Crowd(held_out, even, woman[judges]), 4 * len(judges), seed=10**6)
         save_atomic(made, folder / JUDGES_FILE)
     for number in range(args.rounds):
         path = folder / f"round-{number:03d}.pt"
         if not path.exists():
-            made = make_round(model, table, chances, woman[training], args.pictures, number)
+            made = make_round(model, crowd, args.pictures, number)
             save_atomic(made, path)
             print(path.name, tuple(made["latents"].shape), flush=True)
 

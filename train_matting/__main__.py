@@ -18,8 +18,9 @@ from torch.utils.data import DataLoader
 
 from dev import plain_walls
 from dev.measure_matting import PEOPLE, ROOT, Picture
+from pipeline.compositing.segmenter import Segment, Segmenter
 from pipeline.photos.detection import Faces
-from train_matting.data import Examples, Person, Segment
+from train_matting.data import Examples, Person
 from train_matting.export import write_onnx
 from train_matting.net import Refiner
 
@@ -56,19 +57,19 @@ def main() -> int:
 
 
 def _segmenter() -> Segment:
-    return Faces(ROOT / "models" / "faces").matte
+    return Segmenter(ROOT / "models" / "faces").matte
 
 
 def _people(shared: Path) -> list[Person]:
     """Everybody of ../shared/portraits whose wall is plain, without those measured on."""
-    faces = Faces(ROOT / "models" / "faces")
+    faces, segment = Faces(ROOT / "models" / "faces"), _segmenter()
     kept_back = set(PEOPLE.read_text().split())
     people = []
     for file in sorted((shared / "portraits").glob("*.jpg")):
         if f"portraits/{file.name}" in kept_back:
             continue
         image = _read(file)
-        found = plain_walls.key(image, faces.matte)
+        found = plain_walls.key(image, segment)
         face = next(iter(faces.detect(image)), None)
         if found is None or face is None or not found.fit:
             continue

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from dev import rooms
+from pipeline.compositing.segmenter import Segment
 
 CROP = 128
 CROPS_PER_PICTURE = 4
 
 Picture = NDArray[np.uint8]
-Segment = Callable[[Picture], Picture]
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,8 @@
 
 A family is one module with a subclass of `Base` that encodes prompts and images, computes the
 training loss, samples, decodes, and names the layers that an adapter may touch.  Everything else
-is here: loading a diffusers folder and checking it, 4-bit storage, the device, the digest that
-proves that a job left the base as it was.  What only bases of billions of weights need is in
-`pipeline/bases/offloading.py`.
+is here or beside: `loading` reads and checks a folder, `registry` lists the families, `nf4` stores
+weights in 4 bits, `offloading` has what only bases of billions of weights need.
 
 Nothing changes the base's weights: they never require gradients, and adapters sit beside them
 (`pipeline/bases/adapter.py`) and are never merged.
@@ -12,12 +11,6 @@ Nothing changes the base's weights: they never require gradients, and adapters s
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import json
-import os
-import tomllib
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,31 +21,12 @@ from typing import Any, ClassVar
 import diffusers
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from errors import BaseUnavailable
-from pipeline.bases import manifest as manifests
 from pipeline.bases import nf4
-from pipeline.bases.manifest import Manifest
+from pipeline.bases.fingerprint import fingerprint_of
 from pipeline.bases.plan import Plan
-
-FAMILIES = {
-    "StableDiffusionPipeline": "pipeline.bases.families.stable_diffusion:StableDiffusion",
-    "StableDiffusionXLPipeline": "pipeline.bases.families.sdxl:StableDiffusionXL",
-    "ZImagePipeline": "pipeline.bases.families.z_image:ZImage",
-    "Flux2KleinPipeline": "pipeline.bases.families.flux2_klein:Flux2Klein",
-}
-"""Pipeline class in a folder's model_index.json -> module:class that runs it."""
-
-CHECKSUMS = "SHA256SUMS"
-"""If a base folder has this file (as `sha256sum` writes it), every file in it is checked."""
-
-RECIPE = "recipe.toml"
-"""If a base folder has this file, its keys replace the defaults of `train.Recipe` and whatever
-the manifest says about them."""
 
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
@@ -90,7 +64,7 @@ class Base(ABC):
     """The denoiser's part of the diffusers pipeline, e.g. "unet".  Adapter files put it before
     the names of the layers."""
 
-    recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load`, never changed
+    recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load_base`, never changed
     """What the folder says about training, over the defaults of `train.Recipe`."""
 
     def __init__(
@@ -104,31 +78,6 @@ class Base(ABC):
         for network in self.networks():
             network.requires_grad_(False).eval()
         self._store()
-
-    @classmethod
-    def load(
-        cls, folder: Path, *, quantise: bool = True, acknowledged: Collection[str] = ()
-    ) -> Base:
-        """Load a standard diffusers folder from disk, without any network.
-
-        acknowledged: keys of bases whose licences the operator says to meet.
-
-        Raises:
-            BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family,
-                or its licence is not acknowledged.
-        """
-        family = _family(folder)
-        manifest = manifests.require_licence(folder, acknowledged)
-        _check(folder)
-        torch.set_num_threads(_threads())
-        device = _device()
-        pipeline = read_pipeline(folder, family.reading(device, quantise=quantise))
-        base = family(folder, pipeline, device, quantised=quantise)
-        base.recipe = _recipe(folder, manifest)
-        if manifest is not None and manifest.sampling:
-            steps, guidance = manifest.sampling["steps"], manifest.sampling["guidance"]
-            base.sampling = Sampling(int(steps), float(guidance))
-        return base
 
     @classmethod
     def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
@@ -188,7 +137,7 @@ class Base(ABC):
 
     def fingerprint(self) -> str:
         """SHA-256 over all weights as they are stored, 4-bit ones and their scales included."""
-        return nf4.digest(*self.networks())
+        return fingerprint_of(*self.networks())
 
     @property
     def output_px(self) -> int:
@@ -308,120 +257,3 @@ class Base(ABC):
     @abstractmethod
     def adapter_targets(self) -> list[str]:
         """Names of the denoiser's layers that an adapter sits beside."""
-
-
-def _device() -> torch.device:
-    """The one place that chooses where models run."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _threads() -> int:
-    """Threads for computing: all cores but one, which is for pages and uploads.
-
-    Also faster for small models: their operations are so short that threads mostly wait for each
-    other.  On two cores the embedded base trains 1.3 steps/s with one thread and 1.5 with two,
-    but 1.1 and 0.4 as soon as one other process is busy.
-    """
-    return max(1, len(os.sched_getaffinity(0)) - 1)
-
-
-def _family(folder: Path) -> type[Base]:
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise BaseUnavailable(f"There is no base model in the folder {folder.name!r}.")
-    try:
-        name = json.loads(index.read_text("utf-8"))["_class_name"]
-    except (ValueError, KeyError, TypeError):
-        raise BaseUnavailable(_damaged(folder, "model_index.json")) from None
-    if name not in FAMILIES:
-        raise BaseUnavailable(
-            f"The base model {folder.name!r} is a {name}, which is not supported."
-        )
-    module, _, class_name = FAMILIES[name].partition(":")
-    family: type[Base] = getattr(importlib.import_module(module), class_name)
-    return family
-
-
-def _recipe(folder: Path, manifest: Manifest | None) -> dict[str, Any]:
-    """How this base likes to be trained, if its folder says so."""
-    file = folder / RECIPE
-    if not file.is_file():
-        return {} if manifest is None else manifest.recipe
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise BaseUnavailable(_damaged(folder, RECIPE)) from None
-
-
-def _check(folder: Path) -> None:
-    """Compare the folder with its own list of digests, if it has one."""
-    listing = folder / CHECKSUMS
-    if not listing.is_file():
-        return
-    for line in listing.read_text("utf-8").splitlines():
-        expected, _, name = line.partition(" ")
-        name = name.lstrip(" *")
-        path = folder / name
-        if not path.is_file():
-            raise BaseUnavailable(f"The base model {folder.name!r} lacks the file {name}.")
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != expected:
-                raise BaseUnavailable(_damaged(folder, name))
-
-
-def _damaged(folder: Path, name: str) -> str:
-    return f"The base model {folder.name!r} is damaged or was altered: {name}. Install it again."
-
-
-def read_pipeline(folder: Path, options: dict[str, Any]) -> Any:
-    """The diffusers pipeline, read from safetensors only: no pickle, no remote code.
-
-    options: more arguments of `from_pretrained`; a part that is None there is not read.
-
-    Raises:
-        BaseUnavailable: files are missing, cut or foreign.
-    """
-    diffusers.utils.logging.set_verbosity_error()
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            pipeline = diffusers.DiffusionPipeline.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, **options
-            )
-        for part, network in pipeline.components.items():
-            if isinstance(network, nn.Module):
-                require_whole(folder / part, network)
-        return pipeline
-    except torch.OutOfMemoryError:
-        raise BaseUnavailable(
-            f"There is not enough memory on this machine's GPU for the base model {folder.name!r}."
-        ) from None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        RuntimeError,
-        AttributeError,
-        SafetensorError,
-    ) as problem:
-        # What diffusers, transformers and safetensors raise for missing, cut or foreign files.
-        raise BaseUnavailable(
-            f"The base model {folder.name!r} is incomplete or damaged. Install it again."
-        ) from problem
-
-
-def require_whole(folder: Path, network: nn.Module) -> None:
-    """Refuse weights that lack tensors: the libraries would fill these with random numbers.
-
-    Raises:
-        ValueError: the network has more parameters than its files have tensors.
-    """
-    stored = 0
-    for path in folder.glob("*.safetensors"):
-        with safe_open(path, framework="pt") as file:
-            stored += len(file.keys())
-    if stored < sum(1 for _ in network.parameters()):
-        raise ValueError(f"{folder.name} lacks weights")

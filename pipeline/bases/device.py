@@ -1,16 +1,32 @@
-"""What a job can see of the GPU: its memory, its name, and that it ran short.
+"""Where models run, and what a job can see of the GPU: its memory, its name, that it ran short.
 
-Everything here works, and says nothing, on a machine without one.
+Everything here works on a machine without one.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import dataclass
 
 import torch
 
 _SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def choose() -> torch.device:
+    """The one place that chooses where models run."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def threads() -> int:
+    """Threads for computing: all cores but one, which is for pages and uploads.
+
+    Also faster for small models: their operations are so short that threads mostly wait for each
+    other.  On two cores the embedded base trains 1.3 steps/s with one thread and 1.5 with two,
+    but 1.1 and 0.4 as soon as one other process is busy.
+    """
+    return max(1, len(os.sched_getaffinity(0)) - 1)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from torch import nn
 
 from errors import BaseUnavailable, Stopped
 from pipeline.bases import nf4
-from pipeline.bases.base import Conditions, Sampling, require_whole
+from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.manifest import DISTILLED
 from pipeline.bases.offloading import Large
-
-DISTILLED = "distilled"
+from pipeline.bases.weights import incomplete, require_whole
 
 
 class FlowMatching(Large):
@@ -60,9 +60,7 @@ class FlowMatching(Large):
             require_whole(folder / "transformer", network)
             scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
         except (OSError, ValueError, KeyError, RuntimeError) as problem:
-            raise BaseUnavailable(
-                f"The base model {self.key!r} is incomplete or damaged. Install it again."
-            ) from problem
+            raise BaseUnavailable(incomplete(self.key)) from problem
         return network, scheduler.config
 
     def _denoisers(self) -> list[nn.Module]:

@@ -16,6 +16,9 @@ from errors import BaseUnavailable
 
 NAME = "manifest.toml"
 
+DISTILLED = "distilled"
+"""The folder, inside a base's, of what portraits are made with where that is another denoiser."""
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -25,7 +28,7 @@ class Manifest:
         that theirs is allowed.
     sampling: `steps` and `guidance` instead of the family's; empty for the family's.
     recipe: keys of `train.Recipe` over its defaults.
-    model: counts for planning, as `tools/count_base` prints them; see `planner.Facts`.
+    model: counts for planning, as `dev/count_base` prints them; see `planning.facts`.
     distilled: portraits are made with a second, distilled denoiser.
     """
 
@@ -68,7 +71,7 @@ def parse(file: Path) -> Manifest:
             sampling=sampling and {key: float(sampling[key]) for key in ("steps", "guidance")},
             recipe=content.get("recipe", {}),
             model=content.get("model", {}),
-            distilled=any(s.get("into") == "distilled" for s in content.get("sources", [])),
+            distilled=any(s.get("into") == DISTILLED for s in content.get("sources", [])),
         )
     except (
         AttributeError,
@@ -77,9 +80,12 @@ def parse(file: Path) -> Manifest:
         ValueError,
     ):  # TOML's and Unicode's are ValueErrors
         name = file.parent.name if file.name == NAME else file.stem
-        raise BaseUnavailable(
-            f"The base model {name!r} is damaged or was altered: {NAME}. Install it again."
-        ) from None
+        raise BaseUnavailable(damaged(name)) from None
+
+
+def damaged(base: str, file: str = NAME) -> str:
+    """The sentence for a base with a file that cannot be read or is not what it was."""
+    return f"The base model {base!r} is damaged or was altered: {file}. Install it again."
 
 
 def require_licence(folder: Path, acknowledged: Collection[str]) -> Manifest | None:

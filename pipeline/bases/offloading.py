@@ -23,8 +23,9 @@ from torch import nn
 
 from errors import BaseUnavailable
 from pipeline.bases import device, nf4
-from pipeline.bases.base import Base, Conditions, read_pipeline
+from pipeline.bases.base import Base, Conditions
 from pipeline.bases.plan import Offload, Plan
+from pipeline.bases.weights import read_pipeline
 
 TILES_ABOVE_PX = 1024
 """A picture of this side decodes within a few gigabytes; tiles may show seams, so not before."""

@@ -12,6 +12,7 @@ are float 0..1.  Knows numpy and OpenCV only: no torch, no files, no faces.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -42,51 +43,56 @@ def _gradient(rng: np.random.Generator, size: int, centre: Colour, edge: Colour)
     return (1 - falloff) * np.array(centre, np.float32) + falloff * np.array(edge, np.float32)
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """A place out of focus: `count` things in some of the colours before a flat or top-to-bottom
+    base, blurred by `blur` pixels."""
+
+    base: Colour | tuple[Colour, Colour]
+    colours: Sequence[Colour]
+    count: int
+    blur: float = 9
+
+
 def _blobs(
     rng: np.random.Generator,
     size: int,
-    base: Colour | tuple[Colour, Colour],
-    colours: Sequence[Colour],
-    count: int,
+    place: _Surroundings,
     radius: tuple[float, float] = (0.05, 0.2),
-    blur: float = 9,
 ) -> Picture:
-    """Out-of-focus discs over a flat or top-to-bottom base: foliage, city lights."""
-    canvas = _vertical(size, base)
-    for _ in range(count):
+    """Out-of-focus discs: foliage, city lights."""
+    canvas = _vertical(size, place.base)
+    for _ in range(place.count):
         disc = np.zeros((size, size), np.float32)
         x, y = (int(v) for v in rng.integers(0, size, 2))
         cv2.circle(disc, (x, y), max(1, int(rng.uniform(*radius) * size)), 1.0, -1)
         weight = disc[..., None] * float(rng.uniform(0.5, 1))
         canvas = canvas * (1 - weight) + weight * np.array(
-            colours[int(rng.integers(len(colours)))], np.float32
+            place.colours[int(rng.integers(len(place.colours)))], np.float32
         )
-    return _blurred(canvas, blur)
+    return _blurred(canvas, place.blur)
 
 
 def _bars(
     rng: np.random.Generator,
     size: int,
-    base: Colour | tuple[Colour, Colour],
-    colours: Sequence[Colour],
-    count: int,
-    blur: float,
+    place: _Surroundings,
     *,
     vertical: bool = True,
     top: float = 0.0,
 ) -> Picture:
     """Soft bars: shelves, window frames, bricks, towers that begin at `top` (share of height)."""
-    canvas = _vertical(size, base)
-    for _ in range(count):
+    canvas = _vertical(size, place.base)
+    for _ in range(place.count):
         start = int(rng.integers(-10, size))
         stop = start + max(1, int(rng.uniform(0.04, 0.2) * size))
-        colour = colours[int(rng.integers(len(colours)))]
+        colour = place.colours[int(rng.integers(len(place.colours)))]
         if vertical:
             first_row = int(size * rng.uniform(top, min(1.0, top * 1.8))) if top else 0
             canvas[first_row:, max(0, start) : stop] = colour
         else:
             canvas[max(0, start) : stop] = colour
-    return _blurred(canvas, blur)
+    return _blurred(canvas, place.blur)
 
 
 def _vertical(size: int, base: Colour | tuple[Colour, Colour]) -> Picture:
@@ -118,30 +124,38 @@ BACKDROPS: dict[str, Painter] = {
     "pink studio backdrop": _studio((0.95, 0.74, 0.79), (0.80, 0.50, 0.58)),
     "bright office background": partial(
         _bars,
-        base=(0.78, 0.83, 0.88),
-        colours=[(0.85, 0.9, 0.95), (0.95, 0.95, 0.92), (0.6, 0.68, 0.75), (0.45, 0.5, 0.55)],
-        count=12,
-        blur=7,
+        place=_Surroundings(
+            base=(0.78, 0.83, 0.88),
+            colours=[(0.85, 0.9, 0.95), (0.95, 0.95, 0.92), (0.6, 0.68, 0.75), (0.45, 0.5, 0.55)],
+            count=12,
+            blur=7,
+        ),
     ),
     "garden background": partial(
         _blobs,
-        base=(0.4, 0.55, 0.25),
-        colours=[(0.35, 0.5, 0.2), (0.55, 0.68, 0.3), (0.8, 0.85, 0.5), (0.2, 0.34, 0.14)],
-        count=22,
+        place=_Surroundings(
+            base=(0.4, 0.55, 0.25),
+            colours=[(0.35, 0.5, 0.2), (0.55, 0.68, 0.3), (0.8, 0.85, 0.5), (0.2, 0.34, 0.14)],
+            count=22,
+        ),
     ),
     "wood library background": partial(
         _bars,
-        base=(0.3, 0.17, 0.09),
-        colours=[(0.36, 0.2, 0.1), (0.25, 0.13, 0.07), (0.5, 0.3, 0.15), (0.18, 0.1, 0.06)],
-        count=16,
-        blur=4,
+        place=_Surroundings(
+            base=(0.3, 0.17, 0.09),
+            colours=[(0.36, 0.2, 0.1), (0.25, 0.13, 0.07), (0.5, 0.3, 0.15), (0.18, 0.1, 0.06)],
+            count=16,
+            blur=4,
+        ),
     ),
     "brick loft background": partial(
         _bars,
-        base=(0.58, 0.33, 0.24),
-        colours=[(0.62, 0.35, 0.25), (0.5, 0.27, 0.2), (0.7, 0.45, 0.33)],
-        count=14,
-        blur=4,
+        place=_Surroundings(
+            base=(0.58, 0.33, 0.24),
+            colours=[(0.62, 0.35, 0.25), (0.5, 0.27, 0.2), (0.7, 0.45, 0.33)],
+            count=14,
+            blur=4,
+        ),
         vertical=False,
     ),
     "green studio backdrop": _studio((0.30, 0.46, 0.32), (0.10, 0.22, 0.13)),
@@ -150,19 +164,23 @@ BACKDROPS: dict[str, Painter] = {
     "mustard studio backdrop": _studio((0.90, 0.70, 0.28), (0.66, 0.46, 0.10)),
     "sunset city background": partial(
         _bars,
-        base=((0.98, 0.76, 0.48), (0.85, 0.42, 0.36)),
-        colours=[(0.42, 0.25, 0.30), (0.55, 0.32, 0.32), (0.35, 0.22, 0.32)],
-        count=9,
-        blur=5,
+        place=_Surroundings(
+            base=((0.98, 0.76, 0.48), (0.85, 0.42, 0.36)),
+            colours=[(0.42, 0.25, 0.30), (0.55, 0.32, 0.32), (0.35, 0.22, 0.32)],
+            count=9,
+            blur=5,
+        ),
         top=0.45,
     ),
     "night city background": partial(
         _blobs,
-        base=((0.04, 0.05, 0.12), (0.08, 0.07, 0.13)),
-        colours=[(1.0, 0.80, 0.45), (1.0, 0.62, 0.30), (0.55, 0.70, 1.0), (0.95, 0.90, 0.80)],
-        count=26,
+        place=_Surroundings(
+            base=((0.04, 0.05, 0.12), (0.08, 0.07, 0.13)),
+            colours=[(1.0, 0.80, 0.45), (1.0, 0.62, 0.30), (0.55, 0.70, 1.0), (0.95, 0.90, 0.80)],
+            count=26,
+            blur=2.5,
+        ),
         radius=(0.02, 0.05),
-        blur=2.5,
     ),
 }
 """Words -> painter (rng, size) giving float [size, size, 3] in 0..1.  The first twelve are

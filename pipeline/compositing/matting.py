@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pipeline.compositing.closed_form import solve_alpha
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
-from pipeline.compositing.refine import Coarse, Floats, Picture, Segment, coarse_matte, shrunk
+from pipeline.compositing.refine import Coarse, Floats, Picture, coarse_matte, shrunk
+from pipeline.compositing.segmenter import Segment
 from pipeline.compositing.trimap import cleaned, make_trimap
 from pipeline.compositing.upsample import enlarged
 from pipeline.imaging import CutOut, Face
@@ -35,7 +36,7 @@ def cut_out(image: Picture, face: Face | None, segment: Segment) -> CutOut:
     Args:
         image: uint8 RGB [H, W, 3], one person from the head to the chest or so.
         face: whom to cut out, in pixels of the image; None if no face was found.
-        segment: gives uint8 [h, w], 255 = person, of uint8 RGB [h, w, 3] (`Faces.matte`).
+        segment: gives uint8 [h, w], 255 = person, of uint8 RGB [h, w, 3] (`Segmenter.matte`).
 
     Raises:
         BaseUnavailable: the network's file is missing or altered.

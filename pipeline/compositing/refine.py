@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
+from pipeline.compositing.segmenter import Segment
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]
-Segment = Callable[[Picture], Picture]
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "models" / "matting" / "refiner.onnx"
 SHA256 = "836a923aebbd08ecb95ed255766de0e87959eb5ff523082ad5e73ef7628ee565"

@@ -1,7 +1,7 @@
-"""Find faces, tell people apart, cut people out: three small models through OpenCV's DNN.
+"""Find faces, tell people apart: two small models through OpenCV's DNN.
 
-YuNet (detector), SFace (128 numbers per face) and MediaPipe's selfie segmenter. InsightFace's
-weights are barred from company use; these three are MIT and Apache-2.0. `tools/fetch_faces.py`
+YuNet (detector) and SFace (128 numbers per face). InsightFace's weights are barred from company
+use; these two are MIT and Apache-2.0. `tools/fetch_faces.py`
 brings the files; they are checked by digest before OpenCV parses them.
 
 Pictures come in as uint8 RGB [H, W, 3]. This module does not judge a photo (see `album.py`),
@@ -35,11 +35,6 @@ RECOGNISER = ModelFile(
     "face_recognition_sface_2021dec_int8bq.onnx",
     "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
 )
-SEGMENTER = ModelFile(
-    "selfie_segmentation.tflite",
-    "9ee168ec7c8f2a16c56fe8e1cfbc514974cbbb7e434051b455635f1bd1462f5c",
-)
-
 _MIN_SCORE = 0.6
 """YuNet's own confidence, 0 to 1, below which a box is no face."""
 
@@ -49,16 +44,14 @@ _SIDES = (640, 1280)
 _SMALL_SIDE = 300
 """Pictures smaller than this are doubled: YuNet was trained on larger faces."""
 
-_SEGMENTER_SIDE = 256
-
 
 class Faces:
-    """The three models. One object serves every thread.
+    """The two models. One object serves every thread.
 
     OpenCV's nets are not re-entrant, so each is used under a lock of its own: two uploads then
     overlap, one being searched while the other is embedded. OpenCV's number of threads is left
     alone: one or two made no difference to nets this small (55 ms of processor time to search a
-    2048 px picture, 65 ms to embed a face, 28 ms for a matte).
+    2048 px picture, 65 ms to embed a face).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -66,7 +59,6 @@ class Faces:
         self._folder = folder
         self._detector_lock = threading.Lock()
         self._recogniser_lock = threading.Lock()
-        self._segmenter_lock = threading.Lock()
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """Every face of uint8 RGB [H, W, 3], largest first; an empty list where there is none.
@@ -114,24 +106,6 @@ class Faces:
         scored = [(float(vector @ person), face, vector) for face, vector in embedded]
         return max(scored, key=lambda found: found[0], default=None)
 
-    def matte(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Where the person is: uint8 [H, W], 255 = person, 0 = background.
-
-        The model sees 256 x 256 pixels, so give it a crop of one person, as square as can be.
-        """
-        height, width = image.shape[:2]
-        side = (_SEGMENTER_SIDE, _SEGMENTER_SIDE)
-        shrinks = max(height, width) > _SEGMENTER_SIDE
-        small = cv2.resize(
-            image, side, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-        )
-        blob = np.ascontiguousarray(small.astype(np.float32).transpose(2, 0, 1)[None] / 255)
-        with self._segmenter_lock:
-            self._segmenter.setInput(blob)
-            person = self._segmenter.forward().reshape(side)
-        person = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
-        return np.asarray(np.round(np.clip(person, 0, 1) * 255), np.uint8)
-
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
         """Faces of `image`, searched at `scale` times its size; coordinates of `image`."""
         bgr: MatLike = _bgr(image)
@@ -159,10 +133,6 @@ class Faces:
     @cached_property
     def _recogniser(self) -> Any:
         return cv2.FaceRecognizerSF.create("onnx", self._model(RECOGNISER), _NO_CONFIG)
-
-    @cached_property
-    def _segmenter(self) -> Any:
-        return cv2.dnn.readNetFromTFLite(self._model(SEGMENTER))
 
     def _model(self, model: ModelFile) -> NDArray[np.uint8]:
         return read_model(self._folder, model)

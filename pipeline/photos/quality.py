@@ -17,7 +17,7 @@ from pipeline.imaging import Face, align
 from pipeline.photos.crop import kept_frame
 from pipeline.photos.detection import Faces
 from pipeline.photos.record import FaceNumbers
-from pipeline.photos.similarity import fingerprint
+from pipeline.photos.similarity import miniature
 
 SECOND_FACE_SCORE = 0.8
 SECOND_FACE_AREA = 0.2
@@ -89,7 +89,7 @@ def check_photo(image: NDArray[np.uint8], faces: Faces, kept_px: int) -> Checked
         raise _fault("blurred")
     crop, kept = kept_frame(image, face, others, kept_px)
     embedding = faces.embed(image, face)
-    numbers = FaceNumbers(kept.landmarks, embedding, fingerprint(image, face), sharp, light)
+    numbers = FaceNumbers(kept.landmarks, embedding, miniature(image, face), sharp, light)
     return CheckedPhoto(crop, kept, numbers)
 
 

@@ -1,6 +1,6 @@
 """What is written down about a photo, and how: the JSON of kind "face".
 
-Numbers only, no pixels but a 16 x 16 grey fingerprint. It is biometric data all the same: it is
+Numbers only, no pixels but a 16 x 16 grey miniature. It is biometric data all the same: it is
 kept in the vault alone, and goes with the session.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from messages import Message
 
-FINGERPRINT_SIDE = 16
+MINIATURE_SIDE = 16
 
 Label = str | Message
 """A visitor's file name, or what to call a photo that has none of theirs."""
@@ -27,12 +27,12 @@ class FaceNumbers:
     """One face of a good photo.
 
     landmarks: float32 [5, 2] x, y in pixels of the kept crop. embedding: float32 [128], unit
-    length. fingerprint: uint8 [16, 16]. sharpness, brightness: as measured by `check.py`.
+    length. miniature: uint8 [16, 16]. sharpness, brightness: as measured by `check.py`.
     """
 
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
-    fingerprint: NDArray[np.uint8]
+    miniature: NDArray[np.uint8]
     sharpness: float
     brightness: float
     faults: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class FaceRecord:
             fields |= {
                 "landmarks": self.face.landmarks.tolist(),
                 "embedding": _packed(self.face.embedding.astype("<f4")),
-                "fingerprint": _packed(self.face.fingerprint),
+                "miniature": _packed(self.face.miniature),
                 "sharpness": self.face.sharpness,
                 "brightness": self.face.brightness,
                 "faults": list(self.face.faults),
@@ -73,13 +73,11 @@ class FaceRecord:
         fields = json.loads(data)
         face = None
         if "embedding" in fields:
-            side = FINGERPRINT_SIDE
+            side = MINIATURE_SIDE
             face = FaceNumbers(
                 np.array(fields["landmarks"], np.float32),
                 np.frombuffer(base64.b64decode(fields["embedding"]), "<f4"),
-                np.frombuffer(base64.b64decode(fields["fingerprint"]), np.uint8).reshape(
-                    side, side
-                ),
+                np.frombuffer(base64.b64decode(fields["miniature"]), np.uint8).reshape(side, side),
                 fields["sharpness"],
                 fields["brightness"],
                 tuple(fields["faults"]),

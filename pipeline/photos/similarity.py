@@ -1,6 +1,6 @@
 """What several photos have to do with each other: nearly the same picture, the same person.
 
-Pure functions of fingerprints and embeddings; the thresholds stand beside their measurements.
+Pure functions of miniatures and embeddings; the thresholds stand beside their measurements.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.imaging import Face
 from pipeline.photos.detection import SAME_PERSON
-from pipeline.photos.record import FINGERPRINT_SIDE, FaceNumbers
+from pipeline.photos.record import MINIATURE_SIDE, FaceNumbers
 
 SAME_PICTURE = 5.5
-"""Largest distance of two fingerprints of nearly the same picture, in grey levels. Against the
+"""Largest distance of two miniatures of nearly the same picture, in grey levels. Against the
 original, saving again at quality 50 measured up to 2.4, turning by one degree 4.7, brightening by
 4 % 5.6, halving the size and cropping 1 to 10, of which three quarters lie below. Other pictures
 of the same face start higher: turned by 8 degrees 7.3, lit from the side 6.1, 8 % darker 7.8;
@@ -25,7 +25,7 @@ made-up selfies among each other 8.3. Only a turn by 4 degrees and nothing else 
 count as the same picture, as it should."""
 
 SAME_PICTURE_LIKENESS = 0.9
-"""Cosine below which two faces are not in the same picture, whatever their fingerprints."""
+"""Cosine below which two faces are not in the same picture, whatever their miniatures."""
 
 SAME_GROUP = SAME_PERSON - 0.03
 """Cosine to the mean of the others above which a photo is of the person most photos show.
@@ -46,11 +46,11 @@ degrees, as the nose stands half an eye distance before the eyes."""
 LITTLE_LIGHT = 12.0
 """Range in grey levels below which the light is the same in all photos."""
 
-_FINGERPRINT_RADII = 6
-"""Side of the fingerprint's square, in mean distances of the landmarks from their centre."""
+_MINIATURE_RADII = 6
+"""Side of the miniature's square, in mean distances of the landmarks from their centre."""
 
 
-def fingerprint(image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
+def miniature(image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     """What two copies of a picture share: luma of the face and its surroundings, uint8 [16, 16].
 
     Centred and scaled by the landmarks, so that cropping and resizing change little; neither
@@ -58,15 +58,15 @@ def fingerprint(image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     """
     centre = face.landmarks.mean(axis=0)
     radius = float(np.sqrt(((face.landmarks - centre) ** 2).sum(axis=1).mean()))
-    side = FINGERPRINT_SIDE * 8  # drawn larger first: a warp alone would alias
-    scale = side / (_FINGERPRINT_RADII * radius)
+    side = MINIATURE_SIDE * 8  # drawn larger first: a warp alone would alias
+    scale = side / (_MINIATURE_RADII * radius)
     move = np.array(
         [[scale, 0, side / 2 - scale * centre[0]], [0, scale, side / 2 - scale * centre[1]]]
     )
     smooth = cv2.GaussianBlur(image, (0, 0), max(0.01, 0.5 / scale))
     drawn = cv2.warpAffine(smooth, move, (side, side), borderMode=cv2.BORDER_REPLICATE)
     grey = cv2.GaussianBlur(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), (0, 0), 4)
-    small = cv2.resize(grey, (FINGERPRINT_SIDE, FINGERPRINT_SIDE), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(grey, (MINIATURE_SIDE, MINIATURE_SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
 
 
@@ -80,7 +80,7 @@ def near_duplicates(faces: Sequence[FaceNumbers]) -> list[int | None]:
 
 
 def _same_picture(first: FaceNumbers, second: FaceNumbers) -> bool:
-    difference = first.fingerprint.astype(np.int16) - second.fingerprint.astype(np.int16)
+    difference = first.miniature.astype(np.int16) - second.miniature.astype(np.int16)
     likeness = float(first.embedding @ second.embedding)
     return bool(abs(difference).mean() <= SAME_PICTURE and likeness >= SAME_PICTURE_LIKENESS)
 
@@ -128,6 +128,6 @@ def _turn(face: FaceNumbers) -> float:
 
 
 def _light_from_side(face: FaceNumbers) -> float:
-    """Left minus right of the middle of the fingerprint, in grey levels."""
-    middle = face.fingerprint[4:12, 4:12].astype(np.float64)
+    """Left minus right of the middle of the miniature, in grey levels."""
+    middle = face.miniature[4:12, 4:12].astype(np.float64)
     return float(middle[:, :4].mean() - middle[:, 4:].mean())

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pipeline.bases.plan import Plan, Work
 from pipeline.orders import OrderedWay
-from pipeline.planning import planner
-from pipeline.planning.planner import Calibration, Facts
+from pipeline.planning import calibration, search
+from pipeline.planning.calibration import Calibration
+from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, tflops_of
+from pipeline.planning.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Planning:
         """Photo on a machine without a GPU; both with one, where painted portraits are large."""
         return "both" if self.gpu_plans else "photo"
 
-    def plan(self, photos: int, styles: int, count: int) -> Plan | None:
+    def plan(self, workload: Workload) -> Plan | None:
         """The plan of a job that starts now; None where nothing is planned.
 
         Raises:
@@ -61,16 +63,8 @@ class Planning:
 
         if self._facts is None or (card := device.gpu()) is None:
             return None
-        return planner.plan(
-            self._facts,
-            card.free,
-            photos=photos,
-            styles=styles,
-            count=count,
-            tflops=planner.tflops_of(card.name),
-            calibration=self._calibration(card.name),
-            others=self._others,
-        )
+        machine = Machine(card.free, tflops_of(card.name), self._calibration(card.name))
+        return search.plan(self._facts, workload, machine, self._others)
 
     def learn(self, plan: Plan, measured: Measured) -> None:
         """Keep what a job measured that ran by `plan`, as it was made."""
@@ -79,12 +73,12 @@ class Planning:
         if self._facts is None or (card := device.gpu()) is None:
             return
         before = self._calibration(card.name)
-        now = planner.refine(before, **ratios(plan, measured))
-        planner.remember(self._file, self._facts.key, card.name, now)
+        now = calibration.refine(before, **ratios(plan, measured))
+        calibration.remember(self._file, self._facts.key, card.name, now)
 
     def _calibration(self, card: str) -> Calibration:
         assert self._facts is not None
-        return planner.calibration(self._file, self._facts.key, card)
+        return calibration.recall(self._file, self._facts.key, card)
 
 
 def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
@@ -94,12 +88,15 @@ def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
     pairs = {
         "train_seconds": (measured.seconds_per_step, plan.seconds_per_step),
         "portrait_seconds": (measured.seconds_per_portrait, plan.seconds_per_portrait),
-        "train_bytes": (_with_gaps(measured.peaks.get("train")), plan.train_bytes),
-        "generate_bytes": (_with_gaps(measured.peaks.get("generate")), plan.generate_bytes),
+        "train_bytes": (_with_fragmentation(measured.peaks.get("train")), plan.train_bytes),
+        "generate_bytes": (
+            _with_fragmentation(measured.peaks.get("generate")),
+            plan.generate_bytes,
+        ),
     }
     return {key: real / computed for key, (real, computed) in pairs.items() if real and computed}
 
 
-def _with_gaps(allocated: int | None) -> float | None:
+def _with_fragmentation(allocated: int | None) -> float | None:
     """What an allocator needs for that many bytes of tensors."""
-    return allocated * planner.GAPS if allocated else None
+    return allocated * FRAGMENTATION if allocated else None

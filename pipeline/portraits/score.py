@@ -37,7 +37,7 @@ class PortraitRecord:
 
     id: its name in the vault; style: a style's key; likeness: -1 to 1, -1 without a face;
     doubtful: no face, or not surely the same person; face: left, top, width, height of its box as
-    shares of the picture, None without a face; signature: see `signature`, empty without a face;
+    shares of the picture, None without a face; appearance: see `appearance`, empty without a face;
     way: how it was made; photo: id of the photo that the "photo" way made it of.
     """
 
@@ -47,7 +47,7 @@ class PortraitRecord:
     likeness: float
     doubtful: bool
     face: tuple[float, ...] | None = None
-    signature: str = ""
+    appearance: str = ""
     way: Way = "painted"
     photo: str = ""
 
@@ -82,7 +82,7 @@ def record_for(
     shot: Shot,
     likeness: float,
     face: Sequence[float] | None = None,
-    signature: str = "",
+    appearance: str = "",
 ) -> PortraitRecord:
     """The record of a shot whose portrait scored `likeness` against `person_vector`."""
     return PortraitRecord(
@@ -92,11 +92,11 @@ def record_for(
         likeness=round(likeness, 4),
         doubtful=likeness < SAME_PERSON,
         face=None if face is None else tuple(round(float(share), 4) for share in face),
-        signature=signature,
+        appearance=appearance,
     )
 
 
-def signature(image: NDArray[np.uint8], embedding: NDArray[np.float32]) -> str:
+def appearance(image: NDArray[np.uint8], embedding: NDArray[np.float32]) -> str:
     """What `fold` compares, in 428 characters: a miniature of the picture and whose face it is.
 
     Args:
@@ -114,12 +114,12 @@ def fold(portraits: Iterable[PortraitRecord]) -> list[list[PortraitRecord]]:
     """Portraits in groups of near-duplicates, in the order given; each group led by its first.
 
     A portrait joins the first group whose leader has its look and its doubt and shows nearly the
-    same picture. Records without a signature stand alone.
+    same picture. Records without an appearance stand alone.
     """
     groups: list[list[PortraitRecord]] = []
     seen: list[tuple[NDArray[np.float32], NDArray[np.float32]] | None] = []
     for portrait in portraits:
-        parts = _parts(portrait.signature)
+        parts = _parts(portrait.appearance)
         for group, leader in zip(groups, seen, strict=True):
             same_look = (group[0].style, group[0].doubtful) == (portrait.style, portrait.doubtful)
             if same_look and parts and leader and _alike(parts, leader):
@@ -132,7 +132,7 @@ def fold(portraits: Iterable[PortraitRecord]) -> list[list[PortraitRecord]]:
 
 
 def _parts(text: str) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Unit vector [128] and miniature [192], 0 to 255; None for what is no signature."""
+    """Unit vector [128] and miniature [192], 0 to 255; None for what is no appearance."""
     data = base64.b64decode(text)
     if len(data) != _VECTOR + 3 * _SIDE * _SIDE:
         return None

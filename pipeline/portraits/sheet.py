@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.imaging import png_of
 from pipeline.photos.detection import Faces
-from pipeline.portraits.score import PortraitRecord, record_for, signature
+from pipeline.portraits.score import PortraitRecord, appearance, record_for
 from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
@@ -83,11 +83,11 @@ def sheet_file(records: Sequence[PortraitRecord]) -> File:
 def judged(
     number: str, shot: Shot, image: NDArray[np.uint8], faces: Faces, person: NDArray[np.float32]
 ) -> PortraitRecord:
-    """The record of a portrait, uint8 RGB [H, W, 3]: likeness, where the face is, signature."""
+    """The record of a portrait, uint8 RGB [H, W, 3]: likeness, where the face is, appearance."""
     found = faces.closest(image, person)
     if found is None:
         return record_for(number, shot, -1.0)
     likeness, face, embedding = found
     height, width = image.shape[:2]
     box = tuple(np.asarray(face.box) / (width, height, width, height))
-    return record_for(number, shot, likeness, box, signature(image, embedding))
+    return record_for(number, shot, likeness, box, appearance(image, embedding))

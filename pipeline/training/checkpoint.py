@@ -19,80 +19,78 @@ from safetensors import SafetensorError
 from errors import TamperedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pipeline.bases.base import Base
-    from pipeline.photos.album import TrainingPhoto
-    from pipeline.training.train import Recipe
+    from pipeline.training.train import Personalisation
 
 WEIGHTS, GENERATOR, OPTIMIZER = "weights", "generator", "optimizer."
 
 
+@dataclass
+class TrainingState:
+    """What changes from step to step; `step` steps are done."""
+
+    weights: torch.nn.Parameter
+    optimizer: torch.optim.Optimizer
+    generator: torch.Generator
+    step: int = 0
+
+
 @dataclass(frozen=True)
 class Checkpoint:
-    """`step` steps are done of the training that `identity` names.
+    """`step` steps are done of the training that has this fingerprint.
 
     numbers: what the optimizer keeps besides tensors.
     """
 
     step: int
-    identity: str
+    fingerprint: str
     tensors: dict[str, torch.Tensor]
     numbers: dict[str, float]
 
-    def restore(
-        self,
-        weights: torch.nn.Parameter,
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
-    ) -> None:
-        """Bring weights, optimizer and generator to where they were.
+    def restore(self, state: TrainingState) -> None:
+        """Bring a state to where it was.
 
         Raises:
             TamperedError: it holds weights of another adapter.
         """
-        saved = self.tensors[WEIGHTS]
+        saved, weights = self.tensors[WEIGHTS], state.weights
         if saved.shape != weights.shape or saved.dtype != weights.dtype:
             raise TamperedError("errors.checkpoint_damaged")
         weights.data.copy_(saved)
-        state: dict[str, torch.Tensor | float] = dict(self.numbers)
+        kept: dict[str, torch.Tensor | float] = dict(self.numbers)
         for key, tensor in self.tensors.items():
             if key.startswith(OPTIMIZER):
-                state[key.removeprefix(OPTIMIZER)] = tensor.to(weights.device)
-        optimizer.state[weights] = state
-        generator.set_state(self.tensors[GENERATOR])
+                kept[key.removeprefix(OPTIMIZER)] = tensor.to(weights.device)
+        state.optimizer.state[weights] = kept
+        state.generator.set_state(self.tensors[GENERATOR])
+        state.step = self.step
 
 
-def identity(base: Base, photos: Sequence[TrainingPhoto], recipe: Recipe, seed: int) -> str:
+def fingerprint(base: Base, person: Personalisation) -> str:
     """SHA-256 of all that decides how a training goes."""
-    sha = hashlib.sha256(json.dumps([base.key, asdict(recipe), seed]).encode())
-    for photo in photos:
+    about = [base.key, asdict(person.recipe), person.seed]
+    sha = hashlib.sha256(json.dumps(about).encode())
+    for photo in person.photos:
         for part in (photo.image, photo.landmarks):
             sha.update(f"{part.dtype} {part.shape}\n".encode() + part.tobytes())
     return sha.hexdigest()
 
 
-def dump(
-    step: int,
-    identity: str,
-    weights: torch.nn.Parameter,
-    optimizer: torch.optim.Optimizer,
-    generator: torch.Generator,
-) -> bytes:
-    """The state after `step` steps."""
-    tensors = {WEIGHTS: weights.detach().cpu(), GENERATOR: generator.get_state()}
+def dump(state: TrainingState, fingerprint: str) -> bytes:
+    """Write a state of the training that has this fingerprint."""
+    tensors = {WEIGHTS: state.weights.detach().cpu(), GENERATOR: state.generator.get_state()}
     numbers = {}
-    for key, value in optimizer.state[weights].items():
+    for key, value in state.optimizer.state[state.weights].items():
         if isinstance(value, torch.Tensor):
             tensors[OPTIMIZER + key] = value.detach().cpu().contiguous()
         else:
             numbers[key] = value
-    about = {"step": step, "identity": identity, "numbers": numbers}
+    about = {"step": state.step, "fingerprint": fingerprint, "numbers": numbers}
     return safetensors.torch.save(tensors, metadata={"likeness": json.dumps(about)})
 
 
 def parse(data: bytes) -> Checkpoint:
-    """What `dump` wrote.
+    """Read what `dump` wrote.
 
     Raises:
         TamperedError: the bytes are cut, or no checkpoint.
@@ -103,6 +101,6 @@ def parse(data: bytes) -> Checkpoint:
         about = json.loads(header["__metadata__"]["likeness"])
         if WEIGHTS not in tensors or GENERATOR not in tensors:
             raise KeyError(WEIGHTS)
-        return Checkpoint(int(about["step"]), about["identity"], tensors, about["numbers"])
+        return Checkpoint(int(about["step"]), about["fingerprint"], tensors, about["numbers"])
     except (SafetensorError, ValueError, KeyError, TypeError):
         raise TamperedError("errors.checkpoint_damaged") from None

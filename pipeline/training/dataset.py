@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.backdrops import BACKDROPS, GRADES, LIGHTS, PERSON, caption, compose
+from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import align
 
 if TYPE_CHECKING:
@@ -36,12 +37,6 @@ PLAIN = 0.5
 """Probability that a picture has no grade, and that it has flat light: as styles mostly ask."""
 
 
-class Segmenter(Protocol):
-    """The part of `Faces` that cuts people out."""
-
-    def matte(self, image: Picture) -> Picture: ...
-
-
 @dataclass(frozen=True)
 class Example:
     """A training picture uint8 [S, S, 3] and the words for it."""
@@ -52,7 +47,7 @@ class Example:
 
 def recompose(
     photos: Sequence[TrainingPhoto],
-    faces: Segmenter,
+    segment: Segment,
     size: int,
     *,
     variants: int,
@@ -70,7 +65,7 @@ def recompose(
     order = _shuffled(backdrops, rng)
     for photo in photos:
         person = align(photo.image, photo.landmarks, size)
-        matte = faces.matte(person)
+        matte = segment(person)
         for _ in range(variants):
             turned, cut = _moved(person, matte, rng)
             words = {

@@ -21,9 +21,11 @@ from peft.helpers import disable_input_dtype_casting
 from errors import BaseUnavailable, Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base, Conditions
+from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import face_bump
 from pipeline.training import checkpoint
-from pipeline.training.dataset import Example, Segmenter, recompose
+from pipeline.training.checkpoint import TrainingState
+from pipeline.training.dataset import Example, recompose
 
 if TYPE_CHECKING:
     from pipeline.photos.album import TrainingPhoto
@@ -79,79 +81,110 @@ def recipe_for(base: Base, photos: int) -> Recipe:
         ) from None
 
 
-def train(
-    base: Base,
-    photos: Sequence[TrainingPhoto],
-    faces: Segmenter,
-    recipe: Recipe,
-    *,
-    seed: int,
-    report: Callable[[TrainStep], None],
-    stop: Callable[[], bool],
-    keep: Callable[[bytes], None] | None = None,
-    every: int = CHECKPOINT_EVERY,
-    resume: bytes | None = None,
-    micro_batch: int | None = None,
-) -> bytes:
-    """Train an adapter; returns it as safetensors.  The same seed gives the same adapter.
+@dataclass(frozen=True)
+class Personalisation:
+    """All that decides, beside the base, which adapter comes out.
 
-    report: called after every step.
-    stop: asked at least once a step.
+    photos: of one person. segment: tells the person from the wall. The same seed gives the same
+    adapter.
+    """
+
+    photos: Sequence[TrainingPhoto]
+    segment: Segment
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """How a training outlives a crash.
+
     keep: given a checkpoint after every `every` steps but the last.
     resume: a checkpoint to go on from.  The adapter is then the one that the uninterrupted
         training gives: to the bit on a CPU, while a GPU repeats its sums in no fixed order.  One of
         another training (other photos, recipe, seed or base) is left alone, and all starts anew.
+    """
+
+    keep: Callable[[bytes], None]
+    every: int = CHECKPOINT_EVERY
+    resume: bytes | None = None
+
+    def due(self, now: TrainStep) -> bool:
+        """Whether a checkpoint is kept after this step."""
+        return now.step % self.every == 0 and now.step < now.steps
+
+
+def train(
+    base: Base,
+    person: Personalisation,
+    *,
+    report: Callable[[TrainStep], None],
+    stop: Callable[[], bool],
+    checkpoints: Checkpoints | None = None,
+    micro_batch: int | None = None,
+) -> bytes:
+    """Train an adapter; returns it as safetensors.
+
+    report: called after every step.
+    stop: asked at least once a step.
     micro_batch: pictures at once, None for the recipe's batch; the steps stay what they are.
 
     Raises:
         Stopped: `stop` said so.
-        TamperedError: `resume` is no checkpoint.
+        TamperedError: `checkpoints.resume` is no checkpoint.
     """
-    identity = checkpoint.identity(base, photos, recipe, seed)
-    saved = checkpoint.parse(resume) if resume is not None else None
-    if saved is not None and saved.identity != identity:
-        saved = None
-    rng = np.random.default_rng(seed)
+    recipe, fingerprint = person.recipe, checkpoint.fingerprint(base, person)
+    saved = _saved(checkpoints, fingerprint)
+    rng = np.random.default_rng(person.seed)
     examples = recompose(
-        photos, faces, base.resolution, variants=recipe.variants, knows=base.knows, rng=rng
+        person.photos,
+        person.segment,
+        base.resolution,
+        variants=recipe.variants,
+        knows=base.knows,
+        rng=rng,
     )
-    at_once = min(micro_batch or recipe.batch, recipe.batch)
-    data = _Data(base, examples, at_once, stop)
-    generator = torch.Generator().manual_seed(seed)
-    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=seed) as parameters:
+    data = _Data(base, examples, min(micro_batch or recipe.batch, recipe.batch), stop)
+    generator = torch.Generator().manual_seed(person.seed)
+    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed) as parameters:
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
         with disable_input_dtype_casting(base.denoiser):
             weights = _flattened(parameters)
-            optimizer = _optimizer(weights, recipe)
-            done = 0
+            state = TrainingState(weights, _optimizer(weights, recipe), generator)
             if saved is not None:
-                saved.restore(weights, optimizer, generator)
-                done = saved.step
+                saved.restore(state)
 
             def show(step: TrainStep) -> None:
-                if keep is not None and step.step % every == 0 and step.step < recipe.steps:
-                    keep(checkpoint.dump(step.step, identity, weights, optimizer, generator))
+                if checkpoints is not None and checkpoints.due(step):
+                    checkpoints.keep(checkpoint.dump(state, fingerprint))
                 report(step)
 
-            _optimise(
-                base, data, weights, optimizer, recipe, generator, show, stop, at_once, done=done
-            )
+            _optimise(base, data, recipe, state, show, stop)
         return adapter.dump(base)
 
 
+def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Checkpoint | None:
+    """The checkpoint to go on from, if it is one of this very training."""
+    if checkpoints is None or checkpoints.resume is None:
+        return None
+    saved = checkpoint.parse(checkpoints.resume)
+    return saved if saved.fingerprint == fingerprint else None
+
+
 class _Data:
-    """All pictures and words, encoded and in memory."""
+    """All pictures and words, encoded and in memory. at_once: pictures that fit at one time."""
 
     def __init__(
-        self, base: Base, examples: Iterable[Example], batch: int, stop: Callable[[], bool]
+        self, base: Base, examples: Iterable[Example], at_once: int, stop: Callable[[], bool]
     ) -> None:
+        self.at_once = at_once
         latents, captions, chunk = [], [], []
         for example in examples:
             if stop():
                 raise Stopped
             captions.append(example.caption)
             chunk.append(example.image)
-            if len(chunk) == batch:
+            if len(chunk) == at_once:
                 latents.append(base.encode_images(np.stack(chunk)))
                 chunk = []
         if chunk:
@@ -176,35 +209,32 @@ class _Data:
 def _optimise(
     base: Base,
     data: _Data,
-    weights: torch.nn.Parameter,
-    optimizer: torch.optim.Optimizer,
     recipe: Recipe,
-    generator: torch.Generator,
+    state: TrainingState,
     report: Callable[[TrainStep], None],
     stop: Callable[[], bool],
-    at_once: int,
-    *,
-    done: int,
 ) -> None:
+    """Bring a state to the recipe's last step."""
     weight = _face_weight(data.latents, recipe.face_weight)
-    started = time.monotonic()
+    started, done = time.monotonic(), state.step
     for step in range(done + 1, recipe.steps + 1):
         if stop():
             raise Stopped
-        for group in optimizer.param_groups:
+        for group in state.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe)
-        latents, conditions = data.draw(recipe, generator)
+        latents, conditions = data.draw(recipe, state.generator)
         loss = torch.zeros((), device=latents.device)
-        for start in range(0, recipe.batch, at_once):
-            part = slice(start, min(start + at_once, recipe.batch))
+        for start in range(0, recipe.batch, data.at_once):
+            part = slice(start, min(start + data.at_once, recipe.batch))
             some = {key: values[part] for key, values in conditions.items()}
-            mean = base.loss(latents[part], some, generator, weight)
+            mean = base.loss(latents[part], some, state.generator, weight)
             share = mean * ((part.stop - part.start) / recipe.batch)
             share.backward()
             loss += share.detach()
-        torch.nn.utils.clip_grad_norm_(weights, recipe.max_gradient_norm)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=False)
+        torch.nn.utils.clip_grad_norm_(state.weights, recipe.max_gradient_norm)
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=False)
+        state.step = step
         per_step = (time.monotonic() - started) / (step - done)
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
 

@@ -26,7 +26,7 @@ from pipeline.photos.album import Album, Keeping
 from pipeline.photos.decoder import BASE_BYTES, BYTES_PER_PIXEL
 from pipeline.photos.ingest import LONG_SIDE, Decoder
 from tests.support.decoding import newest_decoder
-from tests.support.faces import encoded, models, photos, portrait
+from tests.support.faces import encoded, models, photos, portrait, segmenter
 from tests.support.store import Store
 
 CANARY = b"CANARY-7f3a91c2-of-the-visitor"
@@ -187,7 +187,7 @@ def with_secrets(form: str) -> bytes:
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "HEIF", "MPO"])
 def test_nothing_but_pixels_reaches_the_vault(decoder: Decoder, form: str, tmp_path: Path) -> None:
     store = Store(tmp_path)
-    album = Album(store.vault, decoder, models(), cutter(models()), Keeping(5, 256, 256))
+    album = Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(5, 256, 256))
     session, _ = store.sessions.create()
     assert album.add(session, with_secrets(form), "me.jpg").accepted
     for entry in store.vault.list(session):

@@ -13,7 +13,7 @@ from pipeline.assembly import cutter
 from pipeline.imaging import CutOut
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.ingest import Decoder
-from tests.support.faces import Picture, encoded, models, portrait
+from tests.support.faces import Picture, encoded, models, portrait, segmenter
 from tests.support.store import Store
 
 PX = 640
@@ -43,7 +43,7 @@ def before_a_room(who: str) -> tuple[Picture, Picture]:
     """A person before `room`, and uint8 [H, W] where there is surely nothing but room: 255."""
     person = portrait(who)
     side = person.shape[0]
-    matte = models().matte(person)
+    matte = segmenter().matte(person)
     share = matte[..., None].astype(np.float32) / 255
     picture = person * share + room(side) * (1 - share)
     away = cv2.dilate((matte > 8).astype(np.uint8), np.ones((2 * int(NEAR * side) + 1,) * 2))
@@ -55,7 +55,7 @@ def before_a_room(who: str) -> tuple[Picture, Picture]:
 def test_no_pixel_of_the_room_is_kept(decoder: Decoder, tmp_path: Path, who: str) -> None:
     store = Store(tmp_path)
     given: list[Picture] = []
-    cut = cutter(models())
+    cut = cutter(segmenter())
 
     def watched(image: Picture, face: object) -> CutOut:
         given.append(image)

@@ -15,8 +15,9 @@ from errors import UnknownSession
 from privacy.keys import DataKey, MasterKey, ShareTicket, Ticket, unwrap, wrap
 from privacy.sessions import Session
 from privacy.shares import READABLE, Guest
+from tests.support.fake_job_queue import picture
 from tests.support.hand import Hand
-from tests.support.web import Place, picture, session_of
+from tests.support.web import Place, session_of
 
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
 HEARTED, OTHER = "portrait-001", "portrait-002"

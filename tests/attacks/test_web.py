@@ -21,20 +21,10 @@ import pytest
 from starlette.routing import Mount
 
 import settings as configuration
+from tests.support.gradio_client import AS_THE_LOOK, event_of, gradio_config, hear, send_event
 from tests.support.hand import Hand
 from tests.support.own_process import in_own_process
-from tests.support.web import (
-    AS_THE_LOOK,
-    Place,
-    event_of,
-    gradio_config,
-    hear,
-    send_event,
-    served,
-    session_of,
-    upload,
-    visitor,
-)
+from tests.support.web import Place, served, session_of, upload, visitor
 from web.gradio.guard import NOWHERE
 from web.routes import welcome
 
@@ -552,7 +542,8 @@ def watch(event, arguments):
     elif event in ("os.mkdir", "os.rename", "os.link", "os.symlink", "tempfile.mkstemp"):
         written.add(str(arguments[0]))
 from pathlib import Path
-from tests.support.web import event_of, gradio_config, send_event, served, upload, visitor
+from tests.support.gradio_client import event_of, gradio_config, send_event
+from tests.support.web import served, upload, visitor
 scratch, photo = Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()
 with served(scratch) as place:
     ann = visitor(place)

@@ -20,8 +20,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount
 
 from tests.attacks.test_web import NOTHING, file_data, mounted_gradio
+from tests.support.gradio_client import gradio_config
 from tests.support.own_process import in_own_process
-from tests.support.web import Place, gradio_config
+from tests.support.web import Place
 from web.http.dependencies import session_of
 from web.routes.guests import Colleague, guest_of
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from pipeline.portraits.score import signature
+from pipeline.portraits.score import appearance
 from pipeline.portraits.sheet import load_sheet
 from tests.support.browser import (
     PHONE,
@@ -108,8 +108,8 @@ def test_near_duplicates_are_folded_and_come_out_on_a_click(
         with_portraits(page, place)
         session, vault = session_of(page, place), place.services.vault
         vector = np.eye(128)[0].astype(np.float32)
-        same = signature(np.full((64, 64, 3), 90, np.uint8), vector)
-        rows = [asdict(replace(r, signature=same)) for r in load_sheet(vault, session)]
+        same = appearance(np.full((64, 64, 3), 90, np.uint8), vector)
+        rows = [asdict(replace(r, appearance=same)) for r in load_sheet(vault, session)]
         vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
         page.reload()
         finished(page)

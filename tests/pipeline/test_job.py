@@ -74,7 +74,7 @@ def test_an_order_may_say_shape_and_backdrop(
 ) -> None:
     key = next(iter(assembly.services.styles))
     monkeypatch.setattr(
-        assembly.services.faces, "matte", lambda image: np.zeros(image.shape[:2], np.uint8)
+        assembly.services.segmenter, "matte", lambda image: np.zeros(image.shape[:2], np.uint8)
     )
     run(assembly, session, Order((key,), count=1, keep_adapter=True))
     run(assembly, session, Order((key,), count=1, crop="3:4", tone="lighter"))

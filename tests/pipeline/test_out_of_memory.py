@@ -21,6 +21,7 @@ from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.plan import Plan
 from pipeline.orders import Order, Progress
+from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured, Planning
 from privacy.sessions import Session
 
@@ -173,7 +174,7 @@ class Fixed(Planning):
         super().__init__(None, Path(), [])
         self.only, self.told = plan, list[tuple[Plan, Measured]]()
 
-    def plan(self, photos: int, styles: int, count: int) -> Plan:
+    def plan(self, workload: Workload) -> Plan:
         return self.only
 
     def learn(self, plan: Plan, measured: Measured) -> None:

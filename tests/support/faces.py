@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dev.make_selfies import selfies
+from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -24,6 +25,12 @@ Picture = NDArray[np.uint8]
 def models() -> Faces:
     """The real models; they are loaded once per test run."""
     return Faces(MODELS)
+
+
+@cache
+def segmenter() -> Segmenter:
+    """The real segmenter, loaded once as well."""
+    return Segmenter(MODELS)
 
 
 @cache
@@ -40,7 +47,7 @@ def cat() -> Picture:
 @cache
 def photos(who: str, count: int = 8) -> tuple[Picture, ...]:
     """Varied photos, uint8 RGB [900, 900, 3], of one person: turned, cropped, relit."""
-    return tuple(selfies(portrait(who), models(), count=count))
+    return tuple(selfies(portrait(who), models(), segmenter().matte, count=count))
 
 
 def shown(face: Picture, px: int, room: tuple[int, int] = (1000, 1000)) -> Picture:

@@ -40,6 +40,7 @@ from PIL import Image
 import settings as configuration
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
+from pipeline.bases.loading import load_base
 from tests.support import tiny_base as tiny
 
 COMMIT = "58eb52c0803ea9af3abec60841c2a093bdf1f951"
@@ -157,9 +158,9 @@ def loaded(folder: Path) -> Iterator[Base]:
     """A base in float32 on the CPU."""
     with (
         mock.patch.object(Base, "compute_dtype", torch.float32),
-        mock.patch("pipeline.bases.base._device", return_value=torch.device("cpu")),
+        mock.patch("pipeline.bases.device.choose", return_value=torch.device("cpu")),
     ):
-        yield Base.load(folder, quantise=False)
+        yield load_base(folder, quantise=False)
 
 
 def ours(case: Case, base: Any, times: list[float], order: list[int]) -> Step:

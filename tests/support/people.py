@@ -12,7 +12,7 @@ from pipeline.compositing.colour import encoded, linear
 from pipeline.compositing.face_mesh import FaceMesh, Mesh
 from pipeline.compositing.shape import Shape, shape
 from pipeline.compositing.skin import Skin, read_skin
-from tests.support.faces import MODELS, Picture, models, portrait
+from tests.support.faces import MODELS, Picture, models, portrait, segmenter
 
 
 @cache
@@ -36,7 +36,7 @@ class Person:
 def measured(image: Picture) -> Person:
     image = np.ascontiguousarray(image)
     landmarks = models().detect(image)[0].landmarks
-    mesh, alpha = mesh_net().find(image, landmarks), models().matte(image)
+    mesh, alpha = mesh_net().find(image, landmarks), segmenter().matte(image)
     return Person(
         image,
         alpha,

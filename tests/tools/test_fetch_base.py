@@ -19,8 +19,8 @@ import settings as configuration
 from errors import BaseUnavailable
 from pipeline.assembly import require_base
 from pipeline.bases import manifest
-from pipeline.bases.base import Base
-from pipeline.planning import planner
+from pipeline.bases.loading import load_base
+from pipeline.planning.facts import facts_of
 from pipeline.training.train import Recipe
 from tests.support.hub import COMMIT, Hub, serving
 from tests.support.tiny_base import build_tiny_z_image
@@ -163,8 +163,8 @@ def test_pinned_once_and_then_the_same_everywhere(hub: Hub, bases: Path, tmp_pat
     assert not [name for name in present if name.endswith((".part", ".bin"))]
 
     with pytest.raises(BaseUnavailable, match="set LIKENESS_ACKNOWLEDGE=tiny"):
-        Base.load(folder)
-    base = Base.load(folder, acknowledged=("tiny",))
+        load_base(folder)
+    base = load_base(folder, acknowledged=("tiny",))
     assert (base.sampling.steps, base.recipe) == (3, {"rank": 2})
     assert base.encode_prompts(["photo"])["mask"].any()
 
@@ -175,13 +175,13 @@ def test_a_damaged_base_is_a_sentence_and_only_that_file_is_fetched_again(
     folder = Path(shutil.copytree(fetched[1], tmp_path / "first")) / "tiny"
     (folder / "tokenizer" / "tokenizer.json").unlink()
     with pytest.raises(BaseUnavailable, match=r"lacks the file tokenizer/tokenizer\.json"):
-        Base.load(folder, acknowledged=("tiny",))
+        load_base(folder, acknowledged=("tiny",))
     weights = bytearray((folder / WEIGHTS).read_bytes())
     weights[-1] ^= 1
     (folder / WEIGHTS).write_bytes(weights)
     assert run(hub, pinned, tmp_path / "first").returncode == 0
     assert sorted(name for name, _, _ in hub.sent) == ["tokenizer/tokenizer.json", WEIGHTS]
-    Base.load(folder, acknowledged=("tiny",))
+    load_base(folder, acknowledged=("tiny",))
 
 
 @pytest.mark.slow
@@ -195,7 +195,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(
     assert "goes on where it stopped" in said
     broken, first, cut = hub.sent[-1]
     with pytest.raises(BaseUnavailable, match="no base model"):
-        Base.load(models / "tiny")
+        load_base(models / "tiny")
 
     hub.status = None
     hub.sent.clear()
@@ -285,7 +285,7 @@ def test_every_manifest_is_complete(file: Path, tmp_path: Path) -> None:
     assert ours.acknowledge == ("Non-Commercial" in ours.licence)
     assert set(ours.sampling) == {"steps", "guidance"}
     Recipe(**ours.recipe)
-    counts = planner.facts(ours)
+    counts = facts_of(ours)
     assert counts is not None
     assert counts.packed < counts.denoiser < 1e10
     assert counts.words_stay == (file.stem == "sd15")

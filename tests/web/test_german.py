@@ -13,15 +13,8 @@ import httpx
 import pytest
 
 from tests.support.german import english_in
-from tests.support.web import (
-    Place,
-    event_of,
-    gradio_config,
-    send_event,
-    session_of,
-    upload,
-    visitor,
-)
+from tests.support.gradio_client import event_of, gradio_config, send_event
+from tests.support.web import Place, session_of, upload, visitor
 from words import catalogue
 
 GERMAN = {"accept-language": "de-DE,de;q=0.9,en;q=0.5"}

@@ -11,15 +11,8 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from tests.support.web import (
-    AS_THE_LOOK,
-    Place,
-    event_of,
-    gradio_config,
-    send_event,
-    session_of,
-    upload,
-)
+from tests.support.gradio_client import AS_THE_LOOK, event_of, gradio_config, send_event
+from tests.support.web import Place, session_of, upload
 
 # --- entrance ---------------------------------------------------------------------------------
 

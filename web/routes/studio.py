@@ -9,6 +9,7 @@ from typing import Annotated
 import numpy as np
 from fastapi import APIRouter, Query, Response
 from PIL import Image
+from pydantic import BaseModel, Field
 
 from errors import UnknownSession
 from pipeline.compositing.composite import GRADES, graded, shoulder
@@ -18,7 +19,7 @@ from web.http.dependencies import Parts, Visitor
 from web.instant import OWN_LIGHT, Instant, Wanted
 from web.routes.looks import Key
 
-Word = Annotated[str, Query(max_length=60)]
+Word = Annotated[str, Field(max_length=60)]
 
 DISTANCE_SHOWN = "x-likeness-distance"
 """Header: the distance that the photo had room for."""
@@ -26,22 +27,26 @@ DISTANCE_SHOWN = "x-likeness-distance"
 _SWATCH_PX = 96
 
 
+class Asked(BaseModel):
+    """What the page asks for: a photo, and the words of `Wanted`."""
+
+    photo: Word = ""
+    look: Word = ""
+    shape: Word = "square"
+    distance: Word = "head_and_shoulders"
+    light: Word = OWN_LIGHT
+    size: Word = "preview"
+
+
 def router(instant: Instant) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/studio-portrait")
-    def portrait(
-        session: Visitor,
-        photo: Word = "",
-        look: Word = "",
-        shape: Word = "square",
-        distance: Word = "head_and_shoulders",
-        light: Word = OWN_LIGHT,
-        size: Word = "preview",
-    ) -> Response:
-        made = instant.render(session, photo, Wanted(look, shape, distance, light, size))
+    def portrait(session: Visitor, asked: Annotated[Asked, Query()]) -> Response:
+        wanted = Wanted(**asked.model_dump(exclude={"photo"}))
+        made = instant.render(session, asked.photo, wanted)
         headers = {DISTANCE_SHOWN: made.distance}
-        if size == "full":
+        if asked.size == "full":
             headers["content-disposition"] = 'attachment; filename="portrait.png"'
         return Response(made.data, media_type=made.media_type, headers=headers)
 

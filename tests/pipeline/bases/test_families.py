@@ -24,16 +24,18 @@ from errors import BaseUnavailable, Stopped, TamperedError
 from pipeline.bases import adapter, nf4
 from pipeline.bases.base import Base, Sampling
 from pipeline.bases.flow import FlowMatching
+from pipeline.bases.loading import load_base
 from pipeline.bases.offloading import Large
 from pipeline.photos.album import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training import checkpoint
 from pipeline.training import train as training
-from pipeline.training.train import Recipe, TrainStep, train
+from pipeline.training.checkpoint import TrainingState
+from pipeline.training.train import Checkpoints, Personalisation, Recipe, TrainStep, train
 from settings import ROOT
 from tests.support import tiny_base as tiny
-from tests.support.nobody import Ellipse, noise_photos
+from tests.support.nobody import middle, noise_photos
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "stable-diffusion": tiny.build_tiny_base,
@@ -57,7 +59,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def bases(folders: dict[str, Path]) -> dict[str, Base]:
-    return {key: Base.load(folder) for key, folder in folders.items()}
+    return {key: load_base(folder) for key, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +67,21 @@ def photos() -> list[TrainingPhoto]:
     return noise_photos(2)
 
 
-def run(base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **options: Any) -> bytes:
-    defaults: dict[str, Any] = {"seed": 5, "report": lambda _: None, "stop": lambda: False}
-    return train(base, photos, Ellipse(), recipe, **defaults | options)
+def run(
+    base: Base,
+    photos: list[TrainingPhoto],
+    recipe: Recipe = SHORT,
+    seed: int = 5,
+    **options: Any,
+) -> bytes:
+    defaults: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
+    person = Personalisation(photos, middle, recipe, seed)
+    return train(base, person, **defaults | options)
+
+
+def resumed(checkpoint: bytes) -> Checkpoints:
+    """Go on from a checkpoint and keep no new one."""
+    return Checkpoints(lambda _: None, resume=checkpoint)
 
 
 @pytest.mark.slow
@@ -124,8 +138,8 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     kept: list[bytes] = []
     seen: list[TrainStep] = []
     with pytest.raises(Stopped):
-        run(base, photos, keep=kept.append, every=2, stop=lambda: len(kept) == 2)
-    assert run(base, photos, resume=kept[-1], report=seen.append) == whole
+        run(base, photos, checkpoints=Checkpoints(kept.append, 2), stop=lambda: len(kept) == 2)
+    assert run(base, photos, checkpoints=resumed(kept[-1]), report=seen.append) == whole
     assert [step.step for step in seen] == [5, 6]
 
 
@@ -138,7 +152,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
     folder = folders.get(key, tmp_path)
     if key == "sd15":
         tiny.build_tiny_sd15(folder)
-    base: Any = Base.load(folder, quantise=False)
+    base: Any = load_base(folder, quantise=False)
     with adapter.fresh(base, rank=4, alpha=8, seed=1) as parameters:
         for number, parameter in enumerate(parameters):
             parameter.data += torch.linspace(-0.3, 0.3, parameter.numel()).view_as(parameter)
@@ -187,7 +201,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
 def test_pictures_come_back_from_latents_scaled_as_the_pipeline_scales_them(
     folders: dict[str, Path], key: str
 ) -> None:
-    base: Any = Base.load(folders[key])
+    base: Any = load_base(folders[key])
     latents = torch.randn(1, *base._start([1]).shape[1:])
     if isinstance(base, FlowMatching):
         assert torch.allclose(base._scaled(base._unscaled(latents)), latents, atol=1e-5)
@@ -229,7 +243,7 @@ def test_very_large_pictures_are_decoded_in_tiles(
     folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.bases.offloading.TILES_ABOVE_PX", SIDE - 1)
-    base: Any = Base.load(folders["z-image"])
+    base: Any = load_base(folders["z-image"])
     assert base.vae.use_tiling
 
 
@@ -245,7 +259,7 @@ def test_a_gpu_quantises_while_reading_and_nothing_else_can(folders: dict[str, P
         index = DiffusionPipeline.load_config(folders[key])["_class_name"]
         family = {"StableDiffusionXLPipeline": "unet"}.get(index, "transformer")
         assert index.startswith(("Stable", "ZImage", "Flux2"))
-        options = type(Base.load(folders[key])).reading(torch.device("cuda"), quantise=True)
+        options = type(load_base(folders[key])).reading(torch.device("cuda"), quantise=True)
         assert list(options["quantization_config"].quant_mapping) == [family]
 
 
@@ -269,7 +283,7 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
     assert "single_transformer_blocks.1.attn.to_out" in targets
     assert "single_transformer_blocks.1.attn.to_qkv_mlp_proj" in targets
     assert "transformer_blocks.0.attn.to_out.0" in targets
-    assert base.fingerprint() == Base.load(folders["flux2-klein"]).fingerprint()
+    assert base.fingerprint() == load_base(folders["flux2-klein"]).fingerprint()
 
 
 @pytest.mark.slow
@@ -277,7 +291,7 @@ def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(
 def test_pictures_are_as_large_as_planned(
     folders: dict[str, Path], photos: list[TrainingPhoto], key: str
 ) -> None:
-    base = Base.load(folders[key])
+    base = load_base(folders[key])
     before = base.fingerprint()
     plan_ = base.as_it_is(rank=4, steps=1, batch=2)
     assert plan_.resolution == SIDE
@@ -328,7 +342,7 @@ def test_what_does_not_work_leaves_before_anything_comes(
 def test_denoisers_leave_while_words_are_read_and_take_turns(
     folders: dict[str, Path], offload: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = Base.load(folders["flux2-klein"])
+    base = load_base(folders["flux2-klein"])
     assert isinstance(base, FlowMatching)
     base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), offload=offload))
     own, distilled, brought = base.denoiser, base._distilled, list[list[Any]]()
@@ -354,7 +368,7 @@ def test_a_damaged_distilled_transformer_is_a_sentence(folders: dict[str, Path])
     try:
         weights.write_bytes(whole[:-64])
         with pytest.raises(BaseUnavailable, match="incomplete or damaged"):
-            Base.load(folders["flux2-klein"])
+            load_base(folders["flux2-klein"])
     finally:
         weights.write_bytes(whole)
 
@@ -364,7 +378,7 @@ def test_a_missing_text_encoder_is_noticed_at_once(folders: dict[str, Path]) -> 
     part.rename(part.with_name("elsewhere"))
     try:
         with pytest.raises(BaseUnavailable, match="text_encoder_2"):
-            Base.load(folders["sdxl"])
+            load_base(folders["sdxl"])
     finally:
         part.with_name("elsewhere").rename(part)
 
@@ -375,7 +389,7 @@ def test_a_missing_text_encoder_is_noticed_at_once(folders: dict[str, Path]) -> 
 @pytest.fixture
 def kept(bases: dict[str, Base], photos: list[TrainingPhoto]) -> bytes:
     saved: list[bytes] = []
-    run(bases["stable-diffusion"], photos, keep=saved.append, every=4)
+    run(bases["stable-diffusion"], photos, checkpoints=Checkpoints(saved.append, 4))
     assert len(saved) == 1  # after step 4 of 6, not after the last
     return saved[0]
 
@@ -391,7 +405,7 @@ def test_a_checkpoint_of_another_training_is_left_alone(
     base, options = bases["stable-diffusion"], dict(other)
     few = photos[: options.pop("photos", len(photos))]
     seen: list[TrainStep] = []
-    run(base, few, **options, resume=kept, report=seen.append)
+    run(base, few, **options, checkpoints=resumed(kept), report=seen.append)
     assert [step.step for step in seen] == list(range(1, seen[0].steps + 1))
 
 
@@ -402,12 +416,16 @@ def test_a_damaged_checkpoint_is_refused_and_leaves_the_base_as_it_was(
     before = base.fingerprint()
     for wrong in (b"", kept[:100], kept[:-1], run(base, photos), kept.replace(b"step", b"stop")):
         with pytest.raises(TamperedError):
-            run(base, photos, resume=wrong)
+            run(base, photos, checkpoints=resumed(wrong))
     other_adapter = checkpoint.parse(kept)
     assert other_adapter.tensors["weights"].ndim == 1
     with pytest.raises(TamperedError):
         other_adapter.restore(
-            torch.nn.Parameter(torch.zeros(3)), torch.optim.AdamW([torch.zeros(3)]), None
+            TrainingState(
+                torch.nn.Parameter(torch.zeros(3)),
+                torch.optim.AdamW([torch.zeros(3)]),
+                torch.Generator(),
+            )
         )
     assert base.fingerprint() == before
 
@@ -422,6 +440,6 @@ def test_eight_bit_optimizer_states_go_on_too(
 
     monkeypatch.setattr(training, "_optimizer", eight_bit)
     base, kept = bases["stable-diffusion"], []
-    whole = run(base, photos, keep=kept.append, every=3)
+    whole = run(base, photos, checkpoints=Checkpoints(kept.append, 3))
     assert checkpoint.parse(kept[0]).tensors["optimizer.state1"].dtype == torch.uint8
-    assert run(base, photos, resume=kept[0]) == whole
+    assert run(base, photos, checkpoints=resumed(kept[0])) == whole

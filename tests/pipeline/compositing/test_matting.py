@@ -16,6 +16,7 @@ from pipeline.compositing.matting import CutOut, cut_out
 from pipeline.compositing.trimap import cleaned
 from pipeline.compositing.upsample import enlarged
 from pipeline.photos.detection import Face, Faces
+from tests.support.faces import segmenter
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 GREEN = np.array((20, 200, 40), np.uint8)
@@ -25,11 +26,11 @@ Picture = NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def sitter(faces: Faces) -> tuple[Picture, Picture]:
+def sitter() -> tuple[Picture, Picture]:
     """Somebody who does not exist: colours and a soft known alpha, uint8, SIDE pixels."""
     small = cv2.imread(str(SAMPLES / "nobody-a.jpg"))[..., ::-1]
     photo = np.ascontiguousarray(cv2.resize(small, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
-    solid = (faces.matte(photo) > 127).astype(np.uint8) * 255
+    solid = (segmenter().matte(photo) > 127).astype(np.uint8) * 255
     solid = cv2.erode(solid, np.ones((5, 5), np.uint8))
     return photo, cv2.GaussianBlur(solid, (0, 0), 1.2)
 
@@ -40,7 +41,7 @@ def before(sitter: tuple[Picture, Picture], wall: Picture) -> Picture:
 
 
 def cut(picture: Picture, faces: Faces) -> CutOut:
-    return cut_out(picture, next(iter(faces.detect(picture)), None), faces.matte)
+    return cut_out(picture, next(iter(faces.detect(picture)), None), segmenter().matte)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +139,7 @@ def test_a_head_that_the_segmenter_missed_is_a_fault(
     face = faces.detect(picture)[0]
 
     def headless(image: Picture) -> Picture:
-        mask = faces.matte(image)
+        mask = segmenter().matte(image)
         chin = (face.box[1] + 0.8 * face.box[3]) * image.shape[0] / SIDE
         mask[: int(chin)] = 0
         return mask

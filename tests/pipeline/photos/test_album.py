@@ -34,6 +34,7 @@ from tests.support.faces import (
     photos,
     placed,
     portrait,
+    segmenter,
     shown,
 )
 from tests.support.store import Store
@@ -55,7 +56,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def album(store: Store, decoder: Decoder) -> Album:
-    return Album(store.vault, decoder, models(), cutter(models()), Keeping(12, 2 * PX, PX))
+    return Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(12, 2 * PX, PX))
 
 
 @pytest.fixture
@@ -199,7 +200,7 @@ def test_four_different_people_are_not_one_album() -> None:
 def test_more_photos_than_allowed_are_turned_away(
     store: Store, decoder: Decoder, session: Session
 ) -> None:
-    album = Album(store.vault, decoder, models(), cutter(models()), Keeping(2, PX, PX))
+    album = Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(2, PX, PX))
     for picture in photos("a")[:3]:
         record = add(album, session, picture)
     assert record.code == "too_many"
@@ -327,9 +328,9 @@ def test_labels_are_fit_to_be_shown(given: str, shown_as: str) -> None:
 def numbers(turn: float = 0.0, light: int = 0, brightness: float = 120) -> FaceNumbers:
     """A face whose nose is `turn` eye distances to the side, lit from the left by `light`."""
     landmarks = np.array([[40, 50], [80, 50], [60 + 40 * turn, 70], [45, 90], [75, 90]], np.float32)
-    fingerprint = np.full((16, 16), 100, np.uint8)
-    fingerprint[:, :8] += np.uint8(light)
-    return FaceNumbers(landmarks, np.ones(128, np.float32), fingerprint, 50.0, brightness)
+    miniature = np.full((16, 16), 100, np.uint8)
+    miniature[:, :8] += np.uint8(light)
+    return FaceNumbers(landmarks, np.ones(128, np.float32), miniature, 50.0, brightness)
 
 
 @pytest.mark.parametrize(

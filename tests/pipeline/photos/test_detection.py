@@ -61,14 +61,6 @@ def test_photos_of_one_person_are_alike_and_of_two_are_not() -> None:
     assert models().likeness(portrait("b"), vector) < SAME_PERSON
 
 
-def test_the_matte_holds_the_person_and_not_the_wall() -> None:
-    matte = models().matte(portrait("a"))
-    assert matte.shape == portrait("a").shape[:2]
-    assert matte.dtype == np.uint8
-    assert matte[300, 320] > 240
-    assert matte[20, 20] < 40
-
-
 @pytest.mark.slow
 def test_threads_may_share_the_models() -> None:
     expected = models().detect(portrait("a"))[0].landmarks

@@ -203,11 +203,12 @@ def test_the_job_tells_where_the_face_is(selfie_jpegs: list[bytes], faces: Faces
     assert top + height / 2 == pytest.approx(0.45 * 531, abs=40)
 
 
-def test_a_picture_without_a_face_has_neither_box_nor_signature(faces: Faces) -> None:
+def test_a_picture_without_a_face_has_neither_box_nor_appearance(faces: Faces) -> None:
     style = Style("corporate", "Corporate", "A look.", "work", "photo of {subject}")
     grey = np.full((256, 256, 3), 128, np.uint8)
     record = judged("p", Shot(0, style, 1), grey, faces, np.eye(128, dtype=np.float32)[0])
-    assert (record.likeness, record.doubtful, record.face, record.signature) == (-1, True, None, "")
+    assert (record.likeness, record.doubtful) == (-1, True)
+    assert (record.face, record.appearance) == (None, "")
 
 
 def test_a_portrait_without_a_known_face_still_gets_a_cv_picture(portrait: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import pytest
 import settings as configuration
 from errors import Stopped
 from pipeline.bases.base import Base, Sampling
+from pipeline.bases.loading import load_base
 from pipeline.photos.detection import Faces
 from pipeline.portraits.generate import Shot, enlarge, generate, plan
 from pipeline.portraits.style import Style, load_styles
@@ -24,11 +24,6 @@ def style(key: str, backdrop: str, seed: int | None = None) -> Style:
 
 
 NAVY, PINK, TEAL = style("navy", "navy"), style("pink", "pink"), style("teal", "teal")
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return Base.load(tiny_base)
 
 
 def make(base: Base, shots: list[Shot], **options: object) -> dict[int, np.ndarray]:
@@ -120,7 +115,7 @@ def test_enlarging_keeps_colours_and_does_not_ring_far() -> None:
 @pytest.mark.slow
 def test_the_embedded_base_paints_faces(faces: Faces) -> None:
     settings = configuration.load()
-    base = Base.load(settings.models / "studio-mini")
+    base = load_base(settings.models / "studio-mini")
     chosen = load_styles(settings.styles)
     shots = plan([chosen["corporate"], chosen["linkedin-classic"]], 2, seed=7)
     for _, image in generate(base, None, shots, stop=lambda: False):

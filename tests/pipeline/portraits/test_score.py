@@ -16,12 +16,12 @@ from pipeline.photos.detection import SAME_PERSON
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import (
     PortraitRecord,
+    appearance,
     baseline,
     fold,
     person_vector,
     rank,
     record_for,
-    signature,
 )
 from pipeline.portraits.style import Style
 
@@ -77,7 +77,7 @@ def shown(name: str, grey: float, face: int = 0, *, look: str = "corporate") -> 
     style = Style(look, look, "A look.", "work", "photo of {subject}")
     image = np.full((64, 48, 3), grey, np.uint8)
     return record_for(
-        name, Shot(0, style, 11), 0.7, (0, 0, 1, 1), signature(image, np.eye(128)[face])
+        name, Shot(0, style, 11), 0.7, (0, 0, 1, 1), appearance(image, np.eye(128)[face])
     )
 
 
@@ -107,7 +107,7 @@ def test_records_of_earlier_versions_stand_alone() -> None:
 
 def test_a_record_survives_its_json() -> None:
     made = shown("a", 100)
-    assert len(made.signature) == 428
+    assert len(made.appearance) == 428
     assert PortraitRecord.from_row(json.loads(json.dumps(asdict(made)))) == made
 
 
@@ -115,7 +115,7 @@ def test_a_miniature_is_the_mean_of_its_cells() -> None:
     """Half black, half white, 20 x 20 pixels: cells of two and three pixels alike."""
     image = np.zeros((20, 20, 3), np.uint8)
     image[:, 10:] = 255
-    picture = base64.b64decode(signature(image, np.eye(128)[0]))[128:]
+    picture = base64.b64decode(appearance(image, np.eye(128)[0]))[128:]
     miniature = np.frombuffer(picture, np.uint8).reshape(8, 8, 3)
     assert (miniature[:, :3] == 0).all()
     assert (miniature[:, 5:] == 255).all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +14,10 @@ from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.photos.album import TrainingPhoto
-from pipeline.training.train import Recipe, TrainStep, recipe_for, train
-from tests.support.nobody import Ellipse, noise_photos
+from pipeline.training.train import Personalisation, Recipe, TrainStep, recipe_for, train
+from tests.support.nobody import middle, noise_photos
 
 SHORT = Recipe(rank=4, alpha=4, steps=6, batch=2, variants=2)
-
-
-@pytest.fixture(scope="module")
-def base(tiny_base: Path) -> Base:
-    return Base.load(tiny_base)
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +26,15 @@ def photos() -> list[TrainingPhoto]:
 
 
 def run(
-    base: Base, photos: list[TrainingPhoto], recipe: Recipe = SHORT, **options: object
+    base: Base,
+    photos: list[TrainingPhoto],
+    recipe: Recipe = SHORT,
+    seed: int = 5,
+    **options: Any,
 ) -> bytes:
-    defaults = {"seed": 5, "report": lambda _: None, "stop": lambda: False}
-    return train(base, photos, Ellipse(), recipe, **defaults | options)  # type: ignore[arg-type]
+    defaults: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
+    person = Personalisation(photos, middle, recipe, seed)
+    return train(base, person, **defaults | options)
 
 
 @pytest.mark.slow

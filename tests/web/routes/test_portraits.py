@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.portraits.score import signature
+from pipeline.portraits.score import appearance
 from pipeline.portraits.sheet import load_sheet
 from tests.support.web import Place, served, session_of, visitor
 
@@ -137,9 +137,9 @@ def test_an_operator_can_insist_on_the_mark(strict: Place, place: Place) -> None
 
 def test_near_duplicates_name_the_one_they_are_like(made: httpx.Client, place: Place) -> None:
     session = session_of(place, made)
-    looks_same = signature(np.full((64, 64, 3), 90, np.uint8), np.eye(128)[0].astype(np.float32))
+    looks_same = appearance(np.full((64, 64, 3), 90, np.uint8), np.eye(128)[0].astype(np.float32))
     records = [
-        replace(record, signature=looks_same) if record.id in ("portrait-001", "portrait-003")
+        replace(record, appearance=looks_same) if record.id in ("portrait-001", "portrait-003")
         else record
         for record in load_sheet(place.services.vault, session)
     ]  # fmt: skip

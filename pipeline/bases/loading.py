@@ -1,0 +1,37 @@
+"""Load a base: its folder is checked, read, and given to its family."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+
+from pipeline.bases import device, registry
+from pipeline.bases import folder as folders
+from pipeline.bases import manifest as manifests
+from pipeline.bases.base import Base, Sampling
+from pipeline.bases.weights import read_pipeline
+
+
+def load_base(folder: Path, *, quantise: bool = True, acknowledged: Collection[str] = ()) -> Base:
+    """Load a standard diffusers folder from disk, without any network.
+
+    acknowledged: keys of bases whose licences the operator says to meet.
+
+    Raises:
+        BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family,
+            or its licence is not acknowledged.
+    """
+    family = registry.family_of(folder)
+    manifest = manifests.require_licence(folder, acknowledged)
+    folders.require_unaltered(folder)
+    torch.set_num_threads(device.threads())
+    chosen = device.choose()
+    pipeline = read_pipeline(folder, family.reading(chosen, quantise=quantise))
+    base = family(folder, pipeline, chosen, quantised=quantise)
+    base.recipe = folders.recipe(folder, manifest)
+    if manifest is not None and manifest.sampling:
+        steps, guidance = manifest.sampling["steps"], manifest.sampling["guidance"]
+        base.sampling = Sampling(int(steps), float(guidance))
+    return base

@@ -1,0 +1,95 @@
+"""The cost of a plan beside what others report. All of ours is computed; nothing has seen a GPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.planning.cost import CONTEXT, GB, UNKNOWN_TFLOPS, speeds, tflops_of
+from settings import ROOT
+from tests.support.planned import KNOWN, card, way
+
+ERROR = 0.35
+"""How far computed figures may lie outside of what is published.  docs/gpu.md says the same."""
+
+ONE_AT_A_TIME = {"micro_batch": 1, "generation_batch": 1, "tiling": False}
+PUBLISHED = [
+    # base, GB from, to, resolution, and how those runs are said to be made
+    ("z-image", 10, 12, 1024, {"checkpointing": True, "offload": "parts"}),
+    ("flux2-klein-4b", 12, 16, 1024, {"checkpointing": True, "offload": "none"}),
+    ("flux2-klein-4b", 0, 8, 512, {"checkpointing": True, "offload": "words"}),
+    ("sdxl", 0, 16, 1024, {"checkpointing": True, "offload": "none"}),
+    ("sd15", 6, 8, 512, {"checkpointing": False, "offload": "none"}),
+]
+
+
+def computed_gb(key: str, resolution: int, how: dict[str, object]) -> float:
+    """Of training, with CUDA's own part, which a monitor counts too."""
+    plan = way(key, resolution=resolution, **ONE_AT_A_TIME, **how)
+    assert plan.train_bytes is not None
+    return (plan.train_bytes + CONTEXT) / GB
+
+
+def minutes_of_z_image(name: str, resolution: int, samples: int) -> float:
+    """Of training alone, in batches of one as the published runs."""
+    row = next(row for row in KNOWN["z-image"].at if row.resolution == resolution)
+    plan = way("z-image", resolution=resolution, checkpointing=True, **ONE_AT_A_TIME)
+    step, _ = speeds(plan, KNOWN["z-image"], row, card(name).tflops)
+    return samples * step / plan.batch / 60
+
+
+@pytest.mark.parametrize(("key", "least", "most", "pixels", "how"), PUBLISHED)
+def test_published_memory_is_reproduced(
+    key: str, least: float, most: float, pixels: int, how: dict[str, object]
+) -> None:
+    assert least * (1 - ERROR) <= computed_gb(key, pixels, how) <= most * (1 + ERROR)
+
+
+def test_published_time_is_reproduced_at_the_middle_resolution_of_its_trainers() -> None:
+    for samples, published in ((2000, 30), (3000, 40)):
+        ours = minutes_of_z_image("RTX 5090", 768, samples)
+        assert published * (1 - ERROR) <= ours <= published * (1 + ERROR)
+    for pixels in (512, 768):
+        ours = minutes_of_z_image("RTX 4070", pixels, 2500)
+        assert 60 * (1 - ERROR) <= ours <= 120 * (1 + ERROR)
+
+
+def comparison() -> str:
+    """The rows of docs/gpu.md."""
+    titles = {"parts": "one part at a time", "words": "words on the CPU", "none": "all at once"}
+    rows = []
+    for key, least, most, pixels, how in PUBLISHED:
+        published = f"{least}–{most} GB" if least else f"up to {most} GB"
+        said = f"{pixels} px, one picture at once, {titles[str(how['offload'])]}"
+        said += ", checkpointing" if how["checkpointing"] else ""
+        ours = f"{computed_gb(key, pixels, how):.1f} GB"
+        rows.append(f"| {KNOWN[key].title} | {published} | {ours} ({said}) |")
+    fast = [f"{minutes_of_z_image('RTX 5090', px, 2500):.0f}" for px in (512, 768, 1024)]
+    slow = [f"{minutes_of_z_image('RTX 4070', px, 2500):.0f}" for px in (512, 768)]
+    rows += [
+        "| Z-Image, 2000–3000 pictures on a 5090 | 30–40 minutes | "
+        f"{fast[0]} at 512 px, {fast[1]} at 768, {fast[2]} at 1024 (2500 pictures) |",
+        "| Z-Image, on 12 GB at 512 or 768 px | 1–2 hours | "
+        f"{slow[0]} minutes at 512 px, {slow[1]} at 768 (2500 pictures, RTX 4070) |",
+    ]
+    return "\n".join(rows)
+
+
+def test_the_document_says_how_we_compare() -> None:
+    document = (ROOT / "docs" / "gpu.md").read_text()
+    assert comparison() in document
+    assert f"within {ERROR:.0%}".replace("%", " %") in document
+
+
+@pytest.mark.parametrize(
+    ("name", "tflops"),
+    [
+        ("NVIDIA GeForce RTX 4090", 165),
+        ("NVIDIA L40S", 362),
+        ("NVIDIA L4", 121),
+        ("NVIDIA A100-SXM4-80GB", 312),
+        ("NVIDIA H100 80GB HBM3", 989),
+        ("Somebody's GPU", UNKNOWN_TFLOPS),
+    ],
+)
+def test_cards_are_known_by_the_names_that_cuda_gives(name: str, tflops: float) -> None:
+    assert tflops_of(name) == tflops

@@ -1,0 +1,99 @@
+"""The search for a plan: what must hold for any GPU, and refusals."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from errors import BaseUnavailable
+from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.planning.cost import GB, Workload
+from pipeline.planning.search import LONGEST_S, plan, rank
+from tests.support.planned import KNOWN, card, machine, planned
+from tools.plan_tables import WORKLOAD
+
+bases = st.sampled_from(sorted(KNOWN))
+memories = st.integers(min_value=0, max_value=100 * 2**30)
+
+
+def test_what_the_published_cards_hold_is_planned_on_them() -> None:
+    assert planned("z-image-turbo", card("RTX 4070").free, tflops=58).resolution >= 512
+    assert planned("flux2-klein-4b", card("RTX 4060").free).resolution == 512
+    for key in ("sd15", "sdxl"):
+        assert planned(key, card("RTX 4060").free).resolution == KNOWN[key].at[0].resolution
+
+
+@pytest.mark.slow
+@given(key=bases, one=memories, other=memories, tflops=st.floats(5, 2000))
+@settings(max_examples=60, deadline=None)
+def test_more_memory_never_gives_a_worse_plan(
+    key: str, one: int, other: int, tflops: float
+) -> None:
+    less, more = sorted((one, other))
+    try:
+        small = planned(key, less, tflops=tflops)
+    except BaseUnavailable:
+        return
+    large = planned(key, more, tflops=tflops)
+    assert rank(large) <= rank(small)
+    if small.seconds <= LONGEST_S:  # type: ignore[operator]
+        assert large.resolution >= small.resolution
+        assert large.resolution > small.resolution or large.seconds <= small.seconds  # type: ignore[operator]
+
+
+@pytest.mark.slow
+@given(key=bases, free=memories, photos=st.integers(4, 30), count=st.integers(1, 500))
+@settings(max_examples=60, deadline=None)
+def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, count: int) -> None:
+    facts = KNOWN[key]
+    try:
+        found = plan(facts, Workload(photos, 3, count), machine(free))
+    except BaseUnavailable:
+        return
+    assert found.train_bytes is not None
+    assert found.generate_bytes is not None
+    assert max(found.train_bytes, found.generate_bytes) <= free
+    assert found.micro_batch * found.accumulation == found.batch == facts.batch
+    assert (found.rank, found.steps) == (facts.rank, facts.steps)
+    assert list(found.lower) == sorted(found.lower, reverse=True)
+    assert all(side < found.resolution for side in found.lower)
+
+
+@given(key=bases, during=st.sampled_from(["train", "generate"]), free=memories)
+@settings(max_examples=60, deadline=None)
+def test_steps_down_end_and_never_change_what_is_learnt(key: str, during: Work, free: int) -> None:
+    try:
+        step: Plan | None = planned(key, free)
+    except BaseUnavailable:
+        return
+    seen: list[Plan] = []
+    while step is not None:
+        assert step not in seen
+        seen.append(step)
+        step = smaller(step, during)
+    assert len(seen) < 15
+    assert {(p.rank, p.steps, p.batch) for p in seen} == {
+        (seen[0].rank, seen[0].steps, seen[0].batch)
+    }
+    assert seen[-1].resolution == min(row.resolution for row in KNOWN[key].at)
+
+
+def test_faster_cards_and_fewer_portraits_take_less_time() -> None:
+    free = card("RTX 4090").free
+    slow, fast = (planned("sdxl", free, tflops=t).seconds for t in (80, 160))
+    few, many = (planned("sdxl", free, 160, Workload(12, 8, n)).seconds for n in (10, 200))
+    assert fast < slow  # type: ignore[operator]
+    assert few < many  # type: ignore[operator]
+
+
+def test_a_base_that_does_not_fit_is_one_sentence_that_names_one_that_does() -> None:
+    klein, small = KNOWN["flux2-klein-9b"], KNOWN["sd15"]
+    with pytest.raises(BaseUnavailable) as refused:
+        plan(klein, WORKLOAD, machine(7 * GB), others=[klein, small, KNOWN["sdxl"]])
+    assert str(refused.value) == (
+        "FLUX.2 klein 9B needs 7.7 GiB of free GPU memory, and there are 6.5. "
+        "Stable Diffusion XL 1.0 would fit: set LIKENESS_BASE=sdxl."
+    )
+    with pytest.raises(BaseUnavailable, match=r"there are 0\.9\.$"):
+        plan(klein, WORKLOAD, machine(GB), others=[small])
