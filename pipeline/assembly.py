@@ -41,6 +41,7 @@ from privacy.receipt_log import ReceiptLog
 from privacy.scratch import hold
 from privacy.sessions import Sessions
 from privacy.sweeper import Sweeper
+from privacy.units import HOUR_S
 from privacy.vault import Vault
 from settings import VERSION, Settings
 
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 # The least that training gets of a photo: the mini base works at 160 px, so 768 px of head and
 # shoulders leave room for turns and for a closer crop.
 TRAINING_PX = 768
-HOUR_S = 3600.0
 
 
 @dataclass(frozen=True)

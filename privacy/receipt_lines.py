@@ -29,6 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from privacy import kinds
+from privacy.units import HOUR_S
 
 VERSION = 1
 BEGINNING = "0" * 64
@@ -61,7 +62,6 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
 
 _NUMBERS = {"v", "seq", "cut", *COUNTED}
 _SIGNED_AS = b"likeness/receipt-line/v1\n"
-_HOUR_S = 3600
 _ED25519 = b"\x01"  # the type of a signature in a C2SP signed note
 
 Line = dict[str, Any]
@@ -119,7 +119,7 @@ def hash_of(raw: bytes) -> str:
 
 def hour(seconds: float, *, up: bool = False) -> str:
     """An epoch time as the hour it lies in, or with `up` the first full hour at or after it."""
-    whole = int(-(-seconds // _HOUR_S) if up else seconds // _HOUR_S) * _HOUR_S
+    whole = int(-(-seconds // HOUR_S) if up else seconds // HOUR_S) * HOUR_S
     return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:00Z")
 
 

@@ -128,23 +128,23 @@ def well_cut(matte: NDArray[np.uint8]) -> bool:
     return bool(covered > FACE_IN_MATTE and (corners > 127).mean() < CORNER_IN_MATTE)
 
 
-_faces: Faces | None = None
+worker_faces: Faces | None = None
 
 
 def _start_worker(weights: str) -> None:
-    global _faces
+    global worker_faces
     cv2.setNumThreads(1)
-    _faces = Faces(Path(weights))
+    worker_faces = Faces(Path(weights))
 
 
 def prepare(path: Path) -> dict[str, object] | None:
     """One file -> its row, or None where it holds no usable face.  Runs in a worker."""
-    assert _faces is not None
+    assert worker_faces is not None
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         return None
     image = np.ascontiguousarray(bgr[:, :, ::-1])
-    face = _faces.largest(image)
+    face = worker_faces.largest(image)
     if face is None or face.score < MIN_SCORE:
         return None
     eyes = float(np.linalg.norm(face.landmarks[0] - face.landmarks[1]))
@@ -154,8 +154,8 @@ def prepare(path: Path) -> dict[str, object] | None:
     size = (STORED, STORED)
     flags = cv2.INTER_AREA if eyes > 60 else cv2.INTER_CUBIC
     crop = cv2.warpAffine(image, transform, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    matte = _faces.matte(crop)
-    embedding = _faces.embedding(image)
+    matte = worker_faces.matte(crop)
+    embedding = worker_faces.embedding(image)
     if embedding is None or not well_cut(matte):
         return None
     spread, ita = colour_spread(crop), skin_angle(crop)

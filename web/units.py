@@ -1,5 +1,6 @@
 """The units in which settings and limits are told: seconds and bytes."""
 
-HOUR_S = 3600
+from privacy.units import HOUR_S as HOUR_S
+
 TEN_MINUTES_S = 600
 MB = 1_000_000

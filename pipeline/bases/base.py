@@ -179,26 +179,26 @@ class Base(ABC):
         encoded = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last))
         # The tiny autoencoder has one answer, a variational one a distribution: its mean.
         tiny = isinstance(self.vae, diffusers.AutoencoderTiny)
-        return self._scaled(encoded.latents if tiny else encoded.latent_dist.mean)
+        return self.scaled(encoded.latents if tiny else encoded.latent_dist.mean)
 
     @torch.no_grad()
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """Scaled latents [B, C, h, w] -> uint8 [B, R, R, 3] RGB."""
-        unscaled = self._unscaled(latents).to(memory_format=torch.channels_last)
+        unscaled = self.unscaled(latents).to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, self.compute_dtype):
             pixels = self.vae.decode(unscaled).sample
         levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
         return levels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
     @abstractmethod
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         """The autoencoder's latents -> the denoiser's, about unit variance."""
 
     @abstractmethod
-    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         """The inverse of `_scaled`."""
 
-    def _start(self, seeds: Sequence[int]) -> torch.Tensor:
+    def initial_noise(self, seeds: Sequence[int]) -> torch.Tensor:
         """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
         shape = self._shape()
         rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]

@@ -38,7 +38,7 @@ class FlowMatching(Large):
     def _take(self, pipeline: Any) -> nn.Module:
         self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
         self.solver_config = pipeline.scheduler.config
-        self._distilled, self._distilled_solver = self._read_distilled(pipeline.transformer)
+        self.distilled, self._distilled_solver = self._read_distilled(pipeline.transformer)
         return pipeline.transformer
 
     def _read_distilled(self, like: Any) -> tuple[nn.Module | None, Any]:
@@ -64,24 +64,24 @@ class FlowMatching(Large):
         return network, scheduler.config
 
     def _denoisers(self) -> list[nn.Module]:
-        return [self.denoiser, *([self._distilled] if self._distilled is not None else [])]
+        return [self.denoiser, *([self.distilled] if self.distilled is not None else [])]
 
     def networks(self) -> list[nn.Module]:
         return [*self._denoisers(), self.vae]
 
     @contextmanager
     def painting(self) -> Iterator[None]:
-        if self._distilled is None:
+        if self.distilled is None:
             yield
             return
         own = self.denoiser, self.solver_config
-        self.denoiser, self.solver_config = self._distilled, self._distilled_solver
+        self.denoiser, self.solver_config = self.distilled, self._distilled_solver
         try:
-            self._bring(self.denoiser, self.vae)
+            self.bring(self.denoiser, self.vae)
             yield
         finally:
             self.denoiser, self.solver_config = own
-            self._bring(self.denoiser, self.vae)
+            self.bring(self.denoiser, self.vae)
 
     @property
     def _own_resolution(self) -> int:
@@ -125,7 +125,7 @@ class FlowMatching(Large):
         sampling: Sampling,
         stop: Callable[[], bool],
     ) -> torch.Tensor:
-        latents = self._start(seeds)
+        latents = self.initial_noise(seeds)
         solver = FlowMatchEulerDiscreteScheduler.from_config(self.solver_config)
         levels = np.linspace(1.0, 1 / sampling.steps, sampling.steps)
         shift = self._shift(latents, sampling.steps)

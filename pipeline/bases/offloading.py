@@ -74,18 +74,18 @@ class Large(Base):
         for denoiser in self._denoisers():
             self._store_one(denoiser)
             denoiser.to("cpu")
-        self._bring(self.denoiser, self.vae)
+        self.bring(self.denoiser, self.vae)
 
     def configure(self, plan: Plan) -> None:
         super().configure(plan)
         self._offload = plan.offload
-        self._bring(self.denoiser, self.vae)
+        self.bring(self.denoiser, self.vae)
 
     def as_it_is(self, *, rank: int, steps: int, batch: int) -> Plan:
         plan = super().as_it_is(rank=rank, steps=steps, batch=batch)
         return replace(plan, offload=self._offload)
 
-    def _bring(self, *working: nn.Module) -> None:
+    def bring(self, *working: nn.Module) -> None:
         """These networks to the device; the others leave it, unless there is room for all."""
         others = [network for network in self.networks() if network not in working]
         for network in others:
@@ -125,7 +125,7 @@ class Large(Base):
         without = {self.adapter_prefix: None, "vae": None}
         encoder = read_pipeline(self.folder, {"torch_dtype": self.compute_dtype, **without})
         try:
-            self._bring()
+            self.bring()
             encoder.to("cpu" if self._offload == "words" else self.device)
             for prompt in new:
                 row = self._encode(encoder, prompt)
@@ -133,7 +133,7 @@ class Large(Base):
         finally:
             del encoder
             device.release()
-            self._bring(self.denoiser, self.vae)
+            self.bring(self.denoiser, self.vae)
 
     @abstractmethod
     def _encode(self, encoder: Any, prompt: str) -> Conditions:

@@ -55,7 +55,7 @@ def coarse_matte(image: Picture, segment: Segment) -> Coarse:
     one = segment(small).astype(np.float32) / 255
     two = segment(np.ascontiguousarray(small[:, ::-1]))[:, ::-1].astype(np.float32) / 255
     mask, doubt = np.asarray((one + two) / 2, np.float32), np.abs(one - two)
-    return Coarse(_sharpened(small, mask, doubt), mask, doubt)
+    return Coarse(sharpened(small, mask, doubt), mask, doubt)
 
 
 def shrunk(image: Picture, side: int) -> Picture:
@@ -68,14 +68,14 @@ def shrunk(image: Picture, side: int) -> Picture:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _sharpened(image: Picture, mask: Floats, doubt: Floats) -> Floats:
+def sharpened(image: Picture, mask: Floats, doubt: Floats) -> Floats:
     """The network's alpha, float32 [h, w] 0 to 1, of uint8 RGB [h, w, 3]."""
     height, width = mask.shape
     ink = image.astype(np.float32).transpose(2, 0, 1) / 255 - 0.5
     packed = np.concatenate([ink, mask[None] - 0.5, doubt[None]])
     more = ((0, 0), (0, -height % _MULTIPLE), (0, -width % _MULTIPLE))
     packed = np.pad(packed, more, mode="edge")[None]
-    net, lock = _network()
+    net, lock = network()
     with lock:
         net.setInput(np.ascontiguousarray(packed))
         alpha = net.forward()[0, 0, :height, :width]
@@ -83,7 +83,7 @@ def _sharpened(image: Picture, mask: Floats, doubt: Floats) -> Floats:
 
 
 @cache
-def _network() -> tuple[Any, threading.Lock]:
+def network() -> tuple[Any, threading.Lock]:
     """The network and the lock under which it runs: OpenCV's nets are not re-entrant."""
     try:
         data = WEIGHTS.read_bytes()

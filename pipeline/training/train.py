@@ -150,7 +150,7 @@ def train(
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
         with disable_input_dtype_casting(base.denoiser):
             weights = _flattened(parameters)
-            state = TrainingState(weights, _optimizer(weights, recipe), generator)
+            state = TrainingState(weights, make_optimizer(weights, recipe), generator)
             if saved is not None:
                 saved.restore(state)
 
@@ -215,7 +215,7 @@ def _optimise(
     stop: Callable[[], bool],
 ) -> None:
     """Bring a state to the recipe's last step."""
-    weight = _face_weight(data.latents, recipe.face_weight)
+    weight = face_weight(data.latents, recipe.face_weight)
     started, done = time.monotonic(), state.step
     for step in range(done + 1, recipe.steps + 1):
         if stop():
@@ -239,14 +239,14 @@ def _optimise(
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
 
 
-def _face_weight(latents: torch.Tensor, extra: float) -> torch.Tensor:
+def face_weight(latents: torch.Tensor, extra: float) -> torch.Tensor:
     """[1, 1, h, w] with mean 1: all pictures are aligned, so the face is always in its place."""
     height, width = latents.shape[-2:]
     weight = torch.from_numpy(1 + extra * face_bump(height, width)).to(latents.device)
     return (weight / weight.mean())[None, None]
 
 
-def _optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW; with 8-bit states on a GPU, where memory is scarce.
 
     On a CPU the 8-bit states save a few megabytes and cost 110 ms a step against 7 ms (measured

@@ -22,12 +22,12 @@ from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.orders import Order
 from privacy.sessions import Session
+from privacy.units import HOUR_S
 from tests.pipeline.portraits.test_export import parts
 from tests.support.hand import Hand
 
 pytestmark = pytest.mark.slow
 
-HOUR_S = 3600
 CANARY = "CANARY-4e5b1f-48.8584N"
 # What any plaintext of ours would show: our canary, marks of image files, an adapter's key names.
 # Each is long enough (5 bytes and more) not to turn up in megabytes of ciphertext by chance.

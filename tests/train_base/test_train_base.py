@@ -76,7 +76,7 @@ class TinyRecogniser(nn.Module):
 
 @pytest.fixture
 def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
-    monkeypatch.setattr(data, "_faces", PaintedFaces())
+    monkeypatch.setattr(data, "worker_faces", PaintedFaces())
     made = []
     for number, skin in enumerate([(214, 170, 150), (120, 80, 60), (240, 200, 180)]):
         path = tmp_path / f"P{number}.png"

@@ -45,11 +45,11 @@ class Flux2Klein(FlowMatching):
         words, _ = encoder.encode_prompt(prompt, device=encoder.device)
         return {"encoder_hidden_states": words[0]}
 
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         mean, spread = self._statistics()
         return (Flux2KleinPipeline._patchify_latents(latents) - mean) / spread
 
-    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         mean, spread = self._statistics()
         return Flux2KleinPipeline._unpatchify_latents(latents * spread + mean)
 

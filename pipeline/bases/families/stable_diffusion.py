@@ -85,10 +85,10 @@ class StableDiffusion(Base):
 
     # Pixels
 
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         return latents * self.vae.config.scaling_factor
 
-    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         return latents / self.vae.config.scaling_factor
 
     def _shape(self) -> tuple[int, int, int]:
@@ -149,7 +149,7 @@ class StableDiffusion(Base):
     ) -> torch.Tensor:
         solver = DPMSolverMultistepScheduler.from_config(self.solver_config)
         solver.set_timesteps(sampling.steps, device=self.device)
-        latents = self._start(seeds) * solver.init_noise_sigma
+        latents = self.initial_noise(seeds) * solver.init_noise_sigma
         guided = sampling.guidance != 1
         both = {k: torch.cat([negative[k], v]) for k, v in positive.items()} if guided else positive
         for timestep in solver.timesteps:

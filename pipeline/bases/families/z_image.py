@@ -46,10 +46,10 @@ class ZImage(FlowMatching):
         mask = torch.arange(TOKENS, device=encoder.device) < len(features)
         return {"features": nn.functional.pad(features, (0, 0, 0, room)), "mask": mask}
 
-    def _scaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         return (latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor
 
-    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+    def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         return latents / self.vae.config.scaling_factor + self.vae.config.shift_factor
 
     def _velocity(

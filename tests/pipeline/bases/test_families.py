@@ -32,10 +32,11 @@ from pipeline.portraits.style import load_styles
 from pipeline.training import checkpoint
 from pipeline.training import train as training
 from pipeline.training.checkpoint import TrainingState
-from pipeline.training.train import Checkpoints, Personalisation, Recipe, TrainStep, train
+from pipeline.training.train import Checkpoints, Recipe, TrainStep
 from settings import ROOT
 from tests.support import tiny_base as tiny
-from tests.support.nobody import middle, noise_photos
+from tests.support.nobody import noise_photos
+from tests.support.training import SHORT, run
 
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "stable-diffusion": tiny.build_tiny_base,
@@ -44,7 +45,6 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "flux2-klein": tiny.build_tiny_flux2_klein,
 }
 LARGE = [key for key in BUILDERS if key != "stable-diffusion"]
-SHORT = Recipe(rank=4, alpha=8, steps=6, batch=2, variants=2)
 SIDE = tiny.SIDE
 PROMPT = "photo of sks person, navy studio backdrop"
 
@@ -65,18 +65,6 @@ def bases(folders: dict[str, Path]) -> dict[str, Base]:
 @pytest.fixture(scope="module")
 def photos() -> list[TrainingPhoto]:
     return noise_photos(2)
-
-
-def run(
-    base: Base,
-    photos: list[TrainingPhoto],
-    recipe: Recipe = SHORT,
-    seed: int = 5,
-    **options: Any,
-) -> bytes:
-    defaults: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
-    person = Personalisation(photos, middle, recipe, seed)
-    return train(base, person, **defaults | options)
 
 
 def resumed(checkpoint: bytes) -> Checkpoints:
@@ -162,7 +150,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
     pipeline.set_progress_bar_config(disable=True)
     if key in ("sdxl", "sd15"):  # the folder's solver is another than ours
         pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
-    noise = base._start([3])
+    noise = base.initial_noise([3])
     # Klein takes no negative words; Z-Image's guidance counts from 0, everybody else's from 1.
     unwanted = {} if key == "flux2-klein" else {"negative_prompt": "dark photo"}
     weight = 1.0 if key == "z-image" else 2.0
@@ -192,7 +180,7 @@ def test_diffusers_makes_the_same_of_the_adapter(
             lambda: False,
         )
     if key == "flux2-klein":  # whose pipeline gives the autoencoder's latents
-        ours = base._unscaled(ours)
+        ours = base.unscaled(ours)
     assert (expected - without).abs().mean() > 0.01
     assert (ours - expected).abs().max() < 1e-4 * expected.abs().max()
 
@@ -202,9 +190,9 @@ def test_pictures_come_back_from_latents_scaled_as_the_pipeline_scales_them(
     folders: dict[str, Path], key: str
 ) -> None:
     base: Any = load_base(folders[key])
-    latents = torch.randn(1, *base._start([1]).shape[1:])
+    latents = torch.randn(1, *base.initial_noise([1]).shape[1:])
     if isinstance(base, FlowMatching):
-        assert torch.allclose(base._scaled(base._unscaled(latents)), latents, atol=1e-5)
+        assert torch.allclose(base.scaled(base.unscaled(latents)), latents, atol=1e-5)
     images = base.decode(latents)
     assert base.encode_images(images).shape == latents.shape
 
@@ -334,7 +322,7 @@ def test_what_does_not_work_leaves_before_anything_comes(
     moves: list[tuple[str, str]] = []
     own, distilled, vae = (Part(name, moves) for name in ("own", "distilled", "vae"))
     base = SimpleNamespace(networks=lambda: [own, distilled, vae], device="gpu", _offload=offload)
-    Large._bring(base, own, vae)  # type: ignore[arg-type]
+    Large.bring(base, own, vae)  # type: ignore[arg-type]
     assert moves == expected
 
 
@@ -345,14 +333,14 @@ def test_denoisers_leave_while_words_are_read_and_take_turns(
     base = load_base(folders["flux2-klein"])
     assert isinstance(base, FlowMatching)
     base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), offload=offload))
-    own, distilled, brought = base.denoiser, base._distilled, list[list[Any]]()
-    real = base._bring
+    own, distilled, brought = base.denoiser, base.distilled, list[list[Any]]()
+    real = base.bring
 
     def bring(*working: torch.nn.Module) -> None:
         brought.append(list(working))
         real(*working)
 
-    monkeypatch.setattr(base, "_bring", bring)
+    monkeypatch.setattr(base, "bring", bring)
     base.encode_prompts(["new words"])
     assert brought == [[], [own, base.vae]]
     base.encode_prompts(["new words"])
@@ -438,7 +426,7 @@ def test_eight_bit_optimizer_states_go_on_too(
     def eight_bit(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:
         return AdamW8bit([weights], lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
-    monkeypatch.setattr(training, "_optimizer", eight_bit)
+    monkeypatch.setattr(training, "make_optimizer", eight_bit)
     base, kept = bases["stable-diffusion"], []
     whole = run(base, photos, checkpoints=Checkpoints(kept.append, 3))
     assert checkpoint.parse(kept[0]).tensors["optimizer.state1"].dtype == torch.uint8

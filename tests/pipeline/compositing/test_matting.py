@@ -134,7 +134,7 @@ def test_a_picture_without_a_head_says_so(faces: Faces) -> None:
 def test_a_head_that_the_segmenter_missed_is_a_fault(
     sitter: tuple[Picture, Picture], canary: Picture, faces: Faces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refine, "_sharpened", lambda image, mask, doubt: mask)
+    monkeypatch.setattr(refine, "sharpened", lambda image, mask, doubt: mask)
     picture = before(sitter, canary)
     face = faces.detect(picture)[0]
 
@@ -214,7 +214,7 @@ def test_an_altered_network_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     other = tmp_path / "refiner.onnx"
     other.write_bytes(b"not this release's")
     monkeypatch.setattr(refine, "WEIGHTS", other)
-    refine._network.cache_clear()
+    refine.network.cache_clear()
     with pytest.raises(refine.BaseUnavailable, match="not this release"):
-        refine._network()
-    refine._network.cache_clear()
+        refine.network()
+    refine.network.cache_clear()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,27 +13,14 @@ from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.photos.album import TrainingPhoto
-from pipeline.training.train import Personalisation, Recipe, TrainStep, recipe_for, train
-from tests.support.nobody import middle, noise_photos
-
-SHORT = Recipe(rank=4, alpha=4, steps=6, batch=2, variants=2)
+from pipeline.training.train import TrainStep, recipe_for
+from tests.support.nobody import noise_photos
+from tests.support.training import SHORT, run
 
 
 @pytest.fixture(scope="module")
 def photos() -> list[TrainingPhoto]:
     return noise_photos(3)
-
-
-def run(
-    base: Base,
-    photos: list[TrainingPhoto],
-    recipe: Recipe = SHORT,
-    seed: int = 5,
-    **options: Any,
-) -> bytes:
-    defaults: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
-    person = Personalisation(photos, middle, recipe, seed)
-    return train(base, person, **defaults | options)
 
 
 @pytest.mark.slow
@@ -155,11 +141,11 @@ def test_more_photos_take_more_steps_within_limits(base: Base) -> None:
 
 
 def test_the_weight_of_a_face_falls_on_the_face_and_changes_no_mean() -> None:
-    weight = training._face_weight(torch.zeros(1, 4, 20, 20), 2.0)
+    weight = training.face_weight(torch.zeros(1, 4, 20, 20), 2.0)
     assert weight.shape == (1, 1, 20, 20)
     assert weight.mean().item() == pytest.approx(1)
     assert weight[0, 0, 10, 10] > 2 * weight[0, 0, 0, 0]
-    assert training._face_weight(torch.zeros(1, 4, 16, 24), 0.0).eq(1).all()
+    assert training.face_weight(torch.zeros(1, 4, 16, 24), 0.0).eq(1).all()
 
 
 def test_a_loss_is_weighted_by_place(base: Base) -> None:
