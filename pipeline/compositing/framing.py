@@ -8,7 +8,7 @@ below, the person fades into the wall before the photo ends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -97,13 +97,20 @@ class Frame:
 @dataclass(frozen=True)
 class Wish:
     """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
-    the person may fade out below, whether a wide picture has its head on the right."""
+    the person may fade out below, whether a wide picture has its head on the right. head: height
+    of the head as `DISTANCES` have it, in the place of a distance."""
 
     shape: str = "square"
     distance: str = "head_and_shoulders"
     side: int = 1024
     fade: bool = False
     right: bool = False
+    head: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Height of the head as a share of the portrait's height, before the shape's factor."""
+        return DISTANCES[self.distance] if self.head is None else self.head
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def choose(
     cut = borders(alpha)
     if cut.top is not None and head.middle[1] < 0.3 * head.height:
         return Refusal.HEAD_CUT
-    ideal = head.height / (DISTANCES[wish.distance] * shape.head)
+    ideal = head.height / (wish.share * shape.head)
     centre = 1 - shape.centre if wish.right else shape.centre
     # Height of the frame in photo pixels, the head's place in it: all combinations [N].
     tall, eyes, across = (
@@ -156,6 +163,30 @@ def choose(
         return Refusal.NO_ROOM
     place = (float(tall[best]), float(eyes[best]), float(across[best]))
     return _framed(alpha.shape, head, cut, place, wish, exact=bool(cost[best] < 1e-9))
+
+
+def nearest(
+    alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish
+) -> Frame | Refusal:
+    """Choose the wished frame or, where the photo has no room for it, that of another distance.
+
+    The other distances are tried in the order of how near they come to the wished head.
+
+    Raises:
+        KeyError: no such shape or distance.
+    """
+    others = sorted(DISTANCES, key=lambda name: abs(DISTANCES[name] - wish.share))
+    frame = choose(alpha, landmarks, wish)
+    for distance in others:
+        if not isinstance(frame, Refusal):
+            return frame
+        frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
+    return frame
+
+
+def head_share(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], frame: Frame) -> float:
+    """Height of the head in a frame, as a share of the frame's height."""
+    return _head(alpha, landmarks).height * frame.scale / frame.size[0]
 
 
 @dataclass(frozen=True)
