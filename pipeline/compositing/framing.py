@@ -8,7 +8,7 @@ below, the person fades into the wall before the photo ends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -163,25 +163,6 @@ def choose(
         return Refusal.NO_ROOM
     place = (float(tall[best]), float(eyes[best]), float(across[best]))
     return _framed(alpha.shape, head, cut, place, wish, exact=bool(cost[best] < 1e-9))
-
-
-def nearest(
-    alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish
-) -> Frame | Refusal:
-    """Choose the wished frame or, where the photo has no room for it, that of another distance.
-
-    The other distances are tried in the order of how near they come to the wished head.
-
-    Raises:
-        KeyError: no such shape or distance.
-    """
-    others = sorted(DISTANCES, key=lambda name: abs(DISTANCES[name] - wish.share))
-    frame = choose(alpha, landmarks, wish)
-    for distance in others:
-        if not isinstance(frame, Refusal):
-            return frame
-        frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
-    return frame
 
 
 def head_share(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], frame: Frame) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pipeline.compositing.clothes import SURE, separate, toned
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh, Mesh
-from pipeline.compositing.framing import SHAPES, Frame, Refusal, Wish, nearest
+from pipeline.compositing.framing import DISTANCES, SHAPES, Frame, Refusal, Wish, choose
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.neutral import neutral
 from pipeline.compositing.ranking import merit
@@ -94,6 +94,25 @@ def neutralised(sitters: Sequence[Sitter]) -> list[Sitter]:
     """Bring all photos of one person to one exposure and white balance, within bounds."""
     corrections = neutral([sitter.skin for sitter in sitters])
     return [replace(s, balance=c.matrix) for s, c in zip(sitters, corrections, strict=True)]
+
+
+def nearest(
+    alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish
+) -> Frame | Refusal:
+    """Choose the wished frame or, where the photo has no room for it, that of another distance.
+
+    The other distances are tried in the order of how near they come to the wished head.
+
+    Raises:
+        KeyError: no such shape or distance.
+    """
+    others = sorted(DISTANCES, key=lambda name: abs(DISTANCES[name] - wish.share))
+    frame = choose(alpha, landmarks, wish)
+    for distance in others:
+        if not isinstance(frame, Refusal):
+            return frame
+        frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
+    return frame
 
 
 def clothes_are_clear(sitter: Sitter) -> bool:

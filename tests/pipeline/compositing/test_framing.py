@@ -22,9 +22,9 @@ from pipeline.compositing.framing import (
     borders,
     choose,
     head_share,
-    nearest,
 )
 from pipeline.compositing.render import Lighting, cut, render
+from pipeline.compositing.studio import nearest
 from tests.support.drawn import Drawn, drawn
 
 SPACIOUS: dict[str, Any] = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
