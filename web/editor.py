@@ -1,6 +1,6 @@
 """The editor's half on the server: what the browser draws with, and portraits at full size.
 
-The browser draws every change itself (`static/editor/`); the server hands it the parts
+The browser draws every change itself (`web/static/editor/`); the server hands it the parts
 (`figure`), renders what is downloaded or kept, and keeps the latter beside the job's portraits.
 """
 

@@ -1,6 +1,6 @@
 """What the browser draws a portrait with: the figure of a photo, its frames, walls, lights.
 
-`static/editor/` does with these what `compositing.render` does at full size: the same steps in the
+`web/static/editor/` does with these what `compositing.render` does at full size: the same steps in the
 same order, on a picture of 640 pixels. Nothing here knows sessions.
 """
 
