@@ -128,9 +128,9 @@ class Editor:
     def __init__(self, services: Services) -> None:
         self._services, self._studio = services, Studio()
         self.sitters = Sitters(services)
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self.turns = threading.BoundedSemaphore(AT_ONCE)
         self._rate = RateLimiter(PER_MINUTE, 60.0)
-        self._at_once = ConcurrencyLimiter(PER_SESSION)
+        self.at_once = ConcurrencyLimiter(PER_SESSION)
         self._keeping = threading.Lock()
 
     def best_first(self, session: Session) -> list[str]:
@@ -191,7 +191,7 @@ class Editor:
             raise BadOrder("instant.unknown")
         with self._work(session):
             image, _, _ = self._composed(session, photo_id, wanted, SIZES[size])
-            data = _png(image) if size == "full" else _jpeg(image)
+            data = _png(image) if size == "full" else jpeg(image)
             self.sitters.require(session, photo_id)
             return data
 
@@ -226,13 +226,13 @@ class Editor:
     def _work(self, session: Session) -> Iterator[None]:
         """Count a request, and wait for its turn."""
         self._rate.count(session.id)
-        with self._at_once.hold(session.id):
-            if not self._turns.acquire(timeout=WAIT_S):
+        with self.at_once.hold(session.id):
+            if not self.turns.acquire(timeout=WAIT_S):
                 raise Busy("errors.too_often")
             try:
                 yield
             finally:
-                self._turns.release()
+                self.turns.release()
 
     def _look(self, key: str) -> tuple[Style, PhotoLook]:
         style = self._services.styles.get(key)
@@ -272,7 +272,8 @@ def _png(image: NDArray[np.uint8]) -> bytes:
     return finish(png_of(image), Finish(), way="photo")
 
 
-def _jpeg(image: NDArray[np.uint8]) -> bytes:
+def jpeg(image: NDArray[np.uint8]) -> bytes:
+    """A picture, uint8 RGB [H, W, 3], to be looked at."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
     return buffer.getvalue()

@@ -1,7 +1,7 @@
 """What the browser draws a portrait with: the figure of a photo, its frames, walls, lights.
 
-`web/static/editor/` does with these what `compositing.render` does at full size: the same steps in the
-same order, on a picture of 640 pixels. Nothing here knows sessions.
+`web/static/editor/` does with these what `compositing.render` does at full size: the same steps
+in the same order, on a picture of 640 pixels. Nothing here knows sessions.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def stage(styles: Mapping[str, Style]) -> dict[str, Any]:
             }
             for key, look in looks.items()
         },
-        "grades": {name: _grade(name) for name in sorted({p.grade for p in looks.values()})},
+        "grades": {name: grade(name) for name in sorted({p.grade for p in looks.values()})},
         "lights": {name: asdict(LIGHTS[name]) for name in LIGHT_NAMES},
         "lamps": {f"{kelvin:g}": key_colour(kelvin).tolist() for kelvin in _kelvins(looks)},
         "heads": HEADS,
@@ -195,7 +195,8 @@ def _shrunk(cut_out: CutOut) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return _bytes(encoded(colours)), _bytes(cover)
 
 
-def _grade(name: str) -> dict[str, Any]:
+def grade(name: str) -> dict[str, Any]:
+    """A grade of `GRADES` as the browser has it: matrix of linear light, curve of encoded bytes."""
     matrix, curve = development(GRADES[name], _CURVE_STEPS)
     return {
         "matrix": matrix.ravel().tolist(),

@@ -69,6 +69,11 @@ class Sitters:
         """How many photos are in RAM."""
         return len(self._kept)
 
+    def held(self, session_id: str) -> set[str]:
+        """Ids of a session's photos of which something is in RAM."""
+        with self._lock:
+            return {photo for owner, photo in (*self._kept, *self._merits) if owner == session_id}
+
     def seated(self, session: Session, photo_id: str) -> Seated:
         """A photo that can be set before another wall.
 
@@ -142,11 +147,12 @@ class Sitters:
     def _tidy_later(self) -> None:
         """Under the lock."""
         self._tidying = True
-        timer = threading.Timer(KEPT_S / 4, self._tidy)
+        timer = threading.Timer(KEPT_S / 4, self.tidy)
         timer.daemon = True
         timer.start()
 
-    def _tidy(self) -> None:
+    def tidy(self) -> None:
+        """Drop the photos that nobody has asked for in a while."""
         with self._lock:
             before = time.monotonic() - KEPT_S
             _drop(self._kept, lambda key: self._kept[key].used < before)

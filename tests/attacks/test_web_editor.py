@@ -90,10 +90,9 @@ def test_an_erasure_takes_the_editors_parts_and_what_was_kept(
     assert with_photo.get("/studio-figure/photo-01?clothes=navy").status_code == 200
     assert with_photo.post("/studio-portrait", json=WISH).status_code == 200
     assert with_photo.get("/portrait/kept-001").status_code == 200
-    assert any(key[0] == session.id for key in sitters._kept)
-    assert any(key[0] == session.id for key in sitters._merits)
+    assert sitters.held(session.id) == {"photo-01"}
     with_photo.post("/session/delete")
-    assert all(key[0] != session.id for key in (*sitters._kept, *sitters._merits))
+    assert sitters.held(session.id) == set()
     for answer in [*everything_for(with_photo), with_photo.get("/portrait/kept-001")]:
         assert (answer.status_code, answer.json()) == (404, NOTHING), answer.url
 
@@ -106,7 +105,7 @@ def test_an_erasure_in_the_middle_hands_out_and_keeps_nothing(
     assert with_photo.get("/studio-figure/photo-01").status_code == 200
     calls = {
         "figure": (figure, "figure", lambda: with_photo.get("/studio-figure/photo-01")),
-        "portrait": (editor, "_jpeg", lambda: with_photo.get(OF_A_PHOTO[2])),
+        "portrait": (editor, "jpeg", lambda: with_photo.get(OF_A_PHOTO[2])),
         "keep": (editor, "measured", lambda: with_photo.post("/studio-portrait", json=WISH)),
     }
     module, name, call = calls[asked]
@@ -120,7 +119,7 @@ def test_an_erasure_in_the_middle_hands_out_and_keeps_nothing(
     monkeypatch.setattr(module, name, erased_meanwhile)
     answer = call()
     assert (answer.status_code, answer.json()) == (404, NOTHING)
-    assert all(key[0] != session.id for key in place.app.state.editor.sitters._kept)
+    assert place.app.state.editor.sitters.held(session.id) == set()
     folder = place.services.settings.scratch / "vault" / session.id
     assert not folder.exists() or not list(folder.iterdir())
 

@@ -418,7 +418,7 @@ def test_it_stays_while_portraits_are_made_and_afterwards(
         assert place.job_queue.orders[-1].way == "photo"
         session = session_of(page, place)
         cache = place.app.state.editor.sitters
-        assert any(key[0] == session.id for key in cache._kept)
+        assert cache.held(session.id) == {"photo-01"}
         watch.session_ends(page)
         place.services.sessions.erase(session.id, "user")
-        assert all(key[0] != session.id for key in cache._kept)
+        assert cache.held(session.id) == set()

@@ -93,7 +93,7 @@ def test_frames_lead_from_the_preview_back_to_the_photo(sitter: Sitter) -> None:
 
 @pytest.mark.parametrize("name", GRADES)
 def test_a_grade_as_data_is_the_grade(name: str) -> None:
-    row = figure._grade(name)
+    row = figure.grade(name)
     matrix = np.reshape(row["matrix"], (3, 3))
     curve = np.frombuffer(base64.b64decode(row["curve"]), np.uint8)
     light = np.random.default_rng(0).uniform(0, 1, (40, 40, 3)).astype(np.float32)

@@ -160,7 +160,7 @@ def test_only_a_few_photos_are_kept_and_not_for_long(
     cache = cache_of(place)
     assert len(cache) == 1
     monkeypatch.setattr(sitters, "KEPT_S", -1.0)
-    cache._tidy()
+    cache.tidy()
     assert len(cache) == 0
 
 
@@ -190,18 +190,18 @@ def test_a_session_has_few_and_the_server_has_few_at_once(
     found, session = editor_of(place), session_of(place, with_photo)
     monkeypatch.setattr(editor, "WAIT_S", 0.01)
     for _ in range(editor.AT_ONCE):
-        assert found._turns.acquire(timeout=0)
+        assert found.turns.acquire(timeout=0)
     try:
         with pytest.raises(Busy):
             found.render(session, "photo-01", Wanted("corporate"), "preview")
     finally:
         for _ in range(editor.AT_ONCE):
-            found._turns.release()
+            found.turns.release()
     with ExitStack() as held:
         for _ in range(editor.PER_SESSION - 1):
-            held.enter_context(found._at_once.hold(session.id))
+            held.enter_context(found.at_once.hold(session.id))
         assert with_photo.get(ADDRESS, params=FIRST).status_code == 200
-        with found._at_once.hold(session.id):
+        with found.at_once.hold(session.id):
             assert with_photo.get(ADDRESS, params=FIRST).status_code == 429
 
 
