@@ -29,14 +29,18 @@ AT_ONCE_MS = 100.0
 """What a drag may take; the machine that runs all tests is busy, so the best of several counts."""
 
 PIXELS = "canvas => canvas.toDataURL('image/png')"
-DRAWN_AFTER = """async (sphere, key) => {
-  const canvas = sphere.closest("form").querySelector("figure canvas");
+DRAWN_AFTER = """async (control, event) => {
+  const canvas = control.closest("form").querySelector("figure canvas");
   const drawn = new Promise((done) => new MutationObserver((_, watcher) => {
     watcher.disconnect();
     done(performance.now());
   }).observe(canvas, { attributeFilter: ["data-drawn"] }));
   const began = performance.now();
-  sphere.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+  if (event.key) control.dispatchEvent(new KeyboardEvent("keydown", { ...event, bubbles: true }));
+  else {
+    control.value = event.value;
+    control.dispatchEvent(new Event("input", { bubbles: true }));
+  }
   return (await drawn) - began;
 }"""
 
@@ -178,7 +182,7 @@ def test_the_light_follows_the_arrow_keys_at_once(
         expect(light).to_have_attribute("aria-valuetext", "from far right, from below")
         page.wait_for_timeout(200)
         assert np.abs(pixels(page) - before).mean() > 1
-        times = [light.evaluate(DRAWN_AFTER, "ArrowLeft") for _ in range(15)]
+        times = [light.evaluate(DRAWN_AFTER, {"key": "ArrowLeft"}) for _ in range(15)]
         assert min(times) < AT_ONCE_MS, times
         # Nothing of it was asked of the server.
         assert [url for url in watch.requests[asked:] if "/studio-" in url] == []
@@ -191,6 +195,28 @@ def test_the_light_follows_the_arrow_keys_at_once(
         light.press("ArrowRight")
         page.locator(".editor [name=light][value=left]").click()
         expect(light).to_have_attribute("aria-valuenow", "-62")
+        watch.clean()
+
+
+def test_the_walls_blur_follows_at_once_and_is_exact_soon(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        add_photos(page, [selfie_jpegs[0]])
+        shown(page, "Corporate")
+        blur = page.locator(".editor [name=blur]")
+        asked = len(watch.requests)
+        blur.focus()
+        page.wait_for_timeout(3000)  # walls to begin with
+        assert len([url for url in watch.requests[asked:] if "studio-wall" in url]) == 3
+        times = []
+        for value in (9, 3, 8, 1, 7):
+            times.append(blur.evaluate(DRAWN_AFTER, {"value": value}))
+            shown(page, "Corporate")
+        assert min(times) < AT_ONCE_MS, times
+        exact = [url for url in watch.requests if "blur=0.7" in url]
+        assert len(exact) == 1
         watch.clean()
 
 

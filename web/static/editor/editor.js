@@ -8,6 +8,8 @@ import { gains } from "./light.js";
 import { Parts, Told, ask } from "./parts.js";
 import { asAsked, lightOf } from "./settings.js";
 
+const BLURS = [0, 0.5, 1];
+
 export class Editor {
   /** @param section where it is  @param photos where the photos are  @param kept told of a heart */
   constructor(section, photos, clone, kept) {
@@ -24,6 +26,7 @@ export class Editor {
     this.heart = new Heart(slot(section, "keep"), slot(section, "news"), kept);
     this.controls = new Controls(section, photos, clone, (settings) => this.#changed(settings));
     this.#listenForOriginal();
+    section.querySelector("[name=blur]").addEventListener("focus", () => this.#prepareBlur());
   }
 
   /** Follows the photos that can be shown. What was chosen stays, while it is there. */
@@ -90,14 +93,28 @@ export class Editor {
     const wall = frame && have(this.parts.wall(settings, frame.size));
     if (stage) this.controls.showLight(settings, stage);
     if (figure && frame) {
-      // Until the new wall is here, the person is shown before the old one.
-      const before = this.shown?.frame === frame ? this.shown.wall : null;
-      if (wall ?? before) this.#show({ stage, figure, frame, wall: wall ?? before, settings });
+      // Until the new wall is here, the person is shown before the nearest one that is.
+      const here = wall ?? this.#wallSoFar(settings, frame);
+      if (here) this.#show({ stage, figure, frame, wall: here, settings });
     }
     if (missing.length) this.#wait(missing, settings);
     else this.figure.setAttribute("aria-busy", "false");
     if (frames && !frame) this.#say("none");
     if (figure) this.controls.showClothes(figure.clear);
+  }
+
+  #wallSoFar(settings, frame) {
+    const near = settings.blur === null ? null : this.parts.nearestWall(settings, frame.size);
+    return near ?? (this.shown?.frame === frame ? this.shown.wall : null);
+  }
+
+  /** Walls between which the blur is dragged, so that a drag has something to show at once. */
+  #prepareBlur() {
+    const { settings, shown } = this;
+    if (!shown || shown.settings.look !== settings.look) return;
+    for (const blur of BLURS) {
+      Promise.resolve(this.parts.wall({ ...settings, blur }, shown.frame.size)).catch(() => null);
+    }
   }
 
   async #wait(missing, settings) {

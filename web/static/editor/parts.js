@@ -48,6 +48,14 @@ export class Parts {
       unpackWall(await answer.arrayBuffer(), size));
   }
 
+  /** Of the walls that are here, the one whose blur is nearest to what is asked for. */
+  nearestWall({ look, shape, blur }, size) {
+    const far = (key) => Math.abs(Number(key.split(" ")[3]) - blur);
+    const keys = [...this.found.keys()].filter((key) =>
+      key.startsWith(`wall ${look} ${shape} `) && key.endsWith(` ${size}`) && Number.isFinite(far(key)));
+    return this.found.get(keys.sort((a, b) => far(a) - far(b))[0]) ?? null;
+  }
+
   /** A part that is here, or a promise of it. */
   #once(key, address, unpacked) {
     if (this.found.has(key)) {
