@@ -60,6 +60,7 @@ def serve(settings: configuration.Settings) -> None:
             album=parts.album,
             job_queue=job_queue,
             styles=parts.styles,
+            faces=parts.faces,
             mesh=parts.mesh,
             planning=parts.planning,
             now=assembly.clock.now,

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from settings import Settings
+from web.editor import Editor
 from web.gradio import guard
 from web.gradio.upload_names import VirtualFiles
 from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
-from web.instant import Instant
 from web.routes import (
     deletion,
+    editor,
     guests,
     looks,
     photos,
@@ -22,7 +23,6 @@ from web.routes import (
     privacy,
     receipts,
     status,
-    studio,
     welcome,
 )
 from web.services import Services
@@ -39,16 +39,16 @@ def build(settings: Settings, services: Services) -> FastAPI:
     app = FastAPI(title="Likeness", docs_url=None, redoc_url=None, openapi_url=None)
     files = VirtualFiles()
     app.state.services = services
-    instant = app.state.instant = Instant(services)
+    app.state.editor = Editor(services)
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
         welcome.router(),
-        photos.router(services, files, removed=instant.forget),
+        photos.router(services, files, removed=app.state.editor.sitters.forget),
         status.router(),
         portraits.router(),
         guests.router(),
         looks.router(),
-        studio.router(instant),
+        editor.router(app.state.editor),
         deletion.router(),
         receipts.router(),
         privacy.router(),

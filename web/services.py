@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh
     from pipeline.job_queue import JobQueue
     from pipeline.photos.album import Album
+    from pipeline.photos.detection import Faces
     from pipeline.planning.planning import Planning
     from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
@@ -31,6 +32,7 @@ class Services:
     album: Album
     job_queue: JobQueue
     styles: Mapping[str, Style]
+    faces: Faces
     mesh: FaceMesh
     planning: Planning
     now: Callable[[], float] = time.time

@@ -15,6 +15,7 @@ from typing import Any
 from errors import BadOrder, Busy, UnknownSession
 from pipeline.portraits.export import Finish, finish
 from pipeline.portraits.score import PortraitRecord, rank
+from pipeline.portraits.sheet import KEPT, PORTRAITS
 from privacy import kinds
 from privacy.sessions import Session, Sessions
 from privacy.shares import Guest, Shares
@@ -64,7 +65,8 @@ def counts(vault: Vault, session: Session) -> dict[str, int]:
 def shown(shares: Shares, guest: Guest) -> list[str]:
     """Ids of the portraits that a guest may see: those hearted now, best likeness first."""
     hearted = _load(shares, guest, kinds.HEARTS, "hearts", [])
-    rows = _load(shares, guest, kinds.SHEET, "portraits", [])
+    sheets = [_load(shares, guest, kinds.SHEET, name, []) for name in (PORTRAITS, KEPT)]
+    rows = [row for sheet in sheets for row in sheet]
     ranked = rank(PortraitRecord.from_row(row) for row in rows)
     return [record.id for record in ranked if record.id in hearted]
 

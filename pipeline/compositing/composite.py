@@ -155,6 +155,18 @@ def graded(picture: Floats, grade: Grade) -> Floats:
     return _look_up(picture, grade)
 
 
+def development(grade: Grade, steps: int) -> tuple[Floats, Floats]:
+    """What `graded` does, as data: matrix [3, 3] of linear light, and encoded values [steps] of
+    the light (i / (steps - 1))^2, 0 to 1."""
+    if grade.monochrome:
+        matrix: Floats = np.broadcast_to(_MONO, (3, 3)).copy()
+    else:
+        mix = _mix(grade.saturation, grade.warmth)
+        matrix = np.eye(3, dtype=np.float32) if mix is None else mix
+    light = np.square(np.linspace(0, 1, steps, dtype=np.float32))
+    return matrix, _look_up(light, grade)
+
+
 def grain(values: Floats, alpha: Floats) -> float:
     """Measure the noise of the person's pixels: standard deviation of encoded values 0..1.
 

@@ -97,13 +97,20 @@ class Frame:
 @dataclass(frozen=True)
 class Wish:
     """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
-    the person may fade out below, whether a wide picture has its head on the right."""
+    the person may fade out below, whether a wide picture has its head on the right. head: height
+    of the head as `DISTANCES` have it, in the place of a distance."""
 
     shape: str = "square"
     distance: str = "head_and_shoulders"
     side: int = 1024
     fade: bool = False
     right: bool = False
+    head: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Height of the head as a share of the portrait's height, before the shape's factor."""
+        return DISTANCES[self.distance] if self.head is None else self.head
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def choose(
     cut = borders(alpha)
     if cut.top is not None and head.middle[1] < 0.3 * head.height:
         return Refusal.HEAD_CUT
-    ideal = head.height / (DISTANCES[wish.distance] * shape.head)
+    ideal = head.height / (wish.share * shape.head)
     centre = 1 - shape.centre if wish.right else shape.centre
     # Height of the frame in photo pixels, the head's place in it: all combinations [N].
     tall, eyes, across = (
@@ -156,6 +163,11 @@ def choose(
         return Refusal.NO_ROOM
     place = (float(tall[best]), float(eyes[best]), float(across[best]))
     return _framed(alpha.shape, head, cut, place, wish, exact=bool(cost[best] < 1e-9))
+
+
+def head_share(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], frame: Frame) -> float:
+    """Height of the head in a frame, as a share of the frame's height."""
+    return _head(alpha, landmarks).height * frame.scale / frame.size[0]
 
 
 @dataclass(frozen=True)

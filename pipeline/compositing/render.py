@@ -107,14 +107,22 @@ def _needed(
     return left, top, right, bottom
 
 
-def _fading(frame: Frame, photo: tuple[int, ...]) -> Floats:
-    """Factor [H, 1] that ends at 0 above the photo's lower border, eased at both ends."""
-    matrix = frame.affine
-    back = cv2.invertAffineTransform(matrix)
+def fade_of(frame: Frame, photo: tuple[int, ...]) -> tuple[float, float]:
+    """Where a person has faded out, and over what height: rows of the portrait.
+
+    photo: height and width of the photo.
+    """
+    back = cv2.invertAffineTransform(frame.affine)
     # Height at which each side of the portrait meets the line y = last row of the photo.
     sides = np.array([0.0, frame.size[1] - 1])
     end = float(((photo[0] - 2 - back[1, 0] * sides - back[1, 2]) / back[1, 1]).min())
-    t = (end - np.arange(frame.size[0], dtype=np.float32)) / np.float32(_FADE * frame.size[0])
+    return end, _FADE * frame.size[0]
+
+
+def _fading(frame: Frame, photo: tuple[int, ...]) -> Floats:
+    """Factor [H, 1] that ends at 0 above the photo's lower border, eased at both ends."""
+    end, length = fade_of(frame, photo)
+    t = (end - np.arange(frame.size[0], dtype=np.float32)) / np.float32(length)
     t = np.clip(t, 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)[:, None]
 

@@ -15,9 +15,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compositing.clothes import SURE, separate, toned
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh, Mesh
-from pipeline.compositing.framing import SHAPES, Frame, Refusal, Wish, choose
+from pipeline.compositing.framing import DISTANCES, SHAPES, Frame, Refusal, Wish, choose
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.neutral import neutral
 from pipeline.compositing.ranking import merit
@@ -95,6 +96,52 @@ def neutralised(sitters: Sequence[Sitter]) -> list[Sitter]:
     return [replace(s, balance=c.matrix) for s, c in zip(sitters, corrections, strict=True)]
 
 
+def nearest(
+    alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish
+) -> Frame | Refusal:
+    """Choose the wished frame or, where the photo has no room for it, that of another distance.
+
+    The other distances are tried in the order of how near they come to the wished head.
+
+    Raises:
+        KeyError: no such shape or distance.
+    """
+    others = sorted(DISTANCES, key=lambda name: abs(DISTANCES[name] - wish.share))
+    frame = choose(alpha, landmarks, wish)
+    for distance in others:
+        if not isinstance(frame, Refusal):
+            return frame
+        frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
+    return frame
+
+
+def clothes_are_clear(sitter: Sitter) -> bool:
+    """Tell whether clothes can be told from skin and hair, so that they may be toned."""
+    cut_out = sitter.cut_out
+    return separate(cut_out.colours, cut_out.alpha, sitter.landmarks).confidence >= SURE
+
+
+def dressed(sitter: Sitter, tone: str) -> Sitter | None:
+    """The same person in clothes of a tone of `clothes.TONES`; None if they are not clear."""
+    cut_out = sitter.cut_out
+    colours, _ = toned(cut_out.colours, cut_out.alpha, sitter.landmarks, tone)
+    if colours is None:
+        return None
+    lit_again = shape(colours, cut_out.alpha, sitter.points)  # how bright cloth is bounds the light
+    return replace(sitter, cut_out=replace(cut_out, colours=colours), shape=lit_again)
+
+
+def painted_wall(look: PhotoLook, size: tuple[int, int], seed: int) -> Floats:
+    """The wall of a look, linear light [H, W, 3], in one of its `WALL_VARIANTS`."""
+    return _painted(look.wall, look.colour, look.depth_of_field, size, seed % WALL_VARIANTS)
+
+
+def _painted(
+    wall: str, colour: str | None, depth_of_field: float, size: tuple[int, int], variant: int
+) -> Floats:
+    return paint(wall, size, np.random.default_rng(variant), colour, depth_of_field)
+
+
 class Studio:
     """Composes portraits. Thread-safe; keeps the walls that it painted last."""
 
@@ -104,8 +151,11 @@ class Studio:
     def compose(
         self, sitter: Sitter, sitting: Sitting
     ) -> tuple[NDArray[np.uint8], Frame] | Refusal:
-        """One portrait: uint8 RGB of the frame's size, and the frame; or why there is none."""
-        frame = choose(sitter.cut_out.alpha, sitter.landmarks, sitting.wish)
+        """One portrait: uint8 RGB of the frame's size, and the frame; or why there is none.
+
+        Where a photo has no room for the wished distance, the nearest one is taken.
+        """
+        frame = nearest(sitter.cut_out.alpha, sitter.landmarks, sitting.wish)
         if isinstance(frame, Refusal):
             return frame
         look = sitting.look
@@ -122,12 +172,6 @@ class Studio:
             np.random.default_rng(sitting.seed),
         )
         return picture, frame
-
-
-def _painted(
-    wall: str, colour: str | None, depth_of_field: float, size: tuple[int, int], variant: int
-) -> Floats:
-    return paint(wall, size, np.random.default_rng(variant), colour, depth_of_field)
 
 
 def light_of(look: PhotoLook) -> Light:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from errors import BadOrder, Stopped
 from pipeline.compositing.face_mesh import FaceMesh
-from pipeline.compositing.framing import DISTANCES as FRAMES
 from pipeline.compositing.framing import Frame, Refusal
 from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
 from pipeline.compositing.texture import texture_ratio
@@ -37,8 +36,8 @@ class PhotoPortrait:
     """A portrait and what was measured of it.
 
     image: uint8 RGB [H, W, 3]. photo: id of the photo. likeness: to that very photo, -1 to 1.
-    texture: see `texture_ratio`, None where no skin is seen. box: left, top, width, height of the
-    face as shares of the picture. embedding: float32 [128].
+    texture: see `texture_ratio`, None where no skin is seen or it was not measured. box: left,
+    top, width, height of the face as shares of the picture. embedding: float32 [128].
     """
 
     shot: PhotoShot
@@ -101,37 +100,50 @@ class PhotoWay:
         look = shot.style.photo
         assert look is not None
         name = shot.style.crop if crop == "look" else crop
-        # Where a photo has no room for a frame, the next one is nearer or farther, then the next
-        # photo's turn comes: an order of n portraits gives n.
-        nearest = list(dict.fromkeys([shot.distance, *FRAMES]))
+        wish = wish_of(look, name, shot.distance, PORTRAIT_PX)
+        sitting = Sitting(look, wish, shot.mirrored, shot.seed, wall_stops)
+        # Where a photo has no room for any frame, the next photo's turn comes: an order of n
+        # portraits gives n.
         order = [(shot.photo + step) % len(self._photos) for step in range(len(self._photos))]
         for number in order:
-            for distance in nearest:
-                wish = wish_of(look, name, distance, PORTRAIT_PX)
-                sitting = Sitting(look, wish, shot.mirrored, shot.seed, wall_stops)
-                made = self._studio.compose(self._sitters[number], sitting)
-                if not isinstance(made, Refusal):
-                    return self._measured(replace(shot, photo=number), *made)
+            made = self._studio.compose(self._sitters[number], sitting)
+            if not isinstance(made, Refusal):
+                place = replace(shot, photo=number)
+                photo, sitter = self._photos[number], self._sitters[number]
+                portrait = measured(place, photo, sitter, made, self._faces)
+                return replace(portrait, texture=_texture(sitter, *made))
         raise BadOrder("order.no_room")
 
-    def _measured(self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame) -> PhotoPortrait:
-        photo, sitter = self._photos[shot.photo], self._sitters[shot.photo]
-        height, width = image.shape[:2]
-        points = _moved(sitter.points[:, :2], frame)
-        low, high = points.min(axis=0), points.max(axis=0)
-        box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
-        face = Face(box, _moved(sitter.landmarks, frame), 1.0)
-        embedding = self._faces.embed(image, face)
-        shares = tuple(np.array(box) / (width, height, width, height))
-        return PhotoPortrait(
-            shot,
-            image,
-            photo.id,
-            float(embedding @ photo.embedding),
-            _texture(sitter, image, frame),
-            (shares[0], shares[1], shares[2], shares[3]),
-            embedding,
-        )
+
+def measured(
+    shot: PhotoShot,
+    photo: CutOutPhoto,
+    sitter: Sitter,
+    made: tuple[NDArray[np.uint8], Frame],
+    faces: Faces,
+) -> PhotoPortrait:
+    """Measure a portrait, as `Studio.compose` made it of this photo; all but its texture.
+
+    Raises:
+        BaseUnavailable: the model that compares faces is missing.
+    """
+    image, frame = made
+    height, width = image.shape[:2]
+    points = _moved(sitter.points[:, :2], frame)
+    low, high = points.min(axis=0), points.max(axis=0)
+    box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+    face = Face(box, _moved(sitter.landmarks, frame), 1.0)
+    embedding = faces.embed(image, face)
+    shares = tuple(np.array(box) / (width, height, width, height))
+    return PhotoPortrait(
+        shot,
+        image,
+        photo.id,
+        float(embedding @ photo.embedding),
+        None,
+        (shares[0], shares[1], shares[2], shares[3]),
+        embedding,
+    )
 
 
 def _moved(points: NDArray[np.float32], frame: Frame) -> NDArray[np.float32]:

@@ -23,6 +23,10 @@ from privacy.vault import File, Vault
 if TYPE_CHECKING:
     from pipeline.portraits.generate import Shot
 
+PORTRAITS, KEPT = "portraits", "kept"
+"""The sheets of a session: of what jobs made, and of what was kept in the editor. Two, so that a
+running job and a visitor who keeps a portrait do not write into one file."""
+
 KEPT_TOGETHER = 4
 """Portraits in one commit of the vault: each costs several waits for the disk."""
 
@@ -33,7 +37,7 @@ class Sheet:
     def __init__(self, vault: Vault, session: Session) -> None:
         """Reads what earlier orders made."""
         self._vault, self._session = vault, session
-        self._records = load_sheet(vault, session)
+        self._records = _rows(vault, session, PORTRAITS)
         self._earlier = len(self._records)
         self._waiting: list[File] = []
 
@@ -67,17 +71,32 @@ class Sheet:
 
 
 def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
-    """What is known of each portrait made so far, in the order they were made."""
-    if not vault.list(session, kinds.SHEET):
-        return []
-    rows: list[dict[str, Any]] = json.loads(vault.open(session, kinds.SHEET, "portraits"))
-    return [PortraitRecord.from_row(row) for row in rows]
+    """What is known of each portrait made so far, in the order they were made, then those kept."""
+    return [*_rows(vault, session, PORTRAITS), *_rows(vault, session, KEPT)]
 
 
-def sheet_file(records: Sequence[PortraitRecord]) -> File:
-    """The file that `load_sheet` reads."""
+def load_kept(vault: Vault, session: Session) -> list[PortraitRecord]:
+    """What is known of the portraits that were kept in the editor, in that order."""
+    return _rows(vault, session, KEPT)
+
+
+def is_kept(portrait_id: str) -> bool:
+    """Tell whether a portrait was kept in the editor."""
+    return portrait_id.startswith(f"{KEPT}-")
+
+
+def sheet_file(records: Sequence[PortraitRecord], name: str = PORTRAITS) -> File:
+    """One of the files that `load_sheet` reads."""
     rows = [asdict(record) for record in records]
-    return kinds.SHEET, "portraits", json.dumps(rows).encode()
+    return kinds.SHEET, name, json.dumps(rows).encode()
+
+
+def _rows(vault: Vault, session: Session, name: str) -> list[PortraitRecord]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(vault.open(session, kinds.SHEET, name))
+    except KeyError:
+        return []
+    return [PortraitRecord.from_row(row) for row in rows]
 
 
 def judged(

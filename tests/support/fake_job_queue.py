@@ -22,7 +22,7 @@ from pipeline.compositing.look import PhotoLook
 from pipeline.orders import Order, Progress, Way
 from pipeline.photos.album import Album
 from pipeline.portraits.score import PortraitRecord, rank
-from pipeline.portraits.sheet import load_sheet
+from pipeline.portraits.sheet import is_kept, load_sheet
 from pipeline.portraits.style import Style
 from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
@@ -174,7 +174,7 @@ class FakeJobQueue:
         return True
 
     def _add(self, session: Session, style: str, way: Way = "painted") -> None:
-        records = load_sheet(self._vault, session)
+        records = [r for r in load_sheet(self._vault, session) if not is_kept(r.id)]
         number = len(records) + 1
         likeness = 0.9 - 0.05 * (number % 7)
         record = PortraitRecord(

@@ -89,7 +89,16 @@ def place(
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
         services = Services(
-            chosen, sessions, vault, album, cast(Any, job_queue), STYLES, mesh, planning, now
+            chosen,
+            sessions,
+            vault,
+            album,
+            cast(Any, job_queue),
+            STYLES,
+            faces,
+            mesh,
+            planning,
+            now,
         )
         yield Place(build(chosen, services), services, job_queue)
 

@@ -45,7 +45,7 @@ _STYLES = (
     "studio",
     "fields",
     "photos",
-    "instant",
+    "editor",
     "order",
     "job",
     "portraits",

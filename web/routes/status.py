@@ -16,6 +16,7 @@ from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
 from pipeline.portraits.score import fold
+from pipeline.portraits.sheet import is_kept
 from privacy import kinds
 from privacy.file_rows import Entry
 from privacy.sessions import Session
@@ -89,7 +90,9 @@ def _hearts(services: Services, session: Session, entries: list[Entry]) -> dict[
 def _stage(entries: list[Entry], working: bool) -> str:
     if working:
         return "working"
-    return "done" if any(entry.kind == kinds.PORTRAIT for entry in entries) else "choosing"
+    # A portrait that is kept in the editor does not end the choosing.
+    made = any(entry.kind == kinds.PORTRAIT and not is_kept(entry.name) for entry in entries)
+    return "done" if made else "choosing"
 
 
 def _mark(entries: list[Entry], *of: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from errors import UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
-from web import instant, pages
+from web import editor, pages
 from web.gradio import labels
 from web.http.cookies import admit
 from web.http.dependencies import Parts, TicketText, Visitor
@@ -94,7 +94,7 @@ def router() -> APIRouter:
             settings=services.settings,
             previews=looks.previews(services),
             gradio_words=labels.english_only(),
-            instant=instant.choices(services),
+            editor=editor.choices(services),
         )
 
     @routes.get("/favicon.ico")

@@ -4,7 +4,7 @@
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { Looks, nameFirst } from "./looks.js";
-import { Instant } from "./instant.js";
+import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
 import { drawBar, drawJob, drawMeter, drawPhotos } from "./status_view.js";
 
@@ -49,7 +49,7 @@ class Studio {
     photos.append(this.clone("photos-list"));
     looks.prepend(this.clone("looks-head"));
     new Looks(looks);
-    this.instant = new Instant(this.places.instant, photos, this.clone);
+    this.editor = new Editor(this.places.instant, photos, this.clone, () => this.#hurry());
     order.prepend(this.clone("order-head"));
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
@@ -97,10 +97,11 @@ class Studio {
     if (status.photos) {
       this.photos = status.photos;
       drawPhotos(this.places.photos, status.photos, this.clone);
-      this.instant.draw(status.photos);
+      this.editor.draw(status.photos);
     }
     this.#drawWay();
     drawJob(this.places.job, status.job);
+    this.editor.follow(status.hearts.list);
     this.portraits.draw(status, status.stage === "working");
     if (before && before !== this.stage) this.#turnTo();
   }

@@ -25,8 +25,9 @@ def fractal(
         step = long / cells
         if step < 1.2:
             break
-        shape = (int(np.ceil(height / step)) + 3, int(np.ceil(width / step)) + 3)
-        grid = rng.standard_normal(shape, np.float32)
+        # As many numbers at any size and shape, or a preview would show another wall.
+        side = int(np.ceil(cells - 1e-6)) + 3
+        grid = rng.standard_normal((side, side), np.float32)
         # A shift, or the spots of all scales would meet in the same corner.
         dx, dy = rng.uniform(0, 1, 2)
         move = np.array([[step, 0, -step * (1 + dx)], [0, step, -step * (1 + dy)]], np.float32)

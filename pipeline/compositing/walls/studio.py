@@ -79,13 +79,15 @@ def linen(rng: np.random.Generator, size: Size, colour: Linear, depth: float) ->
     height, width = size
     long = max(size)
     fine = 1 - 0.85 * depth
-    across = fractal(rng, (height, max(8, width // 24)), height / 2.6, 2, 0.7)
-    down = fractal(rng, (max(8, height // 24), width), width / 2.6, 2, 0.7)
+    # The number of threads depends on the size; folds and lamp must not: a preview shows the same.
+    weave = rng.spawn(1)[0]
+    across = fractal(weave, (height, max(8, width // 24)), height / 2.6, 2, 0.7)
+    down = fractal(weave, (max(8, height // 24), width), width / 2.6, 2, 0.7)
     threads = enlarged(across, size) + enlarged(down, size)
-    slubs = fractal(rng, (height, max(8, width // 60)), height / 5, 2)
+    slubs = fractal(weave, (height, max(8, width // 60)), height / 5, 2)
     threads = threads + 0.6 * np.maximum(enlarged(slubs, size) - 1.2, 0)
     small = (max(16, height // 8), max(16, width // 8))
-    line = fractal(rng, (8, small[1]), 5.0, 3, 0.5)
+    line = fractal(rng, (8, 128), 5.0, 3, 0.5)
     folds = enlarged(line, small) + 0.25 * fractal(rng, small, 2.0, 2)
     slope = cv2.GaussianBlur(np.gradient(folds, axis=1).astype(np.float32), (0, 0), long / 300)
     slope /= max(1e-6, float(slope.std()))

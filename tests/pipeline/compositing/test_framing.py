@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -20,8 +21,10 @@ from pipeline.compositing.framing import (
     Wish,
     borders,
     choose,
+    head_share,
 )
 from pipeline.compositing.render import Lighting, cut, render
+from pipeline.compositing.studio import nearest
 from tests.support.drawn import Drawn, drawn
 
 SPACIOUS: dict[str, Any] = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
@@ -207,3 +210,24 @@ def test_borders_tell_where_somebody_is_cut() -> None:
     found = borders(alpha)
     assert (found.top, found.left, found.right) == (None, None, None)
     assert found.bottom == (20, 49)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.52])
+def test_the_head_is_as_large_as_a_number_says(share: float) -> None:
+    person = drawn(**SPACIOUS)
+    frame = choose(person.alpha, person.landmarks, Wish("wide", side=700, head=share))
+    assert isinstance(frame, Frame)
+    assert head_share(person.alpha, person.landmarks, frame) == pytest.approx(share, rel=0.02)
+
+
+def test_without_room_the_nearest_distance_is_taken() -> None:
+    """The photo ends right below the chin: a half body would end above it."""
+    person = drawn(**SPACIOUS)
+    alpha = np.ascontiguousarray(person.alpha[:1093])
+    wish = Wish(distance="half_body", side=600)
+    assert choose(alpha, person.landmarks, wish) is Refusal.NO_ROOM
+    frame = nearest(alpha, person.landmarks, wish)
+    assert isinstance(frame, Frame)
+    assert frame == choose(alpha, person.landmarks, replace(wish, distance="head_and_shoulders"))
+    nowhere = drawn(size=(140, 140), eyes=(70, 60), head=40.0)
+    assert nearest(nowhere.alpha, nowhere.landmarks, wish) is Refusal.TOO_SMALL

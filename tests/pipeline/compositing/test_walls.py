@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -127,3 +128,20 @@ def test_unknown_walls_and_depths_are_refused() -> None:
         paint("cave", (32, 32), seeded())
     with pytest.raises(ValueError, match="depth"):
         paint("canvas", (32, 32), seeded(), None, 1.5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WALLS)
+@pytest.mark.parametrize("sizes", [((640, 480), (1161, 871)), ((360, 640), (557, 990))])
+def test_a_preview_shows_the_same_wall(
+    name: str, sizes: tuple[tuple[int, int], tuple[int, int]]
+) -> None:
+    small, large = (
+        cv2.resize(
+            encoded(shoulder(paint(name, size, seeded(), None, 0.5))) * 255,
+            (80, 80),
+            interpolation=cv2.INTER_AREA,
+        )
+        for size in sizes
+    )
+    assert np.abs(small - large).mean() < 1.5

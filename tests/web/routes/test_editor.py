@@ -1,10 +1,10 @@
-"""The portrait at once: whose it is, what can be asked for, and that nothing of it is kept."""
+"""The editor's routes: whose they are, what can be asked for, what is kept and what is not."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import httpx
 import numpy as np
@@ -14,18 +14,23 @@ from PIL import Image
 from errors import Busy, UnknownSession
 from pipeline.compositing.studio import sit
 from tests.support.web import Place, served, session_of, upload, visitor
-from web import instant
-from web.instant import Instant, Wanted
+from web import editor, sitters
+from web.editor import Editor, Wanted
+from web.sitters import Sitters
 
 ADDRESS = "/studio-portrait"
 FIRST = {"photo": "photo-01", "look": "corporate"}
 COMPOSITE = b"digitalsourcetype/composite"
 
 
-def cache_of(where: Place) -> Instant:
-    cache = where.app.state.instant
-    assert isinstance(cache, Instant)
-    return cache
+def editor_of(where: Place) -> Editor:
+    found = where.app.state.editor
+    assert isinstance(found, Editor)
+    return found
+
+
+def cache_of(where: Place) -> Sitters:
+    return editor_of(where).sitters
 
 
 def opened(answer: httpx.Response) -> Image.Image:
@@ -53,9 +58,12 @@ def test_the_picture_is_what_was_asked_for(with_photo: httpx.Client) -> None:
     assert image.width == image.height <= 640
     tall = opened(with_photo.get(ADDRESS, params=FIRST | {"shape": "4:5"}))
     assert tall.height * 4 == pytest.approx(tall.width * 5, abs=5)
+    choices: list[dict] = [{}, {"look": "old-money"}, {"light": "right"}, {"head": 0.6}]
     pictures = [
-        np.asarray(opened(with_photo.get(ADDRESS, params=FIRST | choice)).resize((64, 64)), float)
-        for choice in ({}, {"look": "old-money"}, {"light": "right"}, {"distance": "face"})
+        np.asarray(
+            opened(with_photo.get(ADDRESS, params=FIRST | choice)).resize((64, 64)), np.float64
+        )
+        for choice in choices
     ]
     for other in pictures[1:]:
         assert np.abs(other - pictures[0]).mean() > 0.3
@@ -93,7 +101,7 @@ def test_a_photo_of_somebody_else_is_as_unknown_as_one_that_never_was(
         {"look": "black-white"},  # can only be painted
         {"look": ""},
         {"shape": "round"},
-        {"distance": "moon"},
+        {"head": 0.47},
         {"light": "none"},
         {"light": "-40"},
         {"size": "4096"},
@@ -135,9 +143,9 @@ def test_an_erasure_while_a_portrait_is_rendered_keeps_nothing(
         place.services.sessions.erase(session.id, "user")
         return sit(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(instant, "sit", erased_meanwhile)
+    monkeypatch.setattr(sitters, "sit", erased_meanwhile)
     with pytest.raises(UnknownSession):
-        cache.render(session, "photo-01", Wanted("corporate"))
+        editor_of(place).render(session, "photo-01", Wanted("corporate"), "preview")
     assert len(cache) == before
 
 
@@ -145,14 +153,14 @@ def test_only_a_few_photos_are_kept_and_not_for_long(
     with_photo: httpx.Client, place: Place, monkeypatch: pytest.MonkeyPatch,
     selfie_jpegs: list[bytes],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(instant, "SITTERS", 1)
+    monkeypatch.setattr(sitters, "SITTERS", 1)
     upload(with_photo, selfie_jpegs[3])
     for name in ("photo-01", "photo-02"):
         assert with_photo.get(ADDRESS, params=FIRST | {"photo": name}).status_code == 200
     cache = cache_of(place)
     assert len(cache) == 1
-    monkeypatch.setattr(instant, "KEPT_S", -1.0)
-    cache._tidy()
+    monkeypatch.setattr(sitters, "KEPT_S", -1.0)
+    cache.tidy()
     assert len(cache) == 0
 
 
@@ -160,7 +168,7 @@ def test_only_a_few_photos_are_kept_and_not_for_long(
 def impatient(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Place]:
-    monkeypatch.setattr(instant, "PER_MINUTE", 2)
+    monkeypatch.setattr(editor, "PER_MINUTE", 2)
     with served(tmp_path_factory.mktemp("impatient")) as built:
         yield built
 
@@ -179,19 +187,21 @@ def test_too_many_in_a_minute_are_asked_to_wait(
 def test_a_session_has_few_and_the_server_has_few_at_once(
     with_photo: httpx.Client, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache, session = cache_of(place), session_of(place, with_photo)
-    monkeypatch.setattr(instant, "WAIT_S", 0.01)
-    for _ in range(instant.AT_ONCE):
-        assert cache._renders.acquire(timeout=0)
+    found, session = editor_of(place), session_of(place, with_photo)
+    monkeypatch.setattr(editor, "WAIT_S", 0.01)
+    for _ in range(editor.AT_ONCE):
+        assert found.turns.acquire(timeout=0)
     try:
         with pytest.raises(Busy):
-            cache.render(session, "photo-01", Wanted("corporate"))
+            found.render(session, "photo-01", Wanted("corporate"), "preview")
     finally:
-        for _ in range(instant.AT_ONCE):
-            cache._renders.release()
-    with cache._at_once.hold(session.id), cache._at_once.hold(session.id):
+        for _ in range(editor.AT_ONCE):
+            found.turns.release()
+    with ExitStack() as held:
+        for _ in range(editor.PER_SESSION - 1):
+            held.enter_context(found.at_once.hold(session.id))
         assert with_photo.get(ADDRESS, params=FIRST).status_code == 200
-        with cache._at_once.hold(session.id):
+        with found.at_once.hold(session.id):
             assert with_photo.get(ADDRESS, params=FIRST).status_code == 429
 
 
