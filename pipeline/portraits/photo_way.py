@@ -38,16 +38,17 @@ class PhotoPortrait:
 
     image: uint8 RGB [H, W, 3]. photo: id of the photo. likeness: to that very photo, -1 to 1.
     texture: see `texture_ratio`, None where no skin is seen. box: left, top, width, height of the
-    face as shares of the picture. embedding: float32 [128].
+    face as shares of the picture. embedding: float32 [128]. likeness and embedding are None where
+    faces are not compared.
     """
 
     shot: PhotoShot
     image: NDArray[np.uint8]
     photo: str
-    likeness: float
+    likeness: float | None
     texture: float | None
     box: tuple[float, float, float, float]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
 
 
 class PhotoWay:
@@ -120,14 +121,17 @@ class PhotoWay:
         points = _moved(sitter.points[:, :2], frame)
         low, high = points.min(axis=0), points.max(axis=0)
         box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
-        face = Face(box, _moved(sitter.landmarks, frame), 1.0)
-        embedding = self._faces.embed(image, face)
+        embedding = likeness = None
+        if photo.embedding is not None:
+            face = Face(box, _moved(sitter.landmarks, frame), 1.0)
+            embedding = self._faces.embed(image, face)
+            likeness = float(embedding @ photo.embedding)
         shares = tuple(np.array(box) / (width, height, width, height))
         return PhotoPortrait(
             shot,
             image,
             photo.id,
-            float(embedding @ photo.embedding),
+            likeness,
             _texture(sitter, image, frame),
             (shares[0], shares[1], shares[2], shares[3]),
             embedding,
