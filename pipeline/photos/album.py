@@ -29,7 +29,7 @@ from pipeline.photos.crop import head_and_shoulders
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
-from pipeline.photos.record import FaceNumbers, FaceRecord, Label
+from pipeline.photos.record import CutOutPhoto, FaceNumbers, FaceRecord, Label
 from pipeline.photos.similarity import Lack, lacking
 from pipeline.photos.verdicts import PhotoRecord, judged, number_of, verdict
 from privacy import kinds
@@ -63,21 +63,6 @@ class TrainingPhoto:
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class CutOutPhoto:
-    """An accepted photo in RAM, as the photo way needs it.
-
-    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length, None where
-    faces are not compared. sharpness: of the face, see `quality.sharpness`.
-    """
-
-    id: str
-    cut_out: CutOut
-    landmarks: NDArray[np.float32]
-    embedding: NDArray[np.float32] | None
-    sharpness: float
 
 
 @dataclass(frozen=True)

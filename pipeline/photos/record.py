@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import Message
+from pipeline.imaging import CutOut
 
 MINIATURE_SIDE = 16
 
@@ -37,6 +38,21 @@ class FaceNumbers:
     sharpness: float
     brightness: float
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CutOutPhoto:
+    """An accepted photo in RAM, as the photo way needs it.
+
+    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length, None where
+    faces are not compared. sharpness: of the face, see `quality.sharpness`.
+    """
+
+    id: str
+    cut_out: CutOut
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
+    sharpness: float
 
 
 @dataclass(frozen=True)

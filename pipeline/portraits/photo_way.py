@@ -21,8 +21,8 @@ from pipeline.compositing.framing import Frame, Refusal
 from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
 from pipeline.compositing.texture import texture_ratio
 from pipeline.imaging import Face
-from pipeline.photos.album import CutOutPhoto
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import CutOutPhoto
 from pipeline.portraits.shots import PhotoShot
 
 PORTRAIT_PX = 1024
