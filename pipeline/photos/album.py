@@ -228,11 +228,10 @@ class Album:
         Raises:
             BaseUnavailable: the face models are missing.
         """
-        found = self._faces.detect(portrait)
-        if not found:
-            return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
-        cut = self._cut_out(portrait, found[0])
-        return np.dstack([cut.colours, cut.alpha])
+        if found := self._faces.detect(portrait):
+            cut = self._cut_out(portrait, found[0])
+            return np.dstack([cut.colours, cut.alpha])
+        return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
 
     def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
         stored = self._stored(session)
