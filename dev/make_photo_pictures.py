@@ -4,7 +4,8 @@
 
 One photo, NASA's portrait of Eileen Collins (`dev.fetch_astronaut`), and the real command line, so
 the pictures show what the product does. Writes docs/picture.jpg (the photo, then portraits of it),
-web/static/welcome.webp (a strip of the same) and web/static/looks/LOOK.webp, one for each look.
+web/static/before-after.webp (the photo and one portrait) and
+web/static/looks/LOOK.webp, one for each look.
 """
 
 from __future__ import annotations
@@ -52,12 +53,7 @@ GRID = (
     ("burgundy", "near"),
     ("bright-office", "far"),
 )
-WELCOME = (
-    ("linkedin-classic", "near"),
-    ("old-money", "far"),
-    ("boardroom", "near"),
-    ("garden-party", "far"),
-)
+WELCOME = (("linkedin-classic", "near"),)
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ def main() -> int:
         print(json.dumps(json.loads(report.read_text()), indent=2))
     sheet(photo, chosen(made, GRID)).save(ROOT / "docs" / "picture.jpg", quality=88)
     strip(photo, chosen(made, WELCOME)).save(
-        ROOT / "web" / "static" / "welcome.webp", quality=80, method=6
+        ROOT / "web" / "static" / "before-after.webp", quality=82, method=6
     )
     previews(made, PREVIEWS)
     return 0

@@ -57,12 +57,13 @@ def walk(page: Page, album: Album) -> None:
     """From the welcome page to the receipt, a picture of each step."""
     page.goto("/")
     album.take("welcome")
-    page.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("checkbox", name="The photos I add").check()
+    page.get_by_role("button", name="Look around first").click()
     page.get_by_role("button", name="Try it with sample photos").click()
     expect(page.locator(".photo.accepted")).to_have_count(8, timeout=MINUTE_MS)
     _to(page, "#photos")
     album.take("photos")
+    page.get_by_role("button", name="Choose looks").click()
     for look in LOOKS:
         page.get_by_role("checkbox", name=look).check()
     _to(page, "#looks")

@@ -106,6 +106,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         job.check(order, assembly.settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
         try:
+            services.album.compare(session)  # whoever runs this asks for the numbers
             rejected = _ingest(assembly, session, files, stop)
             ingested = time.monotonic() - started
             with _bar() as show:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from errors import BadOrder
@@ -113,7 +113,9 @@ def run(
     styles = check(order, accepted, services)
     report(Progress("preparing", count=order.count, message=Message("job.sentence.preparing")))
     try:
-        for way in order.ways:
+        for place, way in enumerate(order.ways, start=1):
+            later = sum(services.planning.pace.seconds(w, order.count) for w in order.ways[place:])
+            job = replace(job, report=_adding(later, report))
             if way == "photo":
                 from pipeline.photo_job import compose_portraits
 
@@ -127,3 +129,13 @@ def run(
             services.sessions.delivered(session)
     job.result.seconds["total"] = round(time.monotonic() - started, 2)
     return job.result
+
+
+def _adding(later: float, report: Callable[[Progress], None]) -> Callable[[Progress], None]:
+    """A `report` that counts the seconds of the ways to come."""
+
+    def show(progress: Progress) -> None:
+        left = progress.seconds_left
+        report(progress if left is None else replace(progress, seconds_left=left + later))
+
+    return show

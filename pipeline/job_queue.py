@@ -18,6 +18,7 @@ from messages import Message
 from pipeline import job as jobs
 from pipeline.job import Services
 from pipeline.orders import ENDED, Order, Progress
+from pipeline.planning.pace import Countdown
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
@@ -33,6 +34,7 @@ class _QueuedJob:
     session: Session | None
     order: Order
     progress: Progress
+    countdown: Countdown | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -86,8 +88,10 @@ class JobQueue:
             job = self._jobs.get(session_id)
             if job is None:
                 return None
-            if job.progress.phase != "queued":
+            if job.progress.phase in ENDED:
                 return job.progress
+            if job.countdown is not None:
+                return job.countdown.shown(job.progress)
             place = self._waiting.index(session_id) + (self._running is not None)
             several = Message("job.ahead.other", {"n": place})
             ahead = several if place > 1 else Message("job.ahead.next")
@@ -143,7 +147,8 @@ class JobQueue:
                     return
                 self._running = self._waiting.popleft()
                 job = self._jobs[self._running]
-                job.progress = Progress("preparing", count=job.order.count)
+                getting_ready = Message("job.sentence.preparing")
+                job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
                 self._end(job, self._run(job))
             finally:
@@ -154,9 +159,14 @@ class JobQueue:
         """Run one job to its end; whatever happens, the worker lives on."""
         assert job.session is not None
 
+        pace = self._services.planning.pace
+        countdown = Countdown(pace.seconds(job.order.way, job.order.count))
+        with self._changed:
+            job.countdown = countdown
+
         def report(progress: Progress) -> None:
             with self._changed:
-                job.progress = progress
+                job.progress = countdown.shown(progress, reported=True)
 
         try:
             result = jobs.run(
@@ -183,6 +193,7 @@ class JobQueue:
                 message=Message("job.sentence.broke"),
             )
         self._seconds_per_portrait = result.seconds_per_portrait
+        pace.learn(result)
         log.info("job_done", job=job.number, seconds=result.seconds, made=result.headshots)
         return Progress(
             "done",

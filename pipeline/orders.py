@@ -61,7 +61,7 @@ class Progress:
     """What a page or a terminal shows of a job right now.
 
     `place` is 0 while the job runs and n when n jobs run before it. `seconds_left` is None until
-    something has been measured.
+    something has been measured. `share` of the whole, 0 to 1, is done.
     """
 
     phase: Phase
@@ -73,6 +73,7 @@ class Progress:
     count: int = 0
     seconds_left: float | None = None
     message: Message | None = None
+    share: float = 0.0
 
 
 @dataclass

@@ -172,9 +172,9 @@ class _Painting:
         self._stepping_down(make, "generate", lambda: self._show_made(len(sheet.made), None))
         if len(sheet.made) < order.count:
             raise Stopped
-        scores = [record.likeness for record in sheet.made]
+        scores = [record.likeness for record in sheet.made if record.likeness is not None]
         result.seconds["generate"] = round(time.monotonic() - started, 2)
-        result.headshots = len(scores)
+        result.headshots = len(sheet.made)
         result.likeness = {
             "baseline": round(baseline(self.photos), 4),
             "median": round(float(np.median(scores)), 4),

@@ -75,19 +75,20 @@ def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
         id=portrait_id,
         style=made.shot.style.key,
         seed=made.shot.seed,
-        likeness=round(made.likeness, 4),
-        doubtful=made.likeness < SAME_PERSON,
+        likeness=None if made.likeness is None else round(made.likeness, 4),
+        doubtful=made.likeness is not None and made.likeness < SAME_PERSON,
         face=tuple(round(share, 4) for share in made.box),
         appearance=appearance(made.image, made.embedding),
         way="photo",
         photo=made.photo,
+        px=(made.image.shape[1], made.image.shape[0]),
     )
 
 
 def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
     """What is told of all of them."""
     sides = [max(portrait.image.shape[:2]) for portrait in made]
-    likeness = [portrait.likeness for portrait in made]
+    likeness = [portrait.likeness for portrait in made if portrait.likeness is not None]
     texture = [portrait.texture for portrait in made if portrait.texture is not None]
     return PhotoReport(
         headshots=len(made),
@@ -96,6 +97,8 @@ def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
         likeness={
             "median": round(float(np.median(likeness)), 4),
             "share_same_person": round(float(np.mean([v > SAME_PERSON for v in likeness])), 4),
-        },
+        }
+        if likeness
+        else {},
         texture={"median": round(float(np.median(texture)), 4)} if texture else {},
     )

@@ -1,4 +1,4 @@
-"""How the visitor wants downloads finished: caption, watermark, mark.
+"""How the visitor wants downloads finished: caption, watermark, mark, a name for the files.
 
 Kept in the vault rather than sent with each download: addresses end up in logs of proxies.
 """
@@ -16,14 +16,17 @@ from web import session_files
 
 
 def chosen(vault: Vault, session: Session, settings: Settings) -> dict[str, Any]:
-    """`caption`, `watermark` and `marked` of `Finish`, as last chosen."""
+    """`caption`, `watermark`, `marked` and `name` of `Finish`, as last chosen."""
     plain = Finish()
-    usual = {"caption": plain.caption, "watermark": plain.watermark, "marked": plain.marked}
+    usual = _of(plain)
     options: dict[str, Any] = usual | session_files.load(vault, session, kinds.WISH, {})
     return options | ({"marked": True} if settings.marking == "always" else {})
 
 
 def keep(vault: Vault, session: Session, how: Finish) -> None:
     """Keep them for all downloads from now on. DiskFull: no room."""
-    options = {"caption": how.caption, "watermark": how.watermark, "marked": how.marked}
-    session_files.save(vault, session, kinds.WISH, options)
+    session_files.save(vault, session, kinds.WISH, _of(how))
+
+
+def _of(how: Finish) -> dict[str, Any]:
+    return {name: getattr(how, name) for name in ("caption", "watermark", "marked", "name")}

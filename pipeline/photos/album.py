@@ -4,7 +4,8 @@ A photo becomes an encrypted PNG of kind "photo", the person's colours and alpha
 and a record of kind "face" under the same name;
 a photo that is turned away leaves only the record, so that the page can say why. Whether two
 photos are nearly the same, and whether one shows somebody else, depends on the others: that is
-judged anew from the records each time (`verdicts.py`), and never stored.
+judged anew from the records each time (`verdicts.py`), and never stored. Whose face it is, is
+measured only after `compare`: cutting somebody out needs no identity.
 
 Knows nothing of uploads and deadlines, nor what a good photo is (`quality.py`). How a person is cut
 out is handed in.
@@ -28,7 +29,7 @@ from pipeline.photos.crop import head_and_shoulders
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
-from pipeline.photos.record import FaceNumbers, FaceRecord, Label
+from pipeline.photos.record import CutOutPhoto, FaceNumbers, FaceRecord, Label
 from pipeline.photos.similarity import Lack, lacking
 from pipeline.photos.verdicts import PhotoRecord, judged, number_of, verdict
 from privacy import kinds
@@ -47,6 +48,9 @@ MAX_REJECTED = 30
 _NUMBERING = "numbering"
 """Name, among the records, of how many numbers were given: a removed photo's is not given again."""
 
+_COMPARED = "compared"
+"""Name, among the records, of the mark that faces may be compared."""
+
 
 @dataclass(frozen=True)
 class TrainingPhoto:
@@ -59,21 +63,6 @@ class TrainingPhoto:
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class CutOutPhoto:
-    """An accepted photo in RAM, as the photo way needs it.
-
-    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length. sharpness: of
-    the face, see `quality.sharpness`.
-    """
-
-    id: str
-    cut_out: CutOut
-    landmarks: NDArray[np.float32]
-    embedding: NDArray[np.float32]
-    sharpness: float
 
 
 @dataclass(frozen=True)
@@ -138,6 +127,22 @@ class Album:
             return self._reject(session, label, full)
         return next(record for record in self.records(session) if record.id == photo_id)
 
+    def compare(self, session: Session) -> None:
+        """Measure whose face each photo shows, now and of photos to come: the visitor agreed.
+
+        Raises:
+            UnknownSession: the session was erased. DiskFull: no room.
+            BaseUnavailable: the face models are missing.
+        """
+        with self._writing:
+            self._vault.put(session, kinds.FACE, _COMPARED, b"")
+            for record in self._stored(session):
+                if record.face is None or record.face.embedding is not None:
+                    continue
+                png = self._vault.open(session, kinds.PHOTO, record.id)
+                measured = replace(record, face=self._measured(record.face, png))
+                self._vault.put(session, kinds.FACE, record.id, measured.to_json())
+
     def records(self, session: Session) -> list[PhotoRecord]:
         """Every photo, in order of arrival, each judged in view of the others.
 
@@ -186,12 +191,13 @@ class Album:
         """
         photos = []
         for photo_id, face in self._accepted(session):
-            person = CutOut.from_png(self._vault.open(session, kinds.PHOTO, photo_id)).before(
-                PLAIN_WALL
-            )
+            png = self._vault.open(session, kinds.PHOTO, photo_id)
+            embedding = self._measured(face, png).embedding
+            assert embedding is not None
+            person = CutOut.from_png(png).before(PLAIN_WALL)
             px = self._keeping.training_px
             image, landmarks = head_and_shoulders(person, face.landmarks, px)
-            photos.append(TrainingPhoto(image, landmarks, face.embedding))
+            photos.append(TrainingPhoto(image, landmarks, embedding))
         return photos
 
     def usable_cut_outs(self, session: Session) -> list[str]:
@@ -216,6 +222,17 @@ class Album:
         face = record.face
         return CutOutPhoto(photo_id, cut, face.landmarks, face.embedding, face.sharpness)
 
+    def without_wall(self, portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The person of a portrait, uint8 RGB [H, W, 3], as RGBA [H, W, 4].
+
+        Raises:
+            BaseUnavailable: the face models are missing.
+        """
+        if found := self._faces.detect(portrait):
+            cut = self._cut_out(portrait, found[0])
+            return np.dstack([cut.colours, cut.alpha])
+        return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
+
     def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
         stored = self._stored(session)
         return [
@@ -227,7 +244,7 @@ class Album:
     def _stored(self, session: Session) -> list[FaceRecord]:
         records = []
         for entry in self._vault.list(session, kinds.FACE):
-            if entry.name != _NUMBERING:
+            if entry.name not in (_NUMBERING, _COMPARED):
                 try:
                     data = self._vault.open(session, kinds.FACE, entry.name)
                 except KeyError:
@@ -238,11 +255,21 @@ class Album:
     def _keep(self, session: Session, label: Label, face: FaceNumbers, png: bytes) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
+        if any(entry.name == _COMPARED for entry in self._vault.list(session, kinds.FACE)):
+            face = self._measured(face, png)
         good = Message("photos.painting_only" if face.faults else "verdict.good")
         record = FaceRecord(photo_id, label, good, face)
         kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
+
+    def _measured(self, face: FaceNumbers, png: bytes) -> FaceNumbers:
+        """The same numbers with an embedding, of a kept cut-out."""
+        if face.embedding is not None:
+            return face
+        person = CutOut.from_png(png).before(PLAIN_WALL)
+        found = Face((0.0, 0.0, 0.0, 0.0), face.landmarks, 1.0)  # aligned by its points alone
+        return replace(face, embedding=self._faces.embed(person, found))
 
     def _reject(self, session: Session, label: Label, bad: BadPhoto) -> PhotoRecord:
         """Remember why a photo was turned away; nothing of its pixels is kept."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from messages import Message
+from pipeline.imaging import CutOut
 
 MINIATURE_SIDE = 16
 
@@ -27,15 +28,31 @@ class FaceNumbers:
     """One face of a good photo.
 
     landmarks: float32 [5, 2] x, y in pixels of the kept crop. embedding: float32 [128], unit
-    length. miniature: uint8 [16, 16]. sharpness, brightness: as measured by `check.py`.
+    length, None until the visitor agreed that faces are compared. miniature: uint8 [16, 16].
+    sharpness, brightness: as measured by `quality.py`.
     """
 
     landmarks: NDArray[np.float32]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
     miniature: NDArray[np.uint8]
     sharpness: float
     brightness: float
     faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CutOutPhoto:
+    """An accepted photo in RAM, as the photo way needs it.
+
+    landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length, None where
+    faces are not compared. sharpness: of the face, see `quality.sharpness`.
+    """
+
+    id: str
+    cut_out: CutOut
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
+    sharpness: float
 
 
 @dataclass(frozen=True)
@@ -59,12 +76,13 @@ class FaceRecord:
         if self.face is not None:
             fields |= {
                 "landmarks": self.face.landmarks.tolist(),
-                "embedding": _packed(self.face.embedding.astype("<f4")),
                 "miniature": _packed(self.face.miniature),
                 "sharpness": self.face.sharpness,
                 "brightness": self.face.brightness,
                 "faults": list(self.face.faults),
             }
+            if self.face.embedding is not None:
+                fields["embedding"] = _packed(self.face.embedding.astype("<f4"))
         return json.dumps(fields).encode()
 
     @classmethod
@@ -72,11 +90,12 @@ class FaceRecord:
         """Back from `to_json`. The vault returns what was written, so nothing is checked."""
         fields = json.loads(data)
         face = None
-        if "embedding" in fields:
+        if "miniature" in fields:
             side = MINIATURE_SIDE
+            packed = fields.get("embedding")
             face = FaceNumbers(
                 np.array(fields["landmarks"], np.float32),
-                np.frombuffer(base64.b64decode(fields["embedding"]), "<f4"),
+                None if packed is None else np.frombuffer(base64.b64decode(packed), "<f4"),
                 np.frombuffer(base64.b64decode(fields["miniature"]), np.uint8).reshape(side, side),
                 fields["sharpness"],
                 fields["brightness"],

@@ -81,8 +81,11 @@ def near_duplicates(faces: Sequence[FaceNumbers]) -> list[int | None]:
 
 def _same_picture(first: FaceNumbers, second: FaceNumbers) -> bool:
     difference = first.miniature.astype(np.int16) - second.miniature.astype(np.int16)
-    likeness = float(first.embedding @ second.embedding)
-    return bool(abs(difference).mean() <= SAME_PICTURE and likeness >= SAME_PICTURE_LIKENESS)
+    if abs(difference).mean() > SAME_PICTURE:
+        return False
+    if first.embedding is None or second.embedding is None:
+        return True
+    return float(first.embedding @ second.embedding) >= SAME_PICTURE_LIKENESS
 
 
 def strangers(embeddings: Sequence[NDArray[np.float32]]) -> list[bool]:

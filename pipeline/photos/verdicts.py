@@ -42,14 +42,15 @@ def judged(stored: Sequence[FaceRecord]) -> list[PhotoRecord]:
     single = [
         (record, face) for (record, face), twin in zip(good, twins, strict=True) if twin is None
     ]
-    foreign = strangers([face.embedding for _, face in single])
+    compared = [(record, face.embedding) for record, face in single if face.embedding is not None]
+    foreign = strangers([embedding for _, embedding in compared])
     against = {
         record.id: Message("verdict.duplicate", {"number": number_of(good[twin][0].id) or 0})
         for (record, _), twin in zip(good, twins, strict=True)
         if twin is not None
     } | {
         record.id: Message("verdict.different_person")
-        for (record, _), is_foreign in zip(single, foreign, strict=True)
+        for (record, _), is_foreign in zip(compared, foreign, strict=True)
         if is_foreign
     }
     return [verdict(record, against.get(record.id)) for record in stored]

@@ -14,6 +14,8 @@ from pipeline.planning import calibration, search
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, tflops_of
 from pipeline.planning.facts import Facts
+from pipeline.planning.pace import FILE as PACE
+from pipeline.planning.pace import Paces
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Planning:
             others: bases that a refusal may name.
         """
         self._facts, self._file, self._others = facts, file, others
+        self.pace = Paces(file.with_name(PACE))
 
     @property
     def gpu_plans(self) -> bool:

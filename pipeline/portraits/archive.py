@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.orders import Way
-from pipeline.portraits.export import SUFFIXES, Finish, finish
+from pipeline.portraits.export import SUFFIXES, Cutter, Finish, finish
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 
@@ -32,23 +32,35 @@ def render(png: bytes, size: str, way: Way = "painted") -> bytes:
     return finish(png, Finish(size), way=way)
 
 
-def one(vault: Vault, session: Session, record: PortraitRecord, how: Finish) -> bytes:
+def one(
+    vault: Vault,
+    session: Session,
+    record: PortraitRecord,
+    how: Finish,
+    cut: Cutter | None = None,
+) -> bytes:
     """One portrait as the file that the person asked for.
 
     Raises:
         KeyError: it is not in the vault. UnknownSession: the session was erased.
     """
-    return finish(vault.open(session, kinds.PORTRAIT, record.id), how, record.face, record.way)
+    png = vault.open(session, kinds.PORTRAIT, record.id)
+    return finish(png, how, record.face, record.way, cut)
 
 
-def file_name(place: int, record: PortraitRecord, format: str = "png") -> str:
-    """The name in a ZIP or an output folder: place by likeness, then the style."""
+def file_name(place: int, record: PortraitRecord, format: str = "png", name: str = "") -> str:
+    """The name in a ZIP or an output folder: a person's, place by likeness, then the style."""
     folder = "doubtful/" if record.doubtful else ""
-    return f"{folder}{place:03d}-{record.style}.{SUFFIXES[format]}"
+    person = f"{name}-" if name else ""
+    return f"{folder}{person}{place:03d}-{record.style}.{SUFFIXES[format]}"
 
 
 def archive(
-    vault: Vault, session: Session, records: Sequence[PortraitRecord], how: Finish
+    vault: Vault,
+    session: Session,
+    records: Sequence[PortraitRecord],
+    how: Finish,
+    cut: Cutter | None = None,
 ) -> Iterator[bytes]:
     """A ZIP of the portraits in the given order, a chunk per portrait as it is made.
 
@@ -60,8 +72,8 @@ def archive(
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
         for place, record in enumerate(records, start=1):
-            entry = zipfile.ZipInfo(file_name(place, record, how.format), _ZIP_TIME)
-            bundle.writestr(entry, one(vault, session, record, how))
+            entry = zipfile.ZipInfo(file_name(place, record, how.format, how.name), _ZIP_TIME)
+            bundle.writestr(entry, one(vault, session, record, how, cut))
             yield outbox.take()
     yield outbox.take()
 

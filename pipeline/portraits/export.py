@@ -9,30 +9,49 @@ from __future__ import annotations
 
 import io
 import struct
+import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from font_source_sans_pro import font_files_ttf
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
 from pipeline.orders import Way
 
-SIZES = ("original", "800", "400", "cv", "print")
-"""As stored; long side 800 px (LinkedIn); 400 px (Teams, Slack); 35 x 45 mm; for paper."""
+SIZES = ("original", "800", "400", "square-800", "square-400", "cv", "print")
+"""As stored; long side 800 or 400 px; squares around the face (LinkedIn; Teams, Slack);
+35 x 45 mm; for paper."""
 
-FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-SUFFIXES = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-"""How files of each format end."""
+TRANSPARENT = "transparent"
+FORMATS = {
+    "png": "image/png",
+    TRANSPARENT: "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+}
+SUFFIXES = {"png": "png", TRANSPARENT: "png", "jpeg": "jpg", "webp": "webp"}
+"""How files of each format end. The transparent one is a PNG without the wall."""
+
+MOST_ENLARGED = 1.5
+"""Factor by which a portrait of a photo is enlarged at most."""
+
+NAME_CHARS = 40
 
 CAPTION_CHARS = 60
 """The page promises them (`portraits.caption_hint`): a full name and a title. Longer ones would be
 drawn very small, since a caption is made to fit the width."""
 
+Cutter = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+"""uint8 RGB [H, W, 3] -> RGBA [H, W, 4]: the person without the wall."""
+
 _SIDES = {"800": 800, "400": 400}
+_SQUARES = {"square-800": 800, "square-400": 400}
 _CV_PX = (413, 531)  # 35 x 45 mm at 300 dpi
 _PAPER_DPI = {"cv": 300, "print": 300}
 # A passport-like frame: the detector's box (forehead to chin) fills half of its height, and its
@@ -68,7 +87,8 @@ class Finish:
     """What a file for download should be like.
 
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
-    watermark: a small "AI" in the lower right, of painted ones; marked: carries one of `MARKS`.
+    watermark: a small "AI" in the lower right, of painted ones; marked: carries one of `MARKS`;
+    name: of the person, for the file's name.
 
     Raises:
         BadOrder: an unknown size or format, a caption that is too long or cannot be drawn.
@@ -79,6 +99,7 @@ class Finish:
     caption: str = ""
     watermark: bool = False
     marked: bool = True
+    name: str = ""
 
     def __post_init__(self) -> None:
         if self.size not in SIZES:
@@ -93,15 +114,20 @@ class Finish:
 
 
 def finish(
-    png: bytes, how: Finish, face: Sequence[float] | None = None, way: Way = "painted"
+    png: bytes,
+    how: Finish,
+    face: Sequence[float] | None = None,
+    way: Way = "painted",
+    cut: Cutter | None = None,
 ) -> bytes:
     """A stored portrait as a file of `how.format`.
 
     A PNG in its original size, with nothing drawn on it, keeps the stored pixels bit for bit.
 
     Args:
-        face: left, top, width, height as shares of the picture; only "cv" needs it.
+        face: left, top, width, height as shares of the picture, for "cv" and squares.
         way: how the portrait was made. A photograph is never called AI.
+        cut: takes the wall away; for `TRANSPARENT` alone, which carries no caption.
     """
     how = how if way == "painted" else replace(how, watermark=False)
     asks_nothing = how.size == "original" and not how.caption and not how.watermark
@@ -110,8 +136,11 @@ def finish(
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
     image.info = {}
-    image = _sized(image, how.size, face or _USUAL_FACE)
-    if how.caption or how.watermark:
+    without_wall = how.format == TRANSPARENT and cut is not None
+    if without_wall and cut is not None:
+        image = Image.fromarray(cut(np.asarray(image)), "RGBA")
+    image = _sized(image, how.size, face or _USUAL_FACE, way)
+    if (how.caption or how.watermark) and not without_wall:
         image = _drawn(image, how.caption, how.watermark)
     return _encoded(image, how, way)
 
@@ -133,7 +162,41 @@ def cv_frame(width: int, height: int, face: Sequence[float]) -> tuple[float, flo
     return x, y, x + wide, y + tall
 
 
-def _sized(image: Image.Image, size: str, face: Sequence[float]) -> Image.Image:
+def square_frame(width: int, height: int, face: Sequence[float]) -> tuple[int, int, int, int]:
+    """The largest square part of a picture, around a face: left, top, right, bottom in pixels.
+
+    Args:
+        face: left, top, width, height as shares of the picture.
+    """
+    side = min(width, height)
+    left = round((face[0] + face[2] / 2) * width - side / 2)
+    top = round((face[1] + face[3] / 2) * height - side * _CV_FACE_MIDDLE)
+    left, top = min(max(left, 0), width - side), min(max(top, 0), height - side)
+    return left, top, left + side, top + side
+
+
+def can_give(size: str, px: tuple[int, int], face: Sequence[float] | None) -> bool:
+    """Whether a portrait of a photo, `px` wide and high, has enough pixels for a size."""
+    if size in _SQUARES:
+        return min(px) * MOST_ENLARGED >= _SQUARES[size]
+    if size == "cv":
+        _, top, _, bottom = cv_frame(*px, face or _USUAL_FACE)
+        return (bottom - top) * MOST_ENLARGED >= _CV_PX[1]
+    return True
+
+
+def clean_name(typed: str) -> str:
+    """A name as a file may bear it: letters and digits of any language, joined by hyphens."""
+    words = "".join(c if c.isalnum() else " " for c in unicodedata.normalize("NFC", typed)).split()
+    return "-".join(words)[:NAME_CHARS].strip("-")
+
+
+def _sized(image: Image.Image, size: str, face: Sequence[float], way: Way) -> Image.Image:
+    if size in _SQUARES:
+        image = image.crop(square_frame(image.width, image.height, face))
+        most = MOST_ENLARGED if way == "photo" else _SQUARES[size]
+        square = min(_SQUARES[size], round(image.width * most))
+        return image.resize((square, square), Image.Resampling.LANCZOS)
     if size == "cv":
         frame = cv_frame(image.width, image.height, face)
         return image.resize(_CV_PX, Image.Resampling.LANCZOS, box=frame)
@@ -174,7 +237,7 @@ def _encoded(image: Image.Image, how: Finish, way: Way) -> bytes:
     options: dict[str, Any] = {}
     if dots := _PAPER_DPI.get(how.size):
         options["dpi"] = (dots, dots)  # WebP has no place for it
-    if how.format == "png":
+    if how.format in ("png", TRANSPARENT):
         image.save(buffer, "PNG", compress_level=3, **options)
         return _marked_png(buffer.getvalue(), way) if how.marked else buffer.getvalue()
     if how.marked:

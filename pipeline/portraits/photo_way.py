@@ -20,8 +20,8 @@ from pipeline.compositing.framing import Frame, Refusal
 from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
 from pipeline.compositing.texture import texture_ratio
 from pipeline.imaging import Face
-from pipeline.photos.album import CutOutPhoto
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import CutOutPhoto
 from pipeline.portraits.shots import PhotoShot
 
 PORTRAIT_PX = 1024
@@ -37,16 +37,17 @@ class PhotoPortrait:
 
     image: uint8 RGB [H, W, 3]. photo: id of the photo. likeness: to that very photo, -1 to 1.
     texture: see `texture_ratio`, None where no skin is seen or it was not measured. box: left,
-    top, width, height of the face as shares of the picture. embedding: float32 [128].
+    top, width, height of the face as shares of the picture. embedding: float32 [128]. likeness and
+    embedding are None where faces are not compared.
     """
 
     shot: PhotoShot
     image: NDArray[np.uint8]
     photo: str
-    likeness: float
+    likeness: float | None
     texture: float | None
     box: tuple[float, float, float, float]
-    embedding: NDArray[np.float32]
+    embedding: NDArray[np.float32] | None
 
 
 class PhotoWay:
@@ -132,14 +133,16 @@ def measured(
     points = _moved(sitter.points[:, :2], frame)
     low, high = points.min(axis=0), points.max(axis=0)
     box = (float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
-    face = Face(box, _moved(sitter.landmarks, frame), 1.0)
-    embedding = faces.embed(image, face)
+    embedding = likeness = None
+    if photo.embedding is not None:
+        embedding = faces.embed(image, Face(box, _moved(sitter.landmarks, frame), 1.0))
+        likeness = float(embedding @ photo.embedding)
     shares = tuple(np.array(box) / (width, height, width, height))
     return PhotoPortrait(
         shot,
         image,
         photo.id,
-        float(embedding @ photo.embedding),
+        likeness,
         None,
         (shares[0], shares[1], shares[2], shares[3]),
         embedding,

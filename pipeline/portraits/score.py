@@ -35,27 +35,31 @@ _VECTOR = 128
 class PortraitRecord:
     """What is known of a portrait.
 
-    id: its name in the vault; style: a style's key; likeness: -1 to 1, -1 without a face;
+    id: its name in the vault; style: a style's key; likeness: -1 to 1, -1 without a face, None
+    where faces are not compared;
     doubtful: no face, or not surely the same person; face: left, top, width, height of its box as
     shares of the picture, None without a face; appearance: see `appearance`, empty without a face;
-    way: how it was made; photo: id of the photo that the "photo" way made it of.
+    way: how it was made; photo: id of the photo that the "photo" way made it of; px: width and
+    height, None where nobody noted it.
     """
 
     id: str
     style: str
     seed: int
-    likeness: float
+    likeness: float | None
     doubtful: bool
     face: tuple[float, ...] | None = None
     appearance: str = ""
     way: Way = "painted"
     photo: str = ""
+    px: tuple[int, int] | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PortraitRecord:
         """A record from its JSON object."""
-        face = row.get("face")
-        return cls(**{**row, "face": None if face is None else tuple(face)})
+        listed = {name: row.get(name) for name in ("face", "px")}
+        tuples = {name: None if v is None else tuple(v) for name, v in listed.items()}
+        return cls(**{**row, **tuples})
 
 
 def person_vector(photos: Sequence[TrainingPhoto]) -> NDArray[np.float32]:
@@ -96,17 +100,18 @@ def record_for(
     )
 
 
-def appearance(image: NDArray[np.uint8], embedding: NDArray[np.float32]) -> str:
+def appearance(image: NDArray[np.uint8], embedding: NDArray[np.float32] | None) -> str:
     """What `fold` compares, in 428 characters: a miniature of the picture and whose face it is.
 
     Args:
         image: uint8 RGB [H, W, 3], at least 8 pixels each way.
-        embedding: float32 [128] of unit length.
+        embedding: float32 [128] of unit length; None where faces are not compared.
     """
     rows = [np.mean(band, axis=0) for band in np.array_split(image, _SIDE, axis=0)]
     cells = [np.mean(cell, axis=1) for cell in np.array_split(np.stack(rows), _SIDE, axis=1)]
     miniature = np.round(np.stack(cells, axis=1)).astype(np.uint8)
-    vector = np.round(np.clip(embedding, -1, 1) * 127).astype(np.int8)
+    known = np.zeros(_VECTOR, np.float32) if embedding is None else embedding
+    vector = np.round(np.clip(known, -1, 1) * 127).astype(np.int8)
     return base64.b64encode(vector.tobytes() + miniature.tobytes()).decode()
 
 
@@ -145,15 +150,17 @@ def _alike(
     one: tuple[NDArray[np.float32], NDArray[np.float32]],
     other: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> bool:
-    return (
-        float(np.mean(np.abs(one[1] - other[1]))) <= SAME_PICTURE
-        and float(one[0] @ other[0]) >= SAME_FACE
-    )
+    if float(np.mean(np.abs(one[1] - other[1]))) > SAME_PICTURE:
+        return False
+    unknown = not one[0].any() and not other[0].any()  # of one person's photos, uncompared
+    return unknown or float(one[0] @ other[0]) >= SAME_FACE
 
 
 def rank(portraits: Iterable[PortraitRecord]) -> list[PortraitRecord]:
-    """Best first, doubtful last; ties in the order of their ids."""
-    return sorted(portraits, key=lambda p: (p.doubtful, -p.likeness, p.id))
+    """Best first, doubtful last; ties, and what was not compared, in the order of their ids."""
+    return sorted(
+        portraits, key=lambda p: (p.doubtful, -1.0 if p.likeness is None else -p.likeness, p.id)
+    )
 
 
 def _mean(vectors: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,4 +109,5 @@ def judged(
     likeness, face, embedding = found
     height, width = image.shape[:2]
     box = tuple(np.asarray(face.box) / (width, height, width, height))
-    return record_for(number, shot, likeness, box, appearance(image, embedding))
+    record = record_for(number, shot, likeness, box, appearance(image, embedding))
+    return replace(record, px=(width, height))

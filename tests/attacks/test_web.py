@@ -30,7 +30,7 @@ from web.routes import welcome
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
-ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False]
+ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False, True]
 
 READ = ("/status", "/photo/photo-01", "/portrait/portrait-001", "/portraits.zip", "/session/link")
 CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue/join")
@@ -366,7 +366,7 @@ def test_another_visitors_event_stream_is_silent(
     heard_by_bob = hear(bob, "same")
     heard_by_ann = hear(ann, "same")
     assert [message["msg"] for message in heard_by_bob] == ["unexpected_error"]
-    assert any("good photos" in str(message.get("log")) for message in heard_by_ann)
+    assert any("good photos" in str(message.get("output")) for message in heard_by_ann)
 
 
 @pytest.mark.parametrize("channel", ["", "a b", "../x", "a" * 65, None, 7, ["x"]])
@@ -549,7 +549,7 @@ with served(scratch) as place:
     ann = visitor(place)
     sys.addaudithook(watch)
     assert upload(ann, photo + bytes(3_000_000), photo).status_code == 200
-    order = [["corporate"], [], [], [], 6, "look", "look", False]
+    order = [["corporate"], [], [], [], 6, "look", "look", "photo", False, False]
     send_event(ann, event_of(gradio_config(ann), "create"), order)
     assert ann.get("/status").json()["photos"]["list"]
     done = set(written)

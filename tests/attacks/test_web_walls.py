@@ -33,6 +33,7 @@ PUBLIC = {
     ("POST", "/session"): "makes a session, opens none",
     ("GET", "/return"): "the page behind a private link; the ticket stays in the browser",
     ("POST", "/session/return"): "opens a session by the ticket in its body",
+    ("POST", "/session/leave"): "takes the cookie away; the session goes on",
     ("GET", "/studio-parts"): "templates without data",
     ("GET", "/favicon.ico"): "a redirect",
     ("GET", "/health"): "`ok`",
@@ -169,7 +170,7 @@ LAYOUT = {"column", "form", "accordion", "button", "row", "group"}
 SHAPES = {
     "file": (lambda file: [file], lambda file: file),
     "image": (lambda file: file,),
-    "slider": (lambda file: file, lambda file: file["path"]),
+    "markdown": (lambda file: file["path"],),  # no input of any event; it repeats a text
     "checkbox": (lambda file: file, lambda file: file["path"]),
     "checkboxgroup": (lambda file: [file], lambda file: [file["path"]]),
     "radio": (lambda file: file, lambda file: file["path"]),

@@ -64,11 +64,16 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     enter(page)
     yield "studio"
     page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("radio", name="Painted by a model of your face").check()
+    page.get_by_role("button", name="Create my portraits").click()
+    expect(page.locator("#order [role=alert]")).to_be_visible()
+    page.get_by_role("button", name="Choose looks").click()
+    yield "order refused"
     add_photos(page, [*selfies[:4], b"a text that calls itself a photo"])
     expect(page.locator(".photo.accepted")).to_have_count(4)
     expect(page.locator("#files [download]")).to_have_count(0)  # the field is empty again
     yield "photos"
-    page.get_by_role("button", name="Private link").first.click()
+    page.get_by_role("button", name="Continue on another device").first.click()
     expect(page.locator("#private-link")).to_be_visible()
     yield "private link"
     page.keyboard.press("Escape")
@@ -90,7 +95,7 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     finished(page)
     with page.expect_response("**/heart"):
         heart(page, 1).click()
-    page.get_by_text("Caption and AI mark").click()
+    page.get_by_text("Caption, names and AI mark").click()
     page.get_by_text("Less like you").click()
     yield "portraits"
     page.get_by_role("button", name="Delete my model").click()
@@ -147,6 +152,7 @@ def test_nothing_on_any_step_holds_somebody_up(
     with visit(chromium, place.url, watch, **DEVICES[device]) as page:
         for step in steps(page, place, selfie_jpegs):
             seen.append(step)
+            page.wait_for_load_state()  # with its styles
             page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
             for scheme, rules in RULES.items():
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -157,6 +163,6 @@ def test_nothing_on_any_step_holds_somebody_up(
                 if width > PHONE["width"]:
                     problems.append(f"{step}: {width} px wide")
     assert not problems, "\n".join(problems)
-    assert len(seen) == 21
+    assert len(seen) == 22
     assert watch.foreign == []
     assert watch.complaints == []

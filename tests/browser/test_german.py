@@ -61,7 +61,7 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         assert page.evaluate("document.documentElement.lang") == "de"
         require_german(page)
         page.get_by_role("checkbox").check()
-        page.get_by_role("button", name="Los geht’s").click()
+        page.get_by_role("button", name="Erst einmal umsehen").click()
         expect(page.locator(".countdown")).to_have_text(
             "Alles wird spätestens in 48 Stunden gelöscht"
         )
@@ -70,9 +70,12 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
 
         page.get_by_label("Von einem Modell Ihres Gesichts gemalt").check()
         page.get_by_role("button", name="Meine Porträts machen").click()
-        toast = page.get_by_test_id("toast-body")
-        expect(toast).to_contain_text("Noch nicht")
-        expect(toast).to_contain_text("4 gute Fotos sind nötig")
+        refused = page.locator("#order [role=alert]")
+        expect(refused).to_contain_text("setzen Sie das Häkchen")
+        page.get_by_role("checkbox", name="Ich bin einverstanden").check()
+        expect(refused).to_be_hidden()
+        page.get_by_role("button", name="Meine Porträts machen").click()
+        expect(refused).to_contain_text("4 gute Fotos sind nötig")
         page.get_by_role("button", name="Die Kamera benutzen").click()
         expect(page.get_by_text("Kamera einschalten")).to_be_visible()
         require_german(page)
@@ -83,6 +86,7 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a picture"], name="ich")
         expect(page.locator(".photo.accepted")).to_have_count(4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("das wir öffnen können")
+        page.get_by_role("button", name="Stile auswählen").click()
         page.get_by_label("Schwarz-Weiß").last.check()
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 Stile gewählt.")
         require_german(page)

@@ -26,6 +26,7 @@ from tests.support.browser import (
     Watch,
     add_photos,
     enter,
+    open_looks,
     order_portraits,
     stage,
     visit,
@@ -79,6 +80,7 @@ def test_selfies_in_portraits_out_nothing_left(
         add_photos(page, [*selfie_jpegs, b"a text that calls itself a photo"])
         expect(page.locator(".photo.accepted")).to_have_count(8, timeout=MINUTE_MS)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")
+        open_looks(page)
         page.get_by_role("checkbox", name="Old Money").check()
         page.get_by_role("checkbox", name="Black & White").check()
         order_portraits(page)

@@ -19,6 +19,7 @@ from tests.support.browser import (
     enter,
     finished,
     heart,
+    open_looks,
     order_portraits,
     session_of,
     settled,
@@ -35,6 +36,7 @@ DAY_S = 24 * 3600.0
 WHEN_CLOSED = """(dialog) => ({ event: new Promise((done) => {
   document.querySelector(dialog).addEventListener("close", done, { once: true });
 }).then(() => null) })"""
+LOOK_AGAIN = "() => { document.dispatchEvent(new Event('visibilitychange')); }"
 TABS = 120  # more than any step has
 # What Chrome's own tools call slow 4G; latency in ms, the rest in bytes per second.
 SLOW = {"offline": False, "latency": 150, "downloadThroughput": 2e5, "uploadThroughput": 9e4}
@@ -57,7 +59,8 @@ def reconnect(page: Page) -> None:
     page.reload()
     expect(page.locator("body[data-stage]")).to_have_count(1)
     page.context.set_offline(True)
-    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")  # polls at once
+    for _ in range(2):  # each makes it poll at once, and the second failure is told
+        page.evaluate(LOOK_AGAIN)
     expect(page.get_by_text("The connection is lost")).to_be_visible()
     page.context.set_offline(False)
     expect(page.get_by_text("The connection is lost")).to_be_hidden()
@@ -75,9 +78,17 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         expect(page.locator(".photo.accepted")).to_have_count(4)
         reconnect(page)
         expect(page.locator(".photo.accepted")).to_have_count(4)
+        open_looks(page)
         page.get_by_role("checkbox", name="Old Money").check()
         page.get_by_role("checkbox", name="LinkedIn Classic").uncheck()
+        page.get_by_role("radio", name="24", exact=True).check()
+        page.get_by_role("radio", name="Portrait 4:5").check()
+        page.get_by_role("radio", name="Darker").check()
         reconnect(page)
+        for kept in ("24", "Portrait 4:5", "Darker"):
+            expect(page.get_by_role("radio", name=kept, exact=True)).to_be_checked()
+        page.get_by_role("radio", name="6", exact=True).check()
+        open_looks(page)
         expect(page.get_by_role("checkbox", name="Old Money")).to_be_checked()
         expect(page.get_by_role("checkbox", name="LinkedIn Classic")).not_to_be_checked()
         expect(page.get_by_text("2 looks chosen")).to_be_visible()
@@ -145,10 +156,10 @@ def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
         assert any("policy: img-src refused http://elsewhere" in told for told in watch.complaints)
 
 
-def tab_to(page: Page, goal: Locator) -> None:
+def tab_to(page: Page, goal: Locator, key: str = "Tab") -> None:
     """As people do who use no mouse: on with Tab until it is there."""
     for _ in range(TABS):
-        page.keyboard.press("Tab")
+        page.keyboard.press(key)
         if goal.evaluate("(element) => element === document.activeElement"):
             return
     raise AssertionError(f"the Tab key does not reach {goal}")
@@ -177,7 +188,7 @@ def test_the_whole_walk_with_the_keyboard_alone(
         page.goto("/")
         tab_to(page, page.get_by_role("checkbox"))
         page.keyboard.press("Space")
-        tab_to(page, page.get_by_role("button", name="Start"))
+        tab_to(page, page.get_by_role("button", name="Look around first"))
         page.keyboard.press("Enter")
         expect(page.locator(".countdown")).to_contain_text("Erased in")
 
@@ -192,13 +203,17 @@ def test_the_whole_walk_with_the_keyboard_alone(
             ]
         )
         expect(page.locator(".photo.accepted")).to_have_count(4)
+        tab_to(page, page.get_by_role("button", name="Choose looks"))
+        page.keyboard.press("Enter")
         tab_to(page, page.get_by_role("checkbox", name="Old Money"))
         page.keyboard.press("Space")
         expect(page.locator("[data-slot=chosen]")).to_have_text("3 looks chosen.")
         place.job_queue.step_s = 0.1
-        tab_to(page, page.get_by_role("radio", name="Painted by a model of your face"))
-        page.keyboard.press("Space")
+        tab_to(page, page.get_by_role("radio", name="From your photos Really"), "Shift+Tab")
+        page.keyboard.press("ArrowDown")
         expect(page.get_by_label("Painted by a model of your face")).to_be_checked()
+        tab_to(page, page.get_by_role("checkbox", name="I agree"))
+        page.keyboard.press("Space")
         tab_to(page, page.get_by_role("button", name="Create my portraits"))
         with place.job_queue.staying_at("training"):
             page.keyboard.press("Enter")
@@ -222,7 +237,7 @@ def test_the_whole_walk_with_the_keyboard_alone(
             page.keyboard.press("Space")
         expect(page.locator(".tile .heart").first).to_have_attribute("aria-pressed", "true")
 
-        for name, dialog in (("Ask colleagues", "#share"), ("Private link", "#private-link")):
+        for name, dialog in (("Ask colleagues", "#share"), ("Continue on", "#private-link")):
             opener = page.get_by_role("button", name=name).first
             tab_to(page, opener)
             page.keyboard.press("Enter")
@@ -255,13 +270,15 @@ def test_two_visitors_at_once_and_a_third_with_a_link(
         place.job_queue.step_s = 0.3
         for page in (ann, bob):
             enter(page)
-            add_photos(page, selfie_jpegs[:4])
+            add_photos(page, selfie_jpegs[:1])
         for page in (ann, bob):
-            expect(page.locator(".photo.accepted")).to_have_count(4)
+            expect(page.locator(".photo.accepted")).to_have_count(1)
+        open_looks(ann)
         ann.get_by_role("checkbox", name="Old Money").check()
-        with place.job_queue.staying_at("training"):
+        with place.job_queue.staying_at("generating"):
             for page in (ann, bob):
-                order_portraits(page)
+                page.get_by_role("button", name="Create my portraits").click()
+                expect(stage(page, "working")).to_have_count(1)
         for page in (ann, bob):
             expect(finished(page)).to_have_count(6)
         assert ann.get_by_role("button", name="Old Money", exact=True).count() == 1
@@ -309,7 +326,7 @@ def test_the_back_button_leads_back_and_to_nothing_that_is_erased(
             assert page.locator("button.portrait").count() == 0
             if urlsplit(page.url).path == "/":
                 break
-        expect(page.get_by_role("button", name="Start")).to_be_visible()
+        expect(page.get_by_role("button", name="Look around first")).to_be_visible()
         watch.clean()
 
 
@@ -321,7 +338,7 @@ def test_a_slow_network_shows_nothing_half_made(
         page.get_by_role("checkbox").check()
         network = page.context.new_cdp_session(page)
         network.send("Network.emulateNetworkConditions", SLOW)
-        page.get_by_role("button", name="Start").click(no_wait_after=True)
+        page.get_by_role("button", name="Look around first").click(no_wait_after=True)
         waiting = page.get_by_text("One moment, the studio is opening.")
         expect(waiting).to_be_visible()
         # While it loads: our paper and our type, and no field that is not ready yet.
@@ -347,14 +364,16 @@ def test_a_page_left_open_past_its_time_lets_go_of_everything(
         page.reload()
         finished(page).first.click()
         hand.forward(DAY_S - 60)
+        page.evaluate(LOOK_AGAIN)
         expect(page.locator(".countdown")).to_contain_text("minute")
         expect(page.locator("#viewer")).to_be_visible()
         watch.session_ends(page)
         hand.forward(61)
+        page.evaluate(LOOK_AGAIN)
         expect(page.get_by_role("heading", name="This session has ended")).to_be_visible()
         assert page.locator("img[src*='/portrait/']:visible").count() == 0
         assert page.locator("button.portrait").count() == 0
         for _ in range(3):
             page.keyboard.press("Escape")  # behind it is nothing to come back to
-        expect(page.get_by_role("button", name="Start")).to_be_visible()
+        expect(page.get_by_role("button", name="Look around first")).to_be_visible()
         watch.clean()

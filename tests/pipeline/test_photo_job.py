@@ -14,6 +14,7 @@ from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.compositing.studio import sit
 from pipeline.orders import Order, Progress, Report
+from pipeline.photos.detection import Faces
 from pipeline.portraits.score import fold
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
@@ -43,6 +44,7 @@ def looks(assembly: Assembly, count: int) -> tuple[str, ...]:
 def test_portraits_of_photos_look_like_their_photos(assembly: Assembly, session: Session) -> None:
     seen: list[Progress] = []
     order = Order(looks(assembly, 4), count=8, way="photo")
+    assembly.services.album.compare(session)
     report = run(assembly, session, order, report=seen.append)
     assert report.ways == ("photo",)
     assert report.photo is not None
@@ -51,10 +53,34 @@ def test_portraits_of_photos_look_like_their_photos(assembly: Assembly, session:
     sheet = load_sheet(assembly.services.vault, session)
     assert {record.way for record in sheet} == {"photo"}
     assert {record.photo for record in sheet} <= {"photo-01", "photo-02", "photo-03"}
-    assert min(record.likeness for record in sheet) >= 0.75
+    assert min(record.likeness or 0.0 for record in sheet) >= 0.75
     assert [p.made for p in seen if p.phase == "generating"] == list(range(9))
     assert assembly.services.sessions.deadline(session).delivered_at is not None
     assert assembly.services.vault.list(session, "adapter") == []
+
+
+def test_without_consent_nobodys_identity_is_measured(
+    assembly: Assembly, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def embed(*_: object) -> None:
+        raise AssertionError("a face was embedded")
+
+    monkeypatch.setattr(Faces, "embed", embed)
+    services = assembly.services
+    session, _ = services.sessions.create()
+    for data in selfie_jpegs[:2]:
+        assert services.album.add(session, data, "me.jpg").cut_out_usable
+    report = run(assembly, session, Order(looks(assembly, 2), count=4, way="photo"))
+    assert report.photo is not None
+    assert (report.photo.headshots, report.photo.likeness) == (4, {})
+    sheet = load_sheet(services.vault, session)
+    assert {record.likeness for record in sheet} == {None}
+    assert not any(record.doubtful for record in sheet)
+    for entry in services.vault.list(session, "face"):
+        stored = services.vault.open(session, "face", entry.name)
+        assert b"embedding" not in stored
+    with pytest.raises(AssertionError, match="embedded"):
+        services.album.compare(session)  # the watch does notice
 
 
 def test_nothing_among_the_first_is_nearly_the_same(assembly: Assembly, session: Session) -> None:

@@ -173,8 +173,8 @@ def visit(browser: Browser, url: str, watch: Watch, **options: Any) -> Iterator[
 
 def enter(page: Page) -> None:
     page.goto("/")
-    page.get_by_role("checkbox").check()
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("checkbox", name="The photos I add").check()
+    page.get_by_role("button", name="Look around first").click()
     expect(page.locator(".countdown")).to_contain_text("Erased in")
 
 
@@ -194,6 +194,10 @@ def settled(page: Page) -> Locator:
     return page.locator("#files button")
 
 
+def open_looks(page: Page) -> None:
+    page.get_by_role("button", name="Choose looks").click()
+
+
 def stage(page: Page, name: str) -> Locator:
     return page.locator(f"body[data-stage={name}]")
 
@@ -201,6 +205,7 @@ def stage(page: Page, name: str) -> Locator:
 def order_portraits(page: Page) -> None:
     """Painted ones, which take a while."""
     page.get_by_label("Painted by a model of your face").check()
+    page.get_by_role("checkbox", name="I agree").check()
     page.get_by_role("button", name="Create my portraits").click()
     expect(stage(page, "working")).to_have_count(1)
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 AS_THE_LOOK = ("look", "look", "painted")
-"""Shape and backdrop of an order as the page sends them when nobody chose, and the painted way."""
+"""Shape and backdrop of an order as the page sends them when nobody chose, and the painted way;
+then come whether the model is kept, and the agreement to one."""
 
 
 def gradio_config(client: httpx.Client) -> dict[str, Any]:
@@ -39,6 +40,12 @@ def send_event(
         json={"data": data, "fn_index": event["id"], "session_hash": channel},
     )
     return joined, hear(client, channel) if joined.status_code == 200 else []
+
+
+def refusal(messages: list[dict[str, Any]]) -> str:
+    """What an order was answered with; "" if it was taken."""
+    (last,) = [message for message in messages if message["msg"] == "process_completed"]
+    return str(last["output"]["data"][0])
 
 
 def hear(client: httpx.Client, channel: str) -> list[dict[str, Any]]:

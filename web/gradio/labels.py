@@ -8,9 +8,12 @@ has words of its own in many languages, of which we replace some, and some in En
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+from pipeline.orders import ORDERED_WAYS, OrderedWay
+from settings import Settings
 from web.services import Services
-from words import LANGUAGES, catalogue, count, say, speaking
+from words import LANGUAGES, catalogue, say, span, speaking
 
 _LABELS = ("looks.", "order.", "photos.")
 """How the keys begin that components may be labelled with."""
@@ -32,21 +35,19 @@ _ENGLISH_ONLY = {
     "Remove Image": "gradio.remove",
     "File upload": "gradio.file",
     "Empty value": "gradio.empty",
-    "number input for ": "gradio.number",
-    "range slider for ": "gradio.slider",
-    "Warning": "order.not_yet",
     "Close": "gradio.close",
 }
 """Whole texts; those that end in a space have a label behind them."""
 
+_SHORT_S = 90
+"""Seconds up to which a time is told in seconds."""
 
-_PHOTO_S, _PAINTED_S, _LEARNING_S = 0.75, 0.8, 80.0
-"""Of one portrait from a photo and one painted by the embedded base, and until the first of these,
-as measured on two cores."""
+COUNTS = (12, 24, 100)
+"""Portraits that most people want."""
 
 
 def labels(services: Services) -> dict[str, dict[str, str]]:
-    """By language: key -> words. A style has name and description, in two lines; so has a way."""
+    """By language: key -> words. A style has name and description, in two lines."""
     return {language: _labels(language, services) for language in LANGUAGES}
 
 
@@ -64,27 +65,35 @@ def _labels(language: str, services: Services) -> dict[str, str]:
                 style_label(key): "\n".join(style.told(language))
                 for key, style in services.styles.items()
             }
-            | _ways(services)
         )
 
 
-def _ways(services: Services) -> dict[str, str]:
-    """The ways with the time that each takes here."""
-    portraits = services.settings.portraits
-    seconds = max(10, math.ceil(portraits * _PHOTO_S / 10) * 10)
-    if services.planning.gpu_plans:
-        painted = say("order.painted_large")
-    else:
-        minutes = math.ceil((_LEARNING_S + portraits * _PAINTED_S) / 60)
-        painted = count("order.painted_small", minutes)
-    details = {
-        "photo": say("order.photo_seconds", n=portraits, seconds=seconds),
-        "painted": painted,
-        "both": say("order.both_order"),
-    }
-    return {
-        f"order.way_{way}": f"{say(f'order.way_{way}')}\n{told}" for way, told in details.items()
-    }
+def counts(settings: Settings) -> list[int]:
+    """How many portraits can be ordered: some usual numbers, and what the operator offers."""
+    usual = {number for number in COUNTS if number <= settings.max_portraits}
+    return sorted(usual | {settings.portraits})
+
+
+def ways(services: Services, counts: Sequence[int]) -> dict[str, dict[int, str]]:
+    """By way and number of portraits: what it takes, with the time that this machine measured."""
+    return {way: {n: _takes(services, way, n) for n in counts} for way in ORDERED_WAYS}
+
+
+def _takes(services: Services, way: OrderedWay, number: int) -> str:
+    seconds = services.planning.pace.seconds(way, number)
+    if way == "photo":
+        return say("order.photo_takes", time=_told_time(seconds))
+    if way == "both":
+        return say("order.both_takes", time=_told_time(seconds))
+    base = "large" if services.planning.gpu_plans else "small"
+    needed = services.settings.min_photos
+    return say(f"order.painted_takes_{base}", needed=needed, time=_told_time(seconds))
+
+
+def _told_time(seconds: float) -> str:
+    if seconds <= _SHORT_S:
+        return say("time.seconds", n=max(10, math.ceil(seconds / 10) * 10))
+    return span(seconds)
 
 
 def english_only() -> dict[str, str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import html
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -59,7 +59,6 @@ _HEAD = f"""
 {_LINKS}
 <script type="module" src="/static/studio.js"></script>
 """
-_WARNING_S = 12
 # Handlers only hand things over, in milliseconds; this bounds how many do so at once.
 _HANDLERS_AT_ONCE = 8
 _EVENTS_WAITING = 200
@@ -118,36 +117,40 @@ def _page(services: Services) -> gr.Blocks:
                     elem_id="camera",
                 )
         gr.Column(elem_id="instant", elem_classes="sheet")
-        with gr.Column(elem_id="looks", elem_classes="sheet"):
-            looks = [_looks(group, styles) for group, styles in _grouped(services.styles).items()]
         with gr.Column(elem_id="order", elem_classes="sheet"):
             way = _choice("way", ORDERED_WAYS, services.planning.default_way)
-            count = gr.Slider(
-                minimum=1,
-                maximum=settings.max_portraits,
+            with gr.Column(elem_id="looks"):
+                grouped = _grouped(services.styles).items()
+                looks = [_looks(group, styles) for group, styles in grouped]
+            count = gr.Radio(
+                choices=[(str(number), number) for number in labels.counts(settings)],
                 value=settings.portraits,
-                step=1,
                 label=_told("order.count"),
-                buttons=[],
                 elem_id="count",
+                elem_classes="choice",
             )
             shapes, tones = _choice("crop", ("look", *CROPS)), _choice("tone", TONES)
             keep = gr.Checkbox(
                 label=_told("order.keep"), info=_told("order.keep_info"), elem_id="keep"
             )
+            agreed = gr.Checkbox(label=_told("order.agree"), elem_id="agree")
             create = gr.Button(_told("order.create"), variant="primary", elem_id="create")
+            refusal = gr.Markdown(elem_id="refusal")
 
-        def order(request: gr.Request, *values: Any) -> None:
-            *chosen, portraits, shape, tone, way_key, keep_model = values
+        def order(request: gr.Request, *values: Any) -> Iterator[str]:
+            yield ""  # so that the same sentence is seen, and heard, a second time
+            *chosen, portraits, shape, tone, way_key, keep_model, agrees = values
             # Gradio calls this from a thread of its own, where nobody's language is known.
             with speaking(language_of(request.request)):
-                form = _Form(chosen, portraits, shape, tone, way_key, keep_model)
-                _order(services, request.request, form)
+                form = _Form(chosen, portraits, shape, tone, way_key, keep_model, agrees)
+                sentence = _refused(services, request.request, form)
+            yield html.escape(sentence)
 
         for field in (files, camera):
             # The photos are in the vault already: only empty the field for the next ones.
             field.upload(_emptied, None, field, **_SILENT)
-        create.click(order, [*looks, count, shapes, tones, way, keep], None, **_SILENT)
+        inputs = [*looks, count, shapes, tones, way, keep, agreed]
+        create.click(order, inputs, refusal, **_SILENT)
     return demo
 
 
@@ -196,33 +199,37 @@ class _Form(NamedTuple):
     tone: Any
     way: Any
     keep_model: Any
+    agrees: Any
 
 
-def _order(services: Services, request: Request, form: _Form) -> None:
-    """Hand the order to the studio; whatever is wrong with it becomes a sentence on the page."""
+def _refused(services: Services, request: Request, form: _Form) -> str:
+    """Hand the order to the studio; the sentence about what is wrong with it, else ""."""
     try:
         session = session_of(services, request.cookies.get(cookie_name(services.settings)))
-        services.job_queue.submit(session, _order_of(form))
+        order = _order_of(form)
+        if "painted" in order.ways:
+            services.album.compare(session)
+        services.job_queue.submit(session, order)
     except LikenessError as error:
-        gr.Warning(
-            html.escape(tell(error.message)), duration=_WARNING_S, title=say("order.not_yet")
-        )
+        return tell(error.message)
     except Exception as error:  # the edge of an event: Gradio would print a traceback
-        sentence = say("errors.unexpected", reference=note(error))
-        gr.Warning(html.escape(sentence), duration=_WARNING_S, title=say("order.not_yet"))
+        return say("errors.unexpected", reference=note(error))
+    return ""
 
 
 def _order_of(form: _Form) -> Order:
     """The order from raw values of the page, which anybody can forge.
 
     Raises:
-        BadOrder: no looks, or a number that is none.
+        BadOrder: no looks, a number that is none, or a model of the face without agreement.
     """
     keys = tuple(key for group in form.chosen for key in group or ())
     if not keys or not all(isinstance(key, str) for key in keys):
         raise BadOrder("order.no_looks")
     if not isinstance(form.portraits, int | float) or not float(form.portraits).is_integer():
         raise BadOrder("order.no_number")
+    if form.way != "photo" and form.agrees is not True:
+        raise BadOrder("order.not_agreed")
     return Order(
         styles=keys,
         count=int(form.portraits),

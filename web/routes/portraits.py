@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import APIRouter, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from errors import UnknownSession
 from pipeline.portraits.archive import archive, one, render
-from pipeline.portraits.export import FORMATS, SUFFIXES, Finish
+from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.sessions import Session
@@ -30,6 +32,7 @@ class Options(BaseModel):
     caption: str = Field("", max_length=1000, repr=False)
     watermark: bool = False
     marked: bool = True
+    name: str = Field("", max_length=1000, repr=False)
 
 
 def router() -> APIRouter:
@@ -55,7 +58,8 @@ def router() -> APIRouter:
     @routes.post("/portraits/wish")
     def choose_options(options: Options, services: Parts, session: Visitor) -> Response:
         caption = " ".join(options.caption.split())
-        how = Finish(caption=caption, watermark=options.watermark, marked=options.marked)
+        name = clean_name(options.name)
+        how = Finish("original", "png", caption, options.watermark, options.marked, name)
         download_options.keep(services.vault, session, how)
         return Response(status_code=204)
 
@@ -69,11 +73,11 @@ def router() -> APIRouter:
     ) -> Response:
         record = _record(services, session, portrait_id)
         how = _how(services, session, size, format)
-        name = f"{portrait_id}.{SUFFIXES[format]}"
+        name = _named(how, f"{portrait_id}.{SUFFIXES[format]}")
         return Response(
-            one(services.vault, session, record, how),
+            one(services.vault, session, record, how, services.album.without_wall),
             media_type=FORMATS[format],
-            headers={"content-disposition": f'attachment; filename="{name}"'},
+            headers={"content-disposition": name},
         )
 
     @routes.get("/portraits.zip")
@@ -93,9 +97,9 @@ def router() -> APIRouter:
             raise UnknownSession
         how = _how(services, session, size, format)
         return StreamingResponse(
-            archive(services.vault, session, records, how),
+            archive(services.vault, session, records, how, services.album.without_wall),
             media_type="application/zip",
-            headers={"content-disposition": 'attachment; filename="portraits.zip"'},
+            headers={"content-disposition": _named(how, "portraits.zip")},
         )
 
     return routes
@@ -111,6 +115,14 @@ def _record(services: Services, session: Session, portrait_id: str) -> PortraitR
         if record.id == portrait_id:
             return record
     raise UnknownSession
+
+
+def _named(how: Finish, file: str) -> str:
+    """The header that names a download, after the person if they typed a name."""
+    if not how.name:
+        return f'attachment; filename="{file}"'
+    # A name may hold letters of any language: RFC 5987 has a place for them.
+    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(f'{how.name}-{file}')}"
 
 
 def _how(services: Services, session: Session, size: str, format: str) -> Finish:

@@ -14,7 +14,16 @@ from web.routes.receipts import public_key
 from web.units import HOUR_S
 from words import say, span
 
-GLANCE = ("encryption", "retention", "undelivered", "own", "training", "where", "operator")
+GLANCE = (
+    "encryption",
+    "retention",
+    "undelivered",
+    "own",
+    "identity",
+    "training",
+    "where",
+    "operator",
+)
 CHECKLIST = (
     "rest",
     "transit",

@@ -125,7 +125,7 @@ def _sentence(line: Line) -> str:
     when = say("receipt.hour", time=_words(line["time"]))
     if line["event"] == "opened":
         return say("receipt.opened", when=when, latest=_words(line["erase_by"]))
-    things = ", ".join(count(f"receipt.count.{name}", line[name]) for name in COUNTED)
+    things = ", ".join(count(f"receipt.count.{name}", line[name]) for name in COUNTED if line[name])
     return say("receipt.erased", when=when, why=say(f"receipt.why.{line['reason']}"), things=things)
 
 

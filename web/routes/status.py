@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
-from pipeline.portraits.score import fold
+from pipeline.photos.verdicts import PhotoRecord
+from pipeline.portraits.export import can_give
+from pipeline.portraits.score import PortraitRecord, fold
 from pipeline.portraits.sheet import is_kept
 from privacy import kinds
 from privacy.file_rows import Entry
@@ -26,8 +29,13 @@ from web.services import Services
 from words import count, language, say, span, tell, tell_kept
 
 _RECOMMENDED = (6, 20)
-# Share of the bar that learning takes; making the portraits takes the rest.
-_LEARNING = 0.6
+_BEGUN = 0.02
+"""Share of the bar that is filled from the first second."""
+
+_SHORT_S = 50
+"""Seconds up to which the time left is told in seconds."""
+
+OFFERED_SIZES = ("original", "square-800", "square-400", "cv", "print")
 
 Mark = Annotated[str, Query(max_length=40)]
 
@@ -73,6 +81,7 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
         answer["photos"] = _photos(services, session)
     if portraits_mark != seen[1]:
         answer["portraits"] = _portraits(services, session)
+        answer["sizes"] = _sizes(services.job_queue.portraits(session))
         answer["wish"] = download_options.chosen(services.vault, session, services.settings)
     return answer
 
@@ -123,8 +132,10 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
                 "image": record.id in kept,
                 "sentence": tell_kept(record.verdict),
                 "cut_out_usable": record.cut_out_usable,
+                "number": int(record.id.rpartition("-")[2]),
+                "turn": _turn(record),
             }
-            for record in records
+            for record in sorted(records, key=lambda record: not record.accepted)
         ],
         # Sharpest first: what the portrait at once begins with.
         "usable_cut_outs": [
@@ -139,8 +150,22 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
             "painted": _meter(good, needed),
             "both": _meter(good, needed),
         },
+        "missing": {
+            "photo": "",
+            "painted": _missing(good, needed),
+            "both": _missing(good, needed),
+        },
         "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
     }
+
+
+def _turn(record: PhotoRecord) -> int:
+    """Degrees clockwise that put a photo upright which lies on its side, else 0."""
+    return int(str(record.verdict.values["degrees"])) if record.code == "sideways" else 0
+
+
+def _missing(good: int, needed: int) -> str:
+    return count("order.photos_missing", needed - good) if good < needed else ""
 
 
 def _meter_of_cut_outs(good: int, usable: int) -> str:
@@ -183,18 +208,45 @@ def _detail(job: Progress) -> str:
 def _left(job: Progress) -> str:
     if job.seconds_left is None or job.phase in ENDED:
         return ""
+    if job.seconds_left < 1:
+        return say("job.left.late")
+    if job.seconds_left <= _SHORT_S:
+        return say("job.left.seconds", n=math.ceil(job.seconds_left / 10) * 10)
     # Rounded up: a time that turns out shorter is a pleasant surprise.
     minutes = math.ceil(job.seconds_left / 60)
     return count("job.left", minutes) if minutes > 1 else say("job.left.soon")
 
 
-def _bar(job: Progress) -> float | None:
-    """How far the job is, 0 to 1; None while that cannot be said."""
-    if job.phase == "training" and job.steps:
-        return round(_LEARNING * job.step / job.steps, 4)
-    if job.phase == "generating" and job.count:
-        return round(_LEARNING + (1 - _LEARNING) * job.made / job.count, 4)
-    return 1.0 if job.phase == "done" else None
+def _bar(job: Progress) -> float:
+    """How far the job is, 0 to 1; never empty."""
+    return 1.0 if job.phase == "done" else round(max(_BEGUN, job.share), 4)
+
+
+def _sizes(records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:
+    """Sizes for download in words, with pixels and centimetres; off: no portrait has enough."""
+    pixels = [record.px for record in records if record.px]
+    largest = max(pixels, key=math.prod, default=None)
+    return [
+        {"key": size, "told": say("portraits.too_few_px", size=told) if off else told, "off": off}
+        for size in OFFERED_SIZES
+        for told, off in [(_size(size, largest), _lacking(size, records))]
+    ]
+
+
+def _size(size: str, px: tuple[int, int] | None) -> str:
+    """A size in words. px: of the largest portrait, None if not known."""
+    if px is None or size not in ("original", "print"):
+        return say(f"portraits.size_{size}")
+    wide, high = (f"{side / 300 * 2.54:.1f}".replace(".", say("portraits.decimal")) for side in px)
+    return say(f"portraits.up_to_{size}", w=px[0], h=px[1], width=wide, height=high)
+
+
+def _lacking(size: str, records: Sequence[PortraitRecord]) -> bool:
+    """Whether all portraits are of photos that have too few pixels for a size."""
+    return bool(records) and all(
+        record.way == "photo" and record.px and not can_give(size, record.px, record.face)
+        for record in records
+    )
 
 
 def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:

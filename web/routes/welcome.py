@@ -14,14 +14,14 @@ from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
 from web.gradio import labels
-from web.http.cookies import admit
+from web.http.cookies import admit, dismiss
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
 from web.routes import looks
 from web.services import Services
 from web.units import HOUR_S, TEN_MINUTES_S
-from words import span
+from words import say, span
 
 _STUDIO = f"{STUDIO}/"
 # A whole company may come from one address (a proxy); a flood is hundreds a minute.
@@ -30,9 +30,13 @@ _RETURNS_PER_ADDRESS = 300
 
 
 class PrivateLink(BaseModel):
-    """What the page behind a private link sends: the part of the address after the `#`."""
+    """What the page behind a link sends: the part of the address after the `#`.
+
+    instead: leave the session that this browser is in.
+    """
 
     ticket: str = Field(max_length=300, repr=False)
+    instead: bool = False
 
 
 def router() -> APIRouter:
@@ -63,6 +67,13 @@ def router() -> APIRouter:
         admit(response, settings, new_ticket)
         return response
 
+    @routes.post("/session/leave")
+    def leave(services: Parts) -> Response:
+        """Forget the session in this browser, for the next person at it. It goes on by itself."""
+        response = RedirectResponse("/", 303)
+        dismiss(response, services.settings)
+        return response
+
     @routes.get("/session/link")
     def private_link(
         request: Request, services: Parts, session: Visitor, ticket: TicketText
@@ -79,9 +90,15 @@ def router() -> APIRouter:
         return pages.page("return.html")
 
     @routes.post("/session/return")
-    def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
+    def let_in(
+        request: Request, link: PrivateLink, services: Parts, ticket: TicketText
+    ) -> Response:
+        """Open the session behind a link. 409: this browser is in another one, so ask first."""
         returns.count(address_of(request))
         services.sessions.open(link.ticket)
+        another = ticket != link.ticket and _opens(services, ticket)
+        if another and not link.instead:
+            return JSONResponse({"sentence": say("return.another")}, 409)
         response = JSONResponse({"next": _STUDIO})
         admit(response, services.settings, Ticket.parse(link.ticket))
         return response
@@ -94,6 +111,7 @@ def router() -> APIRouter:
             settings=services.settings,
             previews=looks.previews(services),
             gradio_words=labels.english_only(),
+            ways=labels.ways(services, labels.counts(services.settings)),
             editor=editor.choices(services),
         )
 

@@ -1,12 +1,14 @@
 // The portraits: a grid with hearts, filters and folded near-duplicates, the doubtful ones in a
-// fold of their own, a large view with arrow keys and swipes, and how downloads are finished.
+// fold of their own, a large view with arrow keys and swipes.
 
+import { Downloads } from "./downloads.js";
 import { follow, slot, text } from "./templates.js";
 
 const WAYS = ["photo", "painted"]; // in this order
 const ALL = "all";
 const HEARTS = "hearts";
 const LOOK = "look:"; // before the name of a look
+const VIEWER = "viewer"; // the state of the history while the large view is open
 const SWIPE = 45; // pixels from which a stroke of the finger counts
 
 export class Portraits {
@@ -24,15 +26,15 @@ export class Portraits {
     this.only = ALL;
     this.working = true;
     this.shown = "";
-    this.saving = null; // a wish that is on its way to the server
     this.#watchViewer();
-    this.#watchDownloads();
+    this.downloads = new Downloads(section, viewer, () => this.shown);
   }
 
   /** Draws what a status says. While a job runs, in the order they were made: nothing jumps. */
   draw(status, working) {
     if (status.portraits) this.known = status.portraits;
-    if (status.wish) this.#drawWish(status.wish);
+    if (status.wish) this.downloads.drawWish(status.wish);
+    if (status.sizes) this.downloads.drawSizes(status.sizes);
     this.working = working;
     this.hearts = new Set(status.hearts.list);
     for (const [id, on] of this.tapping) this.#mark(id, on);
@@ -124,7 +126,10 @@ export class Portraits {
   #make(portrait) {
     const item = this.clone("portrait").firstElementChild;
     const image = slot(item, "image");
-    image.alt = image.dataset.alt.replace("%", portrait.style);
+    const number = Number(portrait.id.split("-").pop());
+    image.alt = image.dataset.alt.replace("%", portrait.style).replace("#", number);
+    const heart = item.querySelector(".heart");
+    heart.setAttribute("aria-label", heart.dataset.label.replace("#", number));
     image.src = `/portrait/${portrait.id}?size=400`;
     return item;
   }
@@ -181,8 +186,11 @@ export class Portraits {
       if (event.key === "ArrowRight") this.step(1);
       if (event.key === "ArrowLeft") this.step(-1);
     });
+    // The browser's Back closes it: the large view is a place of its own in the history.
+    window.addEventListener("popstate", () => { if (this.viewer.open) this.viewer.close(); });
     // Back to the portrait that was looked at last, which may not be the one it began with.
     this.viewer.addEventListener("close", () => {
+      if (history.state === VIEWER) history.back();
       const tile = this.section.querySelector(`[data-id="${this.shown}"] .portrait`);
       if (tile?.checkVisibility()) tile.focus();
     });
@@ -206,6 +214,7 @@ export class Portraits {
 
   open(id) {
     this.#show(this.visible.find((portrait) => portrait.id === id));
+    history.pushState(VIEWER, "");
     this.viewer.showModal();
   }
 
@@ -224,73 +233,6 @@ export class Portraits {
     const place = this.visible.indexOf(portrait) + 1;
     text(slot(this.viewer, "caption"), `${portrait.style} · ${place} / ${this.visible.length}`);
     this.#press(slot(this.viewer, "heart"), this.hearts.has(portrait.id));
-    this.#addresses();
-  }
-
-  // --- downloads -------------------------------------------------------------------------------
-
-  #watchDownloads() {
-    for (const name of ["size", "format"]) {
-      slot(this.section, name).addEventListener("change", () => this.#addresses());
-    }
-    for (const name of ["caption", "watermark", "marked"]) {
-      slot(this.section, name)?.addEventListener("change", () => { this.saving = this.#save(); });
-    }
-    const links = ["zip", "zip-hearted"].map((name) => slot(this.section, name));
-    for (const link of [...links, slot(this.viewer, "download")]) {
-      link.addEventListener("click", (event) => this.#afterSaving(event, link));
-    }
-  }
-
-  #addresses() {
-    const format = slot(this.section, "format").value;
-    const how = new URLSearchParams({ size: slot(this.section, "size").value, format });
-    slot(this.section, "zip").href = `/portraits.zip?${how}`;
-    slot(this.section, "zip-hearted").href = `/portraits.zip?${how}&hearted=true`;
-    const download = slot(this.viewer, "download");
-    download.href = `/portrait/${this.shown}/download?${how}`;
-    download.download = `${this.shown}.${format === "jpeg" ? "jpg" : format}`;
-  }
-
-  /** A download waits for a caption that was typed just before; one that fails is tried again. */
-  async #afterSaving(event, link) {
-    if (!this.saving) return;
-    event.preventDefault();
-    if (!(await this.saving)) this.saving = this.#save();
-    if (!this.saving || await this.saving) return link.click();
-    this.viewer.close();
-    const problem = slot(this.section, "wish-problem");
-    problem.closest("details").open = true;
-    problem.scrollIntoView({ block: "center" });
-  }
-
-  #drawWish(wish) {
-    const { activeElement } = document;
-    if (this.saving || slot(this.section, "caption") === activeElement) return;
-    slot(this.section, "caption").value = wish.caption;
-    for (const name of ["watermark", "marked"]) {
-      const box = slot(this.section, name);
-      if (box) box.checked = wish[name];
-    }
-  }
-
-  /** Resolves with whether the server took it. Not sent with each download: addresses get logged. */
-  async #save() {
-    const problem = slot(this.section, "wish-problem");
-    const body = {
-      caption: slot(this.section, "caption").value,
-      watermark: slot(this.section, "watermark").checked,
-      marked: slot(this.section, "marked")?.checked ?? true,
-    };
-    const answer = await fetch("/portraits/wish", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-    }).catch(() => null);
-    const sentence = answer && !answer.ok ? (await answer.json()).sentence : "";
-    text(problem, sentence);
-    problem.hidden = sentence === "";
-    if (answer?.ok) this.saving = null;
-    return Boolean(answer?.ok);
+    this.downloads.addresses();
   }
 }

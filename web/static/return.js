@@ -9,17 +9,22 @@ history.replaceState(null, "", location.pathname);
 const button = document.getElementById("open");
 const show = (id) => { document.getElementById(id).hidden = false; };
 
-async function open() {
+async function open(instead) {
   button.disabled = true;
   document.getElementById("failed").hidden = true;
   try {
     const answer = await fetch("/session/return", {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ ticket: secret }),
+      body: JSON.stringify({ ticket: secret, instead }),
     });
     if (answer.ok) {
       location.replace((await answer.json()).next);
+      return;
+    }
+    if (answer.status === 409) { // this browser is in another session
+      button.hidden = true;
+      show("another");
       return;
     }
     if (answer.status === 404 || answer.status === 400) {
@@ -34,4 +39,5 @@ async function open() {
   show("failed");
 }
 
-button.addEventListener("click", open);
+button.addEventListener("click", () => open(false));
+document.getElementById("instead").addEventListener("click", () => open(true));

@@ -3,10 +3,11 @@
 
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
-import { Looks, nameFirst } from "./looks.js";
+import { OrderForm } from "./order.js";
 import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
-import { drawBar, drawJob, drawMeter, drawPhotos } from "./status_view.js";
+import { Photos } from "./photos.js";
+import { drawBar, drawJob } from "./status_view.js";
 
 // Milliseconds between two polls.
 const BRISK = 600; // photos are on their way, or something was just pressed
@@ -45,12 +46,9 @@ class Studio {
     const { photos, looks, order, job, portraits } = this.places;
     document.body.prepend(this.clone("bar"));
     this.bar = document.querySelector(".bar");
-    photos.prepend(this.clone("photos-head"));
-    photos.append(this.clone("photos-list"));
-    looks.prepend(this.clone("looks-head"));
-    new Looks(looks);
+    this.album = new Photos(photos, this.clone);
+    this.order = new OrderForm(order, looks, this.clone);
     this.editor = new Editor(this.places.instant, photos, this.clone, () => this.#hurry());
-    order.prepend(this.clone("order-head"));
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
     document.body.append(this.clone("foot"), this.clone("dialogs"));
@@ -96,9 +94,11 @@ class Studio {
     drawBar(this.bar, status);
     if (status.photos) {
       this.photos = status.photos;
-      drawPhotos(this.places.photos, status.photos, this.clone);
+      this.order.needs(status.photos.missing);
+      this.album.draw(status.photos);
       this.editor.draw(status.photos);
     }
+    this.order.restore();
     this.#drawWay();
     drawJob(this.places.job, status.job);
     this.editor.follow(status.hearts.list);
@@ -108,22 +108,17 @@ class Studio {
 
   /** What depends on the way that is chosen: how many photos it needs, and what it offers. */
   #drawWay() {
-    const way = this.places.order.querySelector("#way input:checked")?.value;
-    if (!way) return; // Gradio has not drawn it yet
-    document.body.dataset.way = way;
-    this.places.order.querySelectorAll("#way label span").forEach(nameFirst);
-    if (this.photos) drawMeter(this.places.photos, this.photos, way);
+    const { way } = this.order;
+    if (way && this.photos) this.album.drawMeter(this.photos, way);
   }
 
   /** Another part of the walk: from its top, and the keyboard goes on from its heading. */
   #turnTo() {
-    window.scrollTo({ top: 0, behavior: "smooth" });
+    window.scrollTo({ top: 0, behavior: gently() });
     const { job, portraits, photos } = this.places;
     const shown = [job, portraits, photos].find((place) => place.checkVisibility());
     const heading = shown?.querySelector("h2");
-    if (!heading || document.querySelector("dialog[open]")) return;
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
+    if (heading && !document.querySelector("dialog[open]")) focusOn(heading);
   }
 
   /** The session is gone: by time, or by a click in another tab. */
@@ -155,6 +150,10 @@ class Studio {
     "close-dialog": (button) => button.closest("dialog").close(),
     "sample-photos": (button) => this.#samplePhotos(button),
     "remove-photo": (button) => this.#removePhoto(button.closest("[data-id]")),
+    "unfold-looks": (button) => this.order.unfold(button),
+    "add-photos": () => this.#addPhotos(),
+    "turn-photo": (button) => this.#turnPhoto(button.closest("[data-id]")),
+    "take-photo": () => this.#takePhoto(),
     "stop-job": (button) => this.#stopJob(button),
     "make-more": () => this.#makeMore(),
     "show-portrait": (button) => this.portraits.open(button.closest("[data-id]").dataset.id),
@@ -186,7 +185,6 @@ class Studio {
     };
     dialog.addEventListener("close", forget, { once: true });
     dialog.showModal();
-    slot(dialog, "link").setSelectionRange(0, 0); // so that it shows from its beginning
   }
 
   async #endShare(button) {
@@ -233,6 +231,7 @@ class Studio {
   }
 
   async #samplePhotos(button) {
+    focusOn(this.places.photos.querySelector("h2")); // the button goes once there are photos
     button.disabled = true;
     this.#hurry(); // each shows as soon as it is checked
     await fetch("/photos/samples", { method: "POST" }).catch(() => null);
@@ -241,12 +240,21 @@ class Studio {
   }
 
   async #removePhoto(item) {
-    item.classList.add("leaving");
-    const answer = await fetch(`/photo/${item.dataset.id}`, { method: "DELETE" }).catch(() => null);
-    if (!answer?.ok) item.classList.remove("leaving");
-    const next = item.nextElementSibling ?? item.previousElementSibling;
+    const next = await this.album.remove(item);
     await this.poll();
-    next?.querySelector("button")?.focus();
+    this.album.focus(next);
+  }
+
+  async #turnPhoto(item) {
+    this.#hurry();
+    await this.album.turn(item);
+    await this.poll();
+    this.album.focus(this.places.photos.querySelector(".photo"));
+  }
+
+  async #takePhoto() {
+    await this.album.take();
+    await this.poll();
   }
 
   async #stopJob(button) {
@@ -258,8 +266,25 @@ class Studio {
 
   #makeMore() {
     document.body.dataset.more = "";
-    this.places.photos.scrollIntoView({ behavior: "smooth" });
+    this.places.photos.scrollIntoView({ behavior: gently() });
+    focusOn(this.places.photos.querySelector("h2"));
   }
+
+  #addPhotos() {
+    this.places.photos.scrollIntoView({ behavior: gently() });
+    this.places.photos.querySelector("#files button")?.focus({ preventScroll: true });
+  }
+}
+
+/** How to scroll: at once where somebody asked for less motion. */
+function gently() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
+}
+
+/** The keyboard goes on from here. */
+function focusOn(heading) {
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
 }
 
 const [clone, places] = await Promise.all([

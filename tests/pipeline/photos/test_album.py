@@ -184,12 +184,40 @@ def test_a_near_copy_is_told_which_photo_it_repeats(album: Album, session: Sessi
 def test_somebody_else_is_found_once_there_is_a_majority(album: Album, session: Session) -> None:
     add(album, session, photos("b")[0])
     add(album, session, photos("a")[0])
+    album.compare(session)  # what is there, and what comes
     assert codes(album, session) == [None, None]  # who is the stranger? Nobody can tell
     add(album, session, photos("a")[1])
     assert codes(album, session) == ["different_person", None, None]
     assert len(album.training_photos(session)) == 2
     album.remove(session, "photo-02")
     assert codes(album, session) == [None, None]
+
+
+@pytest.mark.slow
+def test_faces_are_compared_only_after_consent(album: Album, session: Session) -> None:
+    for picture in (photos("b")[0], *photos("a")[:2]):
+        add(album, session, picture)
+    assert codes(album, session) == [None, None, None]
+    assert album.cut_out(session, "photo-01").embedding is None
+    album.compare(session)
+    assert codes(album, session) == ["different_person", None, None]
+    first = album.cut_out(session, "photo-02").embedding
+    assert first is not None
+    album.compare(session)
+    again = album.cut_out(session, "photo-02").embedding
+    assert again is not None
+    assert (again == first).all()
+
+
+@pytest.mark.parametrize(("quarters", "degrees"), [(1, 90), (3, 270)])
+def test_a_photo_on_its_side_says_how_to_turn_it(
+    album: Album, session: Session, quarters: int, degrees: int
+) -> None:
+    lying = np.ascontiguousarray(np.rot90(photos("a")[0], quarters))
+    record = add(album, session, lying)
+    assert (record.accepted, record.code) == (False, "sideways")
+    assert record.verdict.values == {"degrees": degrees}
+    assert add(album, session, photos("a")[0]).accepted
 
 
 def test_four_different_people_are_not_one_album() -> None:

@@ -90,9 +90,9 @@ def test_the_zip_of_the_hearted_holds_only_these(made: httpx.Client) -> None:
 
 
 def test_a_caption_is_kept_and_drawn_on_downloads_only(made: httpx.Client, place: Place) -> None:
-    assert status(made)["wish"] == {"caption": "", "watermark": False, "marked": True}
+    assert status(made)["wish"] == {"caption": "", "watermark": False, "marked": True, "name": ""}
     before = np.asarray(opened(made.get(f"{FIRST}/download")))
-    wish = {"caption": "  Ann   Example ", "watermark": True, "marked": True}
+    wish = {"caption": "  Ann   Example ", "watermark": True, "marked": True, "name": ""}
     assert made.post("/portraits/wish", json=wish).status_code == 204
     assert status(made)["wish"] == wish | {"caption": "Ann Example"}
     after = np.asarray(opened(made.get(f"{FIRST}/download")))
@@ -148,3 +148,84 @@ def test_near_duplicates_name_the_one_they_are_like(made: httpx.Client, place: P
     like = {portrait["id"]: portrait["like"] for portrait in status(made)["portraits"]}
     assert like.pop("portrait-003") == "portrait-001"
     assert set(like.values()) == {None}
+
+
+# --- sizes, names, and a picture without its wall --------------------------------------------
+
+
+def deliver_photo_way(place: Place, client: httpx.Client, px: tuple[int, int] | None) -> None:
+    """One portrait of a photo; px: what the record says of its pixels."""
+    session = session_of(place, client)
+    place.job_queue.deliver(session, 1, way="photo")
+    records = [replace(record, px=px) for record in load_sheet(place.services.vault, session)]
+    rows = json.dumps([asdict(record) for record in records]).encode()
+    place.services.vault.put(session, "sheet", "portraits", rows)
+
+
+def test_sizes_say_pixels_and_centimetres(ann: httpx.Client, place: Place) -> None:
+    deliver_photo_way(place, ann, (1024, 1280))
+    sizes = {size["key"]: size for size in status(ann)["sizes"]}
+    assert sizes["original"]["told"] == "Original (up to 1024 × 1280 px)"
+    assert sizes["print"]["told"] == "Print (300 dpi, up to 8.7 × 10.8 cm)"
+    assert not any(size["off"] for size in sizes.values())
+    german = ann.get("/status", headers={"accept-language": "de"}).json()["sizes"]
+    assert german[-1]["told"] == "Druck (300 dpi, bis 8,7 × 10,8 cm)"
+
+
+def test_a_size_that_the_photo_cannot_give_is_off(ann: httpx.Client, place: Place) -> None:
+    deliver_photo_way(place, ann, (320, 320))
+    sizes = {size["key"]: size for size in status(ann)["sizes"]}
+    assert {key for key, size in sizes.items() if size["off"]} == {"square-800", "cv"}
+    assert "too few pixels" in sizes["square-800"]["told"]
+    # Asked for all the same, it is enlarged 1.5 times and no more.
+    assert opened(ann.get(f"{FIRST}/download", params={"size": "square-800"})).size == (480, 480)
+
+
+def test_painted_portraits_have_every_size(made: httpx.Client) -> None:
+    assert not any(size["off"] for size in status(made)["sizes"])
+
+
+def test_square_is_square_whatever_the_portrait(ann: httpx.Client, place: Place) -> None:
+    session = session_of(place, ann)
+    place.job_queue.deliver(session, 1)
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((240, 300)).convert("RGB").save(buffer, "PNG")
+    place.services.vault.put(session, "portrait", "portrait-001", buffer.getvalue())
+    for size, side in (("square-800", 800), ("square-400", 400)):
+        assert opened(ann.get(f"{FIRST}/download", params={"size": size})).size == (side, side)
+
+
+def test_the_wall_can_be_taken_away(
+    ann: httpx.Client, place: Place, selfie_jpegs: list[bytes]
+) -> None:
+    deliver_photo_way(place, ann, None)
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(selfie_jpegs[0])).save(buffer, "PNG")
+    session = session_of(place, ann)
+    place.services.vault.put(session, "portrait", "portrait-001", buffer.getvalue())
+    answer = ann.get(f"{FIRST}/download", params={"format": "transparent"})
+    image = opened(answer)
+    assert (image.mode, answer.headers["content-type"]) == ("RGBA", "image/png")
+    alpha = np.asarray(image)[..., 3]
+    height, width = alpha.shape
+    assert alpha[: height // 12, : width // 12].max() < 40  # a corner of the room
+    assert alpha[height // 2 - 5 : height // 2 + 5, width // 2 - 5 : width // 2 + 5].min() > 250
+    assert b"digitalsourcetype/composite" in answer.content
+
+
+def test_files_bear_the_name_that_was_typed(made: httpx.Client, place: Place) -> None:
+    wish = {"name": "  Änne / ../Müller\r\nX-Evil: 1  "}
+    assert made.post("/portraits/wish", json=wish).status_code == 204
+    assert status(made)["wish"]["name"] == "Änne-Müller-X-Evil-1"
+    told = made.get(f"{FIRST}/download").headers["content-disposition"]
+    assert told == (
+        'attachment; filename="portrait-001.png"; '
+        "filename*=UTF-8''%C3%84nne-M%C3%BCller-X-Evil-1-portrait-001.png"
+    )
+    answer = made.get("/portraits.zip")
+    assert "X-Evil-1-portraits.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
+        names = [name.rpartition("/")[2] for name in bundle.namelist()]
+    assert all(name.startswith("Änne-Müller-X-Evil-1-00") for name in names)
+    files = place.services.settings.scratch.rglob("*")
+    assert not any("Müller".encode() in file.read_bytes() for file in files if file.is_file())

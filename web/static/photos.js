@@ -1,0 +1,101 @@
+// The visitor's photos: the verdicts, good ones first, and what can be done with each.
+
+import { Memory } from "./memory.js";
+import { follow, slot, text } from "./templates.js";
+import { sendPhotos } from "./upload.js";
+
+export class Photos {
+  /** @param section where Gradio put its fields */
+  constructor(section, clone) {
+    section.prepend(clone("photos-head"));
+    section.append(clone("photos-list"));
+    this.section = section;
+    this.clone = clone;
+    this.memory = new Memory(section);
+    this.known = null; // labels and verdicts by id, as drawn last
+    this.list = slot(section, "photos");
+  }
+
+  draw(photos) {
+    text(slot(this.section, "hint"), photos.hint);
+    slot(this.section, "samples").hidden = photos.list.length > 0;
+    this.memory.keepOnly(new Set(photos.list.map((photo) => photo.label)));
+    const make = () => this.clone("photo").firstElementChild;
+    follow(this.list, photos.list, make, (item, photo) => this.#drawPhoto(item, photo));
+    this.#announce(photos.list);
+  }
+
+  /** How many photos there are, and whether they are enough, for the way that is chosen. */
+  drawMeter(photos, way) {
+    text(slot(this.section, "meter"), photos.meter[way]);
+    this.section.dataset.enough = photos.enough[way];
+  }
+
+  /** Deletes a photo; resolves once the server has. What is focused next is the caller's to do. */
+  async remove(item) {
+    item.classList.add("leaving");
+    const answer = await fetch(`/photo/${item.dataset.id}`, { method: "DELETE" }).catch(() => null);
+    if (!answer?.ok) item.classList.remove("leaving");
+    return item.nextElementSibling ?? item.previousElementSibling;
+  }
+
+  /** Puts a photo upright that lies on its side, and sends it anew. */
+  async turn(item) {
+    const { label, degrees } = item.dataset;
+    const file = await this.memory.turned(label, Number(degrees));
+    const trouble = await sendPhotos([file]).catch(() => "");
+    if (trouble === "") await this.remove(item);
+    else text(slot(item, "sentence"), trouble);
+  }
+
+  /** A phone's camera, by a field that asks for it. Resolves once the photo is sent. */
+  async take() {
+    const field = slot(this.section, "taken");
+    field.value = "";
+    field.click();
+    await new Promise((done) => { field.addEventListener("change", done, { once: true }); });
+    await sendPhotos(field.files).catch(() => "");
+  }
+
+  /** The keyboard goes on at a photo, or where photos are added. */
+  focus(item) {
+    (item?.isConnected ? item.querySelector(".remove") : this.section.querySelector("#files button"))?.focus();
+  }
+
+  #drawPhoto(item, photo) {
+    item.classList.toggle("accepted", photo.accepted);
+    item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable);
+    text(slot(item, "sentence"), photo.accepted && photo.cut_out_usable ? "" : photo.sentence);
+    text(slot(item, "label"), `${photo.number} · ${photo.label}`);
+    Object.assign(item.dataset, { label: photo.label, degrees: photo.turn });
+    this.#drawImage(slot(item, "image"), photo);
+    slot(item, "turn").hidden = !photo.turn || !this.memory.url(photo.label);
+    const remove = item.querySelector(".remove");
+    remove.setAttribute("aria-label", remove.dataset.label.replace("%", photo.label));
+  }
+
+  /** From the vault, or what this page remembers of a photo that was turned away. */
+  #drawImage(image, photo) {
+    const address = photo.image ? `/photo/${photo.id}` : this.memory.url(photo.label);
+    if (!address || image.getAttribute("src") === address) return;
+    image.alt = photo.label;
+    image.hidden = false;
+    image.onerror = () => { image.hidden = true; }; // not every browser can show every format
+    image.src = address;
+  }
+
+  /** For screen readers: the verdicts of photos that were not there a moment ago. */
+  #announce(list) {
+    const verdict = (photo) => {
+      const item = this.list.querySelector(`[data-id="${photo.id}"]`);
+      const mark = item.querySelector(photo.accepted ? ".good" : ".bad").textContent;
+      return `${photo.label}: ${mark}. ${slot(item, "sentence").textContent}`.trim();
+    };
+    const now = new Map(list.map((photo) => [photo.id, verdict(photo)]));
+    if (this.known) {
+      const fresh = [...now].filter(([id, told]) => this.known.get(id) !== told);
+      if (fresh.length) text(slot(this.section, "verdicts"), fresh.map(([, told]) => told).join(" "));
+    }
+    this.known = now;
+  }
+}

@@ -1,0 +1,48 @@
+// The first page: a chosen photo opens the session and is sent at once. Without this script the
+// button opens the session, and the photo is chosen in the studio.
+
+import { sendPhotos } from "./upload.js";
+
+const STUDIO = "/studio/";
+const form = document.querySelector(".door");
+const part = (id) => document.getElementById(id);
+
+/** Opens a session; the sentence of a server that does not want to, else "". */
+async function openSession() {
+  const body = new URLSearchParams(new FormData(form));
+  // The answer leads to the studio: there only once the photos are sent.
+  const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" });
+  if (answer.type === "opaqueredirect") return "";
+  const told = answer.headers.get("content-type") ?? "";
+  return told.includes("json") ? (await answer.json()).sentence : form.dataset.failed;
+}
+
+async function begin() {
+  const button = part("choose");
+  const words = button.textContent;
+  tell("");
+  button.disabled = true;
+  button.textContent = part("sending").textContent = button.dataset.busy;
+  const trouble = await openSession()
+    .then((sentence) => sentence || sendPhotos(part("photos").files))
+    .catch(() => form.dataset.failed);
+  if (!trouble) return location.assign(STUDIO);
+  button.disabled = false;
+  button.textContent = words;
+  part("sending").textContent = part("photos").value = "";
+  tell(trouble);
+}
+
+function tell(sentence) {
+  part("trouble").textContent = sentence;
+  part("trouble").hidden = sentence === "";
+}
+
+if (form) {
+  part("choose").addEventListener("click", (event) => {
+    event.preventDefault();
+    if (form.reportValidity()) part("photos").click();
+  });
+  part("photos").addEventListener("change", () => { if (part("photos").files.length) begin(); });
+  form.elements.consent.addEventListener("change", () => tell(""));
+}
