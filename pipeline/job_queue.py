@@ -88,10 +88,9 @@ class JobQueue:
             job = self._jobs.get(session_id)
             if job is None:
                 return None
-            if job.progress.phase in ENDED:
-                return job.progress
-            if job.countdown is not None:
-                return job.countdown.shown(job.progress)
+            if job.progress.phase != "queued":
+                ticking = job.countdown if job.progress.phase not in ENDED else None
+                return ticking.shown(job.progress) if ticking else job.progress
             place = self._waiting.index(session_id) + (self._running is not None)
             several = Message("job.ahead.other", {"n": place})
             ahead = several if place > 1 else Message("job.ahead.next")
