@@ -96,6 +96,7 @@ def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
         px={"median": int(np.median(sides)), "min": min(sides)},
         likeness={
             "median": round(float(np.median(likeness)), 4),
+            "min": round(min(likeness), 4),
             "share_same_person": round(float(np.mean([v > SAME_PERSON for v in likeness])), 4),
         }
         if likeness
