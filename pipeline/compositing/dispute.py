@@ -17,9 +17,10 @@ from pipeline.imaging import Face
 _DIFFERENCE = 0.35
 """Coarse alpha by which the two must differ."""
 
-_MASK, _RATHER_SURE, _SURE = 0.4, 0.59, 0.72
-"""What the segmenter must say at least of a pixel, and on the average of a place or a piece; and of
-a pixel that is the person's whatever its colour."""
+_MASK, _RATHER_SURE = 0.4, 0.59
+"""What the segmenter must say at least of a pixel, and on the average of a place or a piece."""
+
+_ROUNDS = 3
 
 _NARROW, _NEAR, _AROUND = 0.012, 0.02, 0.12
 """Shares of the long side: what is narrower is a blurred edge; how near a disputed place must be to
@@ -70,21 +71,16 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
         here = parts[cut] == part
         solid = alpha[cut] > 0.5
         labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
-        known = ~zone[cut]
-        of = labels[known][None].copy()
-        if len(np.unique(of)) < 2:
-            continue  # no colours to compare with
-        labels[~known] = cv2.GC_PR_BGD
+        labels[zone[cut]] = cv2.GC_PR_BGD
         labels[here & (coarse.mask[cut] > 0.5)] = cv2.GC_PR_FGD
+        if not ((labels == cv2.GC_BGD).any() and (labels == cv2.GC_FGD).any()):
+            continue  # no colours to compare with
         bgr = np.ascontiguousarray(image[cut][..., ::-1])
-        # The colours of what is known alone, or the disputed place would count as the person's.
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
-        cv2.grabCut(bgr[known][None], of, None, *models, 1, cv2.GC_INIT_WITH_MASK)
-        cv2.grabCut(bgr, labels, None, *models, 1, cv2.GC_EVAL_FREEZE_MODEL)
-        person = (((labels & 1) == 1) | (coarse.mask[cut] > _SURE)) & here
-        won = _joined(person & ~solid, solid, coarse.mask[cut])
-        result[cut][here] = (won | (person & solid))[here]
+        cv2.grabCut(bgr, labels, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+        person = _joined(((labels & 1) == 1) & here, solid, coarse.mask[cut])
+        result[cut][here] = person[here]
     return result
 
 
