@@ -58,7 +58,8 @@ def hat_cut_by_the_frame() -> Picture:
 def hair_in_the_walls_colour() -> Picture:
     photo, _, eyes, _ = person()
     hair = np.median(photo[: round(eyes) // 3, 400:500].reshape(-1, 3), axis=0)
-    return person(tuple(int(v) for v in hair))[0]
+    red, green, blue = (int(v) for v in hair)
+    return person((red, green, blue))[0]
 
 
 def white_shirt_before_a_white_wall() -> Picture:
