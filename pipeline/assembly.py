@@ -115,14 +115,15 @@ def open_assembly(
         )
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
-        album = Album(vault, decoder, faces, cutter(segmenter), keeping)
+        mesh = FaceMesh(settings.models / "faces")
+        album = Album(vault, decoder, faces, cutter(segmenter, mesh), keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
             album=album,
             faces=faces,
             segmenter=segmenter,
-            mesh=FaceMesh(settings.models / "faces"),
+            mesh=mesh,
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
@@ -156,9 +157,11 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
         )
 
 
-def cutter(segmenter: Segmenter) -> Callable[[NDArray[np.uint8], Face], CutOut]:
-    """Cut people out with this segmenter."""
-    return lambda image, face: cut_out(image, face, segmenter.matte)
+def cutter(
+    segmenter: Segmenter, mesh: FaceMesh | None = None
+) -> Callable[[NDArray[np.uint8], Face], CutOut]:
+    """Cut people out with this segmenter; `mesh` says whether their faces are seen."""
+    return lambda image, face: cut_out(image, face, segmenter.matte, mesh)
 
 
 def training_px(facts: Facts | None) -> int:

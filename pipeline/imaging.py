@@ -50,7 +50,8 @@ class CutOut:
 
     colours: uint8 RGB [H, W, 3], the person's own, 0 where alpha is 0. alpha: uint8 [H, W], 255 is
     person. confidence: of the matte, 0 to 1. faults: codes of what is wrong with it, none if it may
-    be set before another wall: "unsure", "holes", "head_missing", "hair_cut", "bystander".
+    be set before another wall: "face_hidden", "unsure", "holes", "head_missing", "hair_cut",
+    "bystander".
     """
 
     colours: NDArray[np.uint8]

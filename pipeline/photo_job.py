@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
 
 WALL_STOPS = {"look": 0.0, "lighter": 0.8, "darker": -0.9}
 """EV by which an order's tone moves the wall."""
+
+
+class Measured(NamedTuple):
+    """What is remembered of a portrait; a hundred pictures would be 300 MB.
+
+    side: the longer one in pixels. likeness, texture: as `PhotoPortrait` has them.
+    """
+
+    side: int
+    likeness: float | None
+    texture: float | None
 
 
 def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
@@ -47,11 +58,12 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
     prepared = time.monotonic()
     shots = plan_photo_shots(looks, way.merits, order.count, order.seed)
     sheet = Sheet(job.services.vault, session)
-    made: list[PhotoPortrait] = []
+    made: list[Measured] = []
     try:
         for portrait in way.portraits(shots, order.crop, WALL_STOPS[order.tone], job.stop):
             sheet.add(record_of(sheet.next_id, portrait), portrait.image)
-            made.append(portrait)
+            side = max(portrait.image.shape[:2])
+            made.append(Measured(side, portrait.likeness, portrait.texture))
             pace = (time.monotonic() - prepared) / len(made)
             job.report(
                 Progress(
@@ -66,7 +78,7 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
         sheet.keep()
     if len(made) < order.count:
         raise Stopped
-    job.result.photo = measured(made, time.monotonic() - started)
+    job.result.photo = report_of(made, time.monotonic() - started)
 
 
 def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
@@ -85,9 +97,9 @@ def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
     )
 
 
-def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
+def report_of(made: Sequence[Measured], seconds: float) -> PhotoReport:
     """What is told of all of them."""
-    sides = [max(portrait.image.shape[:2]) for portrait in made]
+    sides = [portrait.side for portrait in made]
     likeness = [portrait.likeness for portrait in made if portrait.likeness is not None]
     texture = [portrait.texture for portrait in made if portrait.texture is not None]
     return PhotoReport(
@@ -96,6 +108,7 @@ def measured(made: Sequence[PhotoPortrait], seconds: float) -> PhotoReport:
         px={"median": int(np.median(sides)), "min": min(sides)},
         likeness={
             "median": round(float(np.median(likeness)), 4),
+            "min": round(min(likeness), 4),
             "share_same_person": round(float(np.mean([v > SAME_PERSON for v in likeness])), 4),
         }
         if likeness

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.compositing.framing import DISTANCES, Refusal, Wish, choose
 from pipeline.compositing.refine import Coarse, Floats
 from pipeline.compositing.trimap import Cleaned
 from pipeline.imaging import Face
 
+FACE_HIDDEN = "face_hidden"
 UNSURE = "unsure"
 HOLES = "holes"
 HEAD_MISSING = "head_missing"
@@ -31,11 +32,8 @@ _MOST_DROPPED = 0.08
 _LEAST_HEAD = 0.9
 """Share of the face's box (an ellipse in it) that must be person."""
 
-_MOST_TOP = 0.6
-"""Widths of the face over which hair or a hat may touch the frame's upper edge."""
-
-_MOST_SIDE = 0.5
-"""Heights of the face over which hair may touch the frame at one side, above the chin."""
+LEAST_PRESENCE = 0.5
+"""Below this the face mesh sees no face: a cap, a hand or a camera hides it, or it is a drawing."""
 
 
 def confidence(coarse: Coarse, alpha: Floats) -> float:
@@ -54,12 +52,17 @@ def confidence(coarse: Coarse, alpha: Floats) -> float:
     return float(np.clip(flip, 0, 1) * mask * np.clip(grey, 0, 1))
 
 
-def faults(alpha: Floats, face: Face | None, clean: Cleaned, sure: float) -> tuple[str, ...]:
+def faults(
+    alpha: Floats, face: Face | None, clean: Cleaned, sure: float, presence: float = 1.0
+) -> tuple[str, ...]:
     """Name what is wrong: codes of this module, in a fixed order.
 
-    alpha and the face's coordinates are those of the coarse size.
+    alpha and the face's coordinates are those of the coarse size. presence: of a face, 0 to 1, as
+    the face mesh says.
     """
     found = []
+    if presence < LEAST_PRESENCE:
+        found.append(FACE_HIDDEN)
     if sure < LEAST_CONFIDENCE:
         found.append(UNSURE)
     if clean.gaps > _MOST_GAPS or (face is not None and _head(alpha, face) < _LEAST_HEAD):
@@ -95,10 +98,12 @@ def _head_is_outside(alpha: Floats, face: Face) -> bool:
 
 
 def _hair_is_cut(alpha: Floats, face: Face) -> bool:
-    """Whether hair or a hat ends at the frame in a long straight line."""
-    _, top, width, height = face.box
-    chin = max(1, min(alpha.shape[0], round(top + 0.9 * height)))
-    sides: tuple[NDArray[np.float32], ...] = (alpha[:chin, 0], alpha[:chin, -1])
-    at_top = float((alpha[0] > 0.5).sum()) / width
-    at_sides = max(float((side > 0.5).sum()) for side in sides) / height
-    return at_top > _MOST_TOP or at_sides > _MOST_SIDE
+    """Whether hair or a hat ends at the frame so near to the face that no portrait has room.
+
+    What the frame cuts farther out is left out by a closer portrait.
+    """
+    bytes_ = np.asarray(np.round(alpha * 255), np.uint8)
+    cut = (Refusal.HEAD_CUT, Refusal.NO_ROOM)
+    return all(
+        choose(bytes_, face.landmarks, Wish(distance=distance)) in cut for distance in DISTANCES
+    )

@@ -32,6 +32,10 @@ _EYES_PER_MOUTH = 0.923
 _CROWN = 0.5
 """Eyes to crown as a share of a head's height."""
 
+LEAST_ABOVE = 0.22
+"""Head heights between the eyes and a photo's upper border that cuts the head: enough for a close
+portrait, which then ends there too."""
+
 _INSIDE = 1.5
 """Photo pixels by which a frame stays within a border that cuts the person."""
 
@@ -137,7 +141,7 @@ def choose(
     shape = SHAPES[wish.shape]
     head = _head(alpha, landmarks)
     cut = borders(alpha)
-    if cut.top is not None and head.middle[1] < 0.3 * head.height:
+    if cut.top is not None and head.middle[1] < LEAST_ABOVE * head.height:
         return Refusal.HEAD_CUT
     ideal = head.height / (wish.share * shape.head)
     centre = 1 - shape.centre if wish.right else shape.centre

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.dispute import disputed, settled
+from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
-from pipeline.compositing.refine import Coarse, Floats, Picture, coarse_matte, shrunk
+from pipeline.compositing.refine import SIDE, Coarse, Floats, Picture, coarse_matte, shrunk
 from pipeline.compositing.segmenter import Segment
 from pipeline.compositing.trimap import cleaned, make_trimap
 from pipeline.compositing.upsample import enlarged
@@ -26,17 +28,36 @@ from pipeline.imaging import CutOut, Face
 WORKING_SIDE = 768
 """Long side in pixels at which alpha is solved."""
 
+_REACH = 0.015
+"""How far about a pixel the colours of person and wall are compared, as a share of the side."""
+
+_SAME, _DIFFERENT = 0.8, 1.6
+"""Distance of the two colours, in standard deviations, below which it tells nothing, and above
+which enough."""
+
+_SEEN = 0.04
+"""A distance (0 to 1) that counts as one standard deviation, however restless the two are."""
+
+_NOISE = 0.02
+"""Least standard deviation of a colour (0 to 1)."""
+
+_STEEPER = 1.5
+"""How much steeper the network's edge becomes where colours tell nothing."""
+
 _CLEAR, _SOLID = 0.02, 0.98
 """Alpha at or below the first is none, at or above the second whole: a solver never quite ends."""
 
 
-def cut_out(image: Picture, face: Face | None, segment: Segment) -> CutOut:
+def cut_out(
+    image: Picture, face: Face | None, segment: Segment, mesh: FaceMesh | None = None
+) -> CutOut:
     """Separate the person of a face from the room.
 
     Args:
         image: uint8 RGB [H, W, 3], one person from the head to the chest or so.
         face: whom to cut out, in pixels of the image; None if no face was found.
         segment: gives uint8 [h, w], 255 = person, of uint8 RGB [h, w, 3] (`Segmenter.matte`).
+        mesh: says whether the face can be seen; None if that is not asked.
 
     Raises:
         BaseUnavailable: the network's file is missing or altered.
@@ -46,13 +67,27 @@ def cut_out(image: Picture, face: Face | None, segment: Segment) -> CutOut:
     clean = cleaned(coarse.alpha, small_face)
     coarse = Coarse(clean.alpha, coarse.mask, coarse.doubt)
     trimap = make_trimap(coarse, clean.alpha, small_face)
-    alpha = _fine_alpha(image, clean.alpha, trimap)
+    zone = disputed(coarse, clean.alpha, small_face)
+    trimap[zone] = 0.5
+    guess = settled(shrunk(image, SIDE), coarse, clean.alpha, zone)
+    alpha = _fine_alpha(image, guess, trimap)
     bytes_ = np.asarray(np.round(alpha * 255), np.uint8)
     height, width = clean.alpha.shape
     final = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
     sure = confidence(coarse, final)
     colours = person_colours(image, bytes_)
-    return CutOut(colours, bytes_, sure, faults(final, small_face, clean, sure))
+    seen = _presence(image, face, mesh)
+    return CutOut(colours, bytes_, sure, faults(final, small_face, clean, sure, seen))
+
+
+def _presence(image: Picture, face: Face | None, mesh: FaceMesh | None) -> float:
+    """How sure the mesh is of the face, 0 to 1; 1 where nobody is asked."""
+    if face is None or mesh is None:
+        return 1.0
+    try:
+        return mesh.find(image, face.landmarks).presence
+    except ValueError:  # the landmarks fall on one point
+        return 0.0
 
 
 def _fine_alpha(image: Picture, coarse: Floats, trimap: Floats) -> Floats:
@@ -67,11 +102,31 @@ def _fine_alpha(image: Picture, coarse: Floats, trimap: Floats) -> Floats:
     if unknown.any():
         top, bottom, left, right = bounds(unknown, 3)
         cut = np.s_[top:bottom, left:right]
-        alpha[cut] = solve_alpha(ink[cut], trimap[cut], np.clip(near[cut], 0, 1))
+        alike = _alike(ink[cut], trimap[cut])
+        near = np.clip((near[cut] - 0.5) * (1 + _STEEPER * alike) + 0.5, 0, 1)
+        alpha[cut] = solve_alpha(ink[cut], trimap[cut], near, alike)
     if working.shape != image.shape:
         alpha = enlarged(alpha, ink.astype(np.float32), image)
     alpha = (alpha - _CLEAR) / (_SOLID - _CLEAR)
     return np.asarray(np.clip(alpha, 0, 1), np.float32)
+
+
+def _alike(ink: NDArray[np.float64], trimap: Floats) -> Floats:
+    """How much alike person and wall are about each pixel: float32 [h, w], 1 is the same colour."""
+    colour = ink.astype(np.float32)
+    square = (colour * colour).sum(axis=-1)
+    reach = _REACH * max(trimap.shape)
+    means, spread = [], np.float32(_NOISE**2)
+    for known in (trimap == 1, trimap == 0):
+        weight = known.astype(np.float32)
+        share = np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-4)
+        mean = cv2.GaussianBlur(colour * weight[..., None], (0, 0), reach) / share[..., None]
+        means.append(mean)
+        spread = spread + cv2.GaussianBlur(square * weight, (0, 0), reach) / share
+        spread = spread - (mean * mean).sum(axis=-1)
+    apart = np.linalg.norm(means[0] - means[1], axis=-1)
+    apart = np.maximum(apart / np.sqrt(np.maximum(spread, 1e-6)), apart / _SEEN)
+    return np.asarray(np.clip((_DIFFERENT - apart) / (_DIFFERENT - _SAME), 0, 1), np.float32)
 
 
 def _scaled(face: Face | None, scale: float) -> Face | None:

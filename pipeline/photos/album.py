@@ -257,8 +257,8 @@ class Album:
         photo_id, numbering = self._next_id(session)
         if any(entry.name == _COMPARED for entry in self._vault.list(session, kinds.FACE)):
             face = self._measured(face, png)
-        good = Message("photos.painting_only" if face.faults else "verdict.good")
-        record = FaceRecord(photo_id, label, good, face)
+        told = f"photos.fault.{face.faults[0]}" if face.faults else "verdict.good"
+        record = FaceRecord(photo_id, label, Message(told), face)
         kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id

@@ -27,6 +27,13 @@ _FACE_MARGIN = 1.3
 """The detector's box ends at the forehead and the ears; a bystander's whole head is left out."""
 
 
+_SURE = 0.8
+"""The detector's score from which another face is one beyond doubt."""
+
+_HAIR = (0.25, 0.5)
+"""How far hair may reach beyond the detector's box, in its widths and heights."""
+
+
 class Box(NamedTuple):
     """A rectangle in pixels: left, top inside; right, bottom outside."""
 
@@ -128,13 +135,16 @@ def _without(box: Box, needed: Box, other: Face) -> Box:
 def _blur_face(crop: NDArray[np.uint8], face: Face, other: Face, left: int, top: int) -> None:
     """Replace what of the other face lies in the crop by 3 x 3 patches of colour, in place.
 
-    `left`, `top`: where the crop lies in the picture. `face` itself is left as it is.
+    `left`, `top`: where the crop lies in the picture. `face` itself is left as it is, and its hair
+    too where the other may be no face at all.
     """
     area = crop[_slices(_face_box(other), left, top)]
     if area.size == 0:
         return
     x, y, width, height = face.box
-    own = crop[_slices(Box(x, y, x + width, y + height), left, top)]
+    aside, above = (0.0, 0.0) if other.score >= _SURE else (_HAIR[0] * width, _HAIR[1] * height)
+    head = Box(x - aside, y - above, x + width + aside, y + height)
+    own = crop[_slices(head, left, top)]
     kept = own.copy()
     tiny = cv2.resize(area, (3, 3), interpolation=cv2.INTER_AREA)
     area[:] = cv2.resize(tiny, (area.shape[1], area.shape[0]), interpolation=cv2.INTER_LINEAR)

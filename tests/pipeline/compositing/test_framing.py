@@ -89,6 +89,20 @@ def test_a_forehead_cut_by_the_photo_is_refused() -> None:
     assert choose(person.alpha, person.landmarks, Wish()) is Refusal.HEAD_CUT
 
 
+def test_a_close_photo_gives_a_closer_frame_inside_it() -> None:
+    """Hair that the photo cuts above a whole face: the portrait ends there too."""
+    person = drawn((1000, 1000), (480, 230), 820)
+    assert borders(person.alpha).top is not None
+    frame = choose(person.alpha, person.landmarks, Wish(distance="face"))
+    assert isinstance(frame, Frame)
+    corners = np.array([[0, 0], [frame.size[1], 0], [frame.size[1], frame.size[0]]], float)
+    back = cv2.invertAffineTransform(frame.affine)
+    seen = corners @ back[:, :2].T + back[:, 2]
+    assert seen[:, 1].min() >= 0
+    assert seen[:, 1].max() <= 1000
+    assert eyes_in(frame, person)[:, 1].mean() > 0.2 * frame.size[0]
+
+
 def test_a_face_that_fills_the_photo_has_no_room_for_a_wide_picture() -> None:
     person = drawn((700, 500), (100, 330), 480)
     assert choose(person.alpha, person.landmarks, Wish("wide")) is Refusal.NO_ROOM

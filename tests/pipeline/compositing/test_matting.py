@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.compositing import refine
 from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.dispute import disputed, settled
 from pipeline.compositing.faults import faults
 from pipeline.compositing.matting import CutOut, cut_out
+from pipeline.compositing.refine import Coarse
 from pipeline.compositing.trimap import cleaned
 from pipeline.compositing.upsample import enlarged
 from pipeline.photos.detection import Face, Faces
@@ -149,7 +151,9 @@ def test_a_head_that_the_segmenter_missed_is_a_fault(
 
 
 def face_at(left: float, top: float, width: float, height: float) -> Face:
-    return Face((left, top, width, height), np.zeros((5, 2), np.float32), 0.9)
+    shares = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)], np.float32)
+    landmarks = np.array([left, top], np.float32) + shares * np.array([width, height], np.float32)
+    return Face((left, top, width, height), landmarks, 0.9)
 
 
 def test_islands_are_dropped_and_small_holes_filled() -> None:
@@ -174,12 +178,24 @@ def test_somebody_else_is_a_fault() -> None:
     assert faults(two.alpha, face, two, 0.9) == ("bystander",)
 
 
-def test_hair_that_ends_at_the_frame_is_a_fault() -> None:
+@pytest.mark.parametrize(("top", "found"), [(-0.2, ("hair_cut",)), (15, ())])
+def test_hair_that_ends_at_the_frame_is_a_fault_where_no_portrait_has_room(
+    top: float, found: tuple[str, ...]
+) -> None:
     alpha = np.zeros((100, 100), np.float32)
     alpha[0:100, 30:70] = 1
-    face = face_at(35, 15, 30, 30)
+    face = face_at(35, top, 30, 30 if top > 0 else 14)
     clean = cleaned(alpha, face)
-    assert faults(clean.alpha, face, clean, 0.9) == ("hair_cut",)
+    assert faults(clean.alpha, face, clean, 0.9) == found
+
+
+def test_a_face_that_the_mesh_does_not_see_is_a_fault() -> None:
+    alpha = np.zeros((100, 100), np.float32)
+    alpha[20:100, 30:70] = 1
+    face = face_at(35, 25, 30, 30)
+    clean = cleaned(alpha, face)
+    assert faults(clean.alpha, face, clean, 0.9, presence=0.2) == ("face_hidden",)
+    assert faults(clean.alpha, face, clean, 0.9, presence=0.8) == ()
 
 
 def test_a_large_gap_stays_open() -> None:
@@ -199,6 +215,58 @@ def test_closed_form_finds_a_soft_edge_of_two_colours() -> None:
     guess = np.clip(known + 0.1, 0, 1).astype(np.float32)
     found = solve_alpha(image, trimap, guess)
     assert np.abs(found - known).max() < 0.6 * np.abs(guess - known).max()
+
+
+def noisy(colours: NDArray[np.floating], sigma: float, seed: int = 0) -> Picture:
+    noise = np.random.default_rng(seed).normal(0, sigma, colours.shape)
+    return np.clip(colours + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("colour", "mine"), [((230, 225, 210), True), ((60, 150, 60), False)])
+def test_what_only_the_segmenter_sees_is_settled_by_its_colour(
+    colour: tuple[int, int, int], mine: bool
+) -> None:
+    """A hat's crown, as white as its brim, or a bush behind it."""
+    colours = np.full((160, 160, 3), (30, 90, 160), float)
+    colours[70:, 30:130] = (230, 225, 210)
+    colours[58:70, 47:113] = colour
+    alpha, mask = np.zeros((160, 160), np.float32), np.zeros((160, 160), np.float32)
+    alpha[70:, 30:130] = mask[70:, 30:130] = 1
+    # The segmenter is half sure of most of it: the colours that it is sure of seed the comparison.
+    mask[58:70, 47:113] = 0.49
+    mask[64:70, 47:113] = 0.9 if mine else 0.49
+    colours[40:55, 120:] = (60, 150, 60)  # the same bush, known as wall
+    coarse = Coarse(alpha, mask, np.zeros_like(mask))
+    zone = disputed(coarse, alpha, face_at(60, 50, 40, 40))
+    assert zone[60:69, 50:110].all()
+    found = settled(noisy(colours, 4), coarse, alpha, zone)
+    assert found[60:69, 50:110].mean() == pytest.approx(1.0 if mine else 0.0, abs=0.02)
+    assert (found[~zone] == alpha[~zone]).all()
+
+
+def test_what_is_joined_by_a_neck_only_is_not_the_person_s() -> None:
+    colours = np.full((160, 160, 3), (30, 90, 160), float)
+    colours[70:, 20:80] = colours[40:120, 92:150] = (190, 60, 60)
+    colours[90:100, 80:92] = (190, 60, 60)
+    alpha, mask = np.zeros((160, 160), np.float32), np.zeros((160, 160), np.float32)
+    alpha[70:, 20:80] = 1
+    mask[(colours == (190, 60, 60)).all(axis=2)] = 0.7
+    coarse = Coarse(alpha, mask, np.zeros_like(mask))
+    zone = disputed(coarse, alpha, None)
+    assert zone[45:115, 95:145].all()
+    assert not settled(noisy(colours, 4), coarse, alpha, zone)[45:115, 95:145].any()
+
+
+def test_where_person_and_wall_are_alike_the_coarse_contour_counts() -> None:
+    """Dark hair before a dark wall: what the solver sees there is noise."""
+    image = noisy(np.full((80, 80, 3), 30.0), 6) / 255.0
+    trimap = np.full((80, 80), 0.5, np.float32)
+    trimap[:, :30], trimap[:, 50:] = 1, 0
+    contour = np.repeat((np.arange(80) < 41).astype(np.float32)[None], 80, axis=0)
+    free = solve_alpha(image, trimap, contour)
+    held = solve_alpha(image, trimap, contour, np.ones((80, 80), np.float32))
+    assert np.abs(held - contour).mean() < 0.04
+    assert np.abs(free - contour).mean() > 2 * np.abs(held - contour).mean()
 
 
 def test_enlarging_follows_the_photo() -> None:

@@ -17,7 +17,7 @@ from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.imaging import Face
 from pipeline.photos.album import MAX_REJECTED, PLAIN_WALL, Album, Keeping, PhotoRecord, clean_label
-from pipeline.photos.crop import head_and_shoulders
+from pipeline.photos.crop import head_and_shoulders, kept_frame
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
@@ -38,7 +38,7 @@ from tests.support.faces import (
     shown,
 )
 from tests.support.store import Store
-from words import tell
+from words import LANGUAGES, say, speaking, tell
 
 PX = 384
 
@@ -332,6 +332,34 @@ def test_a_face_that_cannot_be_cropped_away_is_blurred(album: Album, session: Se
     assert add(album, session, picture).accepted
     (photo,) = album.training_photos(session)
     assert len(models().detect(photo.image)) == 1
+
+
+def test_a_pattern_taken_for_a_face_does_not_blur_the_hair() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (900, 900, 3)).astype(np.uint8)
+    shares = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)], np.float32)
+
+    def face(left: float, top: float, side: float, score: float) -> Face:
+        landmarks = np.array([left, top], np.float32) + shares * np.float32(side)
+        return Face((left, top, side, side), landmarks, score)
+
+    own = face(350, 400, 220, 0.95)
+    hair = np.s_[300:400, 360:560]
+    for score, touched in ((0.75, False), (0.9, True)):
+        crop, kept = kept_frame(picture, own, [face(340, 180, 200, score)], 2048)
+        left, top = (round(350 - kept.box[0]), round(400 - kept.box[1]))
+        rows, columns = hair
+        now = crop[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        assert (now.shape != picture[hair].shape or not (now == picture[hair]).all()) is touched
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    "fault", ["face_hidden", "unsure", "holes", "head_missing", "hair_cut", "bystander"]
+)
+def test_every_fault_of_a_cut_out_has_its_sentence(language: str, fault: str) -> None:
+    with speaking(language):
+        sentence = say(f"photos.fault.{fault}")
+    assert sentence.endswith(".")
 
 
 def test_sharpness_does_not_depend_on_exposure() -> None:

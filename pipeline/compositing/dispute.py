@@ -1,0 +1,97 @@
+"""Settle what the segmenter calls person and the network calls wall, by colour.
+
+Hats, ears and sleeves in the wall's colour are disputed so, loose strands, and passers-by. GrabCut
+(C. Rother et al., 2004) compares the colours of each disputed place with those of the person and of
+the wall about it; closed-form alpha then finds the edge.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from pipeline.compositing.refine import Coarse, Floats, Picture
+from pipeline.compositing.trimap import PERSON, Area, disc
+from pipeline.imaging import Face
+
+_DIFFERENCE = 0.35
+"""Coarse alpha by which the two must differ."""
+
+_MASK, _RATHER_SURE = 0.4, 0.59
+"""What the segmenter must say at least of a pixel, and on the average of a place or a piece."""
+
+_ROUNDS = 3
+
+_NARROW, _NEAR, _AROUND = 0.012, 0.02, 0.12
+"""Shares of the long side: what is narrower is a blurred edge; how near a disputed place must be to
+the person, and how far the wall reaches into it; how far colours are compared."""
+
+_JOINED = 0.4
+"""Share of its outline that a piece of the person has in common with the rest."""
+
+
+def disputed(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
+    """Find what touches the person and is theirs to the segmenter only: bool [h, w].
+
+    alpha: the network's matte after `trimap.cleaned`; the face's coordinates are those of it. Away
+    from the face the segmenter must be rather sure.
+    """
+    side = max(alpha.shape)
+    lost = (coarse.mask - alpha > _DIFFERENCE) & (coarse.mask > _MASK)
+    lost_ = cv2.morphologyEx(lost.astype(np.uint8), cv2.MORPH_OPEN, disc(_NARROW * side))
+    near = cv2.dilate((alpha > 0.5).astype(np.uint8), disc(_NEAR * side))
+    _, parts = cv2.connectedComponents(lost_)
+    area = np.bincount(parts.ravel())
+    sure = np.bincount(parts.ravel(), coarse.mask.ravel()) > _RATHER_SURE * area
+    if face is not None:
+        left, top, width, height = (round(v) for v in face.box)
+        rows, columns = np.s_[max(0, top) : top + height], np.s_[max(0, left) : left + width]
+        sure[np.unique(parts[rows, columns])] = True
+    touching = [n for n in np.unique(parts[near > 0]) if n > 0 and sure[n]]
+    wide = cv2.dilate(np.isin(parts, touching).astype(np.uint8), disc(_NEAR * side))
+    # A hole in it would be taken for known wall.
+    wide = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc(2 * _NEAR * side))
+    return np.asarray((wide > 0) & (alpha < PERSON), np.bool_)
+
+
+def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats:
+    """Alpha float32 [h, w] with the disputed zone drawn to person or wall.
+
+    image: uint8 RGB [h, w, 3], the photo at the matte's size.
+    """
+    result = alpha.copy()
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(zone.astype(np.uint8))
+    margin = round(_AROUND * max(alpha.shape))
+    for part in range(1, len(stats)):
+        left, top, width, height = (int(v) for v in stats[part, :4])
+        cut = np.s_[
+            max(0, top - margin) : top + height + margin,
+            max(0, left - margin) : left + width + margin,
+        ]
+        here = parts[cut] == part
+        solid = alpha[cut] > 0.5
+        labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
+        labels[zone[cut]] = cv2.GC_PR_BGD
+        labels[here & (coarse.mask[cut] > 0.5)] = cv2.GC_PR_FGD
+        if not ((labels == cv2.GC_BGD).any() and (labels == cv2.GC_FGD).any()):
+            continue  # no colours to compare with
+        bgr = np.ascontiguousarray(image[cut][..., ::-1])
+        cv2.setRNGSeed(0)
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        cv2.grabCut(bgr, labels, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
+        person = _joined(((labels & 1) == 1) & here, solid, coarse.mask[cut])
+        result[cut][here] = person[here]
+    return result
+
+
+def _joined(found: Area, person: Area, mask: Floats) -> Area:
+    """The pieces that share much of their outline with the person, and which the segmenter means:
+    bool [h, w]."""
+    count, parts = cv2.connectedComponents(found.astype(np.uint8))
+    kept = np.zeros_like(found)
+    for part in range(1, count):
+        own = (parts == part).astype(np.uint8)
+        outline = cv2.dilate(own, np.ones((3, 3), np.uint8)) > own
+        if person[outline].mean() >= _JOINED and mask[own > 0].mean() > _RATHER_SURE:
+            kept |= own > 0
+    return kept
