@@ -82,7 +82,7 @@ def test_the_whole_walk(
         assert order.keep_adapter is True
         assert order.way == "painted"
 
-        page.get_by_label("Size").select_option("square-400")
+        page.get_by_role("combobox", name="Size").select_option("square-400")
         with page.expect_download() as download:
             page.get_by_role("link", name="Download all").click()
         bundle = tmp_path / "portraits.zip"
