@@ -76,7 +76,9 @@ def test_hearts_survive_a_reload_and_can_be_filtered_and_downloaded(
         # A caption typed just before the click is on the picture that comes.
         page.get_by_text("Caption, names and AI mark").click()
         expect(page.get_by_label("Note in the file that AI made it")).to_be_checked()
-        page.get_by_role("combobox", name="Size").select_option("CV photo (413 × 531 px, 3.5 × 4.5 cm)")
+        page.get_by_role("combobox", name="Size").select_option(
+            "CV photo (413 × 531 px, 3.5 × 4.5 cm)"
+        )
         page.get_by_label("File type").select_option("JPEG")
         page.get_by_label("Caption on the picture").fill("Ann Example")
         tile(page, 3).locator(".portrait").click()
@@ -88,6 +90,7 @@ def test_hearts_survive_a_reload_and_can_be_filtered_and_downloaded(
             assert image.size == (413, 531)
             assert b"trainedAlgorithmicMedia" in image.info["xmp"]
         page.keyboard.press("Escape")
+        page.wait_for_function("history.state === null")  # the large view has left the history
         page.reload()
         finished(page)
         page.get_by_text("Caption, names and AI mark").click()
