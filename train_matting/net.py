@@ -1,4 +1,4 @@
-"""The network: a U-shaped stack of 3 x 3 convolutions, about 450 000 numbers."""
+"""The network: a U-shaped stack of 3 x 3 convolutions, about 200 000 numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-WIDTHS = (24, 48, 72, 96)
+WIDTHS = (16, 32, 48, 64)
 """Channels at 1/2, 1/4, 1/8 and 1/16 of the size."""
 
 INPUTS = 5
