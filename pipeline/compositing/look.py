@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from errors import BadSettings
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.framing import DISTANCES
 from pipeline.compositing.relight import LIGHTS, LIMITS
-from pipeline.compositing.walls import STUDIO, WALLS, linear_colour
+from pipeline.compositing.walls import STUDIO, WALLS, is_picture, linear_colour, read_picture
 
 LIGHT_NAMES = tuple(LIGHTS)
 """In the order in which they are offered."""
@@ -42,10 +43,10 @@ _KEYS = ("wall", "colour", "depth_of_field", "light", "grade", "frame", "fade")
 class PhotoLook:
     """How a look treats a photo.
 
-    wall: a key of `walls.WALLS`. colour: "#rrggbb", or None for the wall's own. depth_of_field: 0
-    to 1. light: one of `LIGHT_NAMES`, or values by the keys of `LIGHT_LIMITS`. grade: a key of
-    `composite.GRADES`. frame: a key of `framing.DISTANCES`. fade: whether a person whom the photo
-    cuts below may fade into the wall.
+    wall: a key of `walls.WALLS`, or the path of a picture. colour: "#rrggbb", or None for the
+    wall's own. depth_of_field: 0 to 1. light: one of `LIGHT_NAMES`, or values by the keys of
+    `LIGHT_LIMITS`. grade: a key of `composite.GRADES`. frame: a key of `framing.DISTANCES`. fade:
+    whether a person whom the photo cuts below may fade into the wall.
     """
 
     wall: str
@@ -57,21 +58,25 @@ class PhotoLook:
     fade: bool = False
 
 
-def photo_look(file: str, table: Any) -> PhotoLook:
-    """Check a `[photo]` table.
+def photo_look(file: Path, table: Any) -> PhotoLook:
+    """Check the `[photo]` table of a look's file; a picture for its wall lies beside it.
 
     Raises:
-        BadSettings: a mistake; the sentence names `file` and the key.
+        BadSettings: a mistake; the sentence names the file and the key.
     """
-    where = f"{file} [photo]"
+    where = f"{file.name} [photo]"
     if not isinstance(table, dict):
-        raise BadSettings(f"{file}: 'photo' must be a table.")
+        raise BadSettings(f"{file.name}: 'photo' must be a table.")
     for key in table:
         if key not in _KEYS:
             raise BadSettings(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.")
     if "wall" not in table:
         raise BadSettings(f"{where}: the key 'wall' is missing.")
-    for key, known in (("wall", WALLS), ("grade", GRADES), ("frame", DISTANCES)):
+    if isinstance(table["wall"], str) and is_picture(table["wall"]):
+        table = table | {"wall": _picture(where, file.parent, table["wall"])}
+    else:
+        _member(where, "wall", table["wall"], tuple(WALLS))
+    for key, known in (("grade", GRADES), ("frame", DISTANCES)):
         _member(where, key, table.get(key), tuple(known))
     if "colour" in table:
         _colour(where, table["colour"], table["wall"])
@@ -86,6 +91,17 @@ def photo_look(file: str, table: Any) -> PhotoLook:
 def _member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:
     if value is not None and (not isinstance(value, str) or value not in known):
         raise BadSettings(f"{where}: {key!r} must be one of {', '.join(known)}, not {value!r}.")
+
+
+def _picture(where: str, folder: Path, name: str) -> str:
+    """The path of a picture beside the look, which can be read."""
+    if Path(name).name != name:
+        raise BadSettings(f"{where}: the picture {name!r} must lie beside the look.")
+    try:
+        read_picture(str(folder / name))
+    except ValueError as problem:
+        raise BadSettings(f"{where}: the picture {name!r} cannot be a wall: {problem}.") from None
+    return str(folder / name)
 
 
 def _colour(where: str, value: Any, wall: str) -> None:

@@ -140,7 +140,7 @@ def _load(path: Path) -> Style:
         if key not in table:
             raise BadSettings(f"{path.name}: the key {key!r} is missing.")
     translations = {name: table.pop(name) for name in list(table) if _LANGUAGE.fullmatch(name)}
-    photo = photo_look(path.name, table.pop(_PHOTO)) if _PHOTO in table else None
+    photo = photo_look(path, table.pop(_PHOTO)) if _PHOTO in table else None
     for key, value in table.items():
         _check(path.name, key, value)
     for name, told in translations.items():

@@ -8,16 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from pipeline.compositing.walls import outdoors, rooms, studio
 from pipeline.compositing.walls.lens import Linear, add_light, defocus, glow
 from pipeline.compositing.walls.noise import Size, enlarged
 
-__all__ = ["STUDIO", "WALLS", "Linear", "Wall", "from_picture", "linear_colour", "paint"]
+__all__ = [
+    "STUDIO",
+    "WALLS",
+    "Linear",
+    "Wall",
+    "from_picture",
+    "is_picture",
+    "linear_colour",
+    "paint",
+    "read_picture",
+]
 
 _Studio = Callable[[np.random.Generator, Size, Linear, float], Linear]
 _Room = Callable[[np.random.Generator, Size, "Linear | None"], Linear]
@@ -31,6 +44,12 @@ _DISC_PX = 11.0
 
 _SMALLEST, _LARGEST = 320, 720
 """Bounds of the small scene's longer side in pixels."""
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp")
+"""Endings of files that a wall can be."""
+
+PICTURE_PX = 512
+"""The least shorter side of such a picture, pixels: it is shown out of focus."""
 
 _GRAIN = 0.004
 """Standard deviation of the wall's own grain, as a share of its light: gradients do not band."""
@@ -100,21 +119,46 @@ def paint(
 ) -> Linear:
     """Paint a wall: float32 RGB [H, W, 3], linear light, not clipped.
 
-    name: a key of `WALLS`. size: H, W. colour: "#rrggbb" or None for the wall's own.
-    depth_of_field: 0 (the wall as sharp as a room behind somebody gets) to 1 (wide open).
+    name: a key of `WALLS`, or the file of a picture (`read_picture`). size: H, W. colour:
+    "#rrggbb" or None for the wall's own. depth_of_field: 0 (the wall as sharp as a room behind
+    somebody gets) to 1 (wide open).
 
     Raises:
         KeyError: no such wall.
         ValueError: a colour that is not "#rrggbb", or a depth of field beyond 0..1.
     """
-    wall = WALLS[name]
     if not 0 <= depth_of_field <= 1:
         raise ValueError(f"depth of field beyond 0..1: {depth_of_field}")
+    if is_picture(name):
+        return from_picture(read_picture(name), size, depth_of_field)
+    wall = WALLS[name]
     if wall.studio is not None:
         light = wall.studio(rng, size, linear_colour(colour or wall.colour), depth_of_field)
     else:
         light = _room(wall, size, rng, linear_colour(colour) if colour else None, depth_of_field)
     return _grained(light, rng)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a wall is told by the name of a file with a picture."""
+    return Path(name).suffix.lower() in PICTURES
+
+
+@lru_cache(maxsize=4)
+def read_picture(name: str) -> NDArray[np.uint8]:
+    """Read a picture of a wall: uint8 RGB [H, W, 3], upright.
+
+    Raises:
+        ValueError: it cannot be read, or its shorter side is below `PICTURE_PX`.
+    """
+    try:
+        with Image.open(name) as image:
+            picture = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, Image.DecompressionBombError):
+        raise ValueError("it is not a picture that can be read") from None
+    if min(picture.shape[:2]) < PICTURE_PX:
+        raise ValueError(f"its shorter side needs {PICTURE_PX} pixels")
+    return picture
 
 
 def from_picture(picture: NDArray[np.uint8], size: Size, depth_of_field: float = 0.5) -> Linear:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from transformers import AutoTokenizer
 
 import settings as configuration
@@ -15,6 +16,7 @@ from errors import BadOrder, BadSettings
 from pipeline.compositing.backdrops import ANYONE, PERSON
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.look import PhotoLook
+from pipeline.compositing.walls import paint
 from pipeline.portraits.style import CROPS, Style, choose, crop, finish, load_styles
 from tests.support.looks import SHIPPED, STYLES
 from tests.support.refused import refused
@@ -178,6 +180,40 @@ def test_a_photo_table_is_read(tmp_path: Path) -> None:
         frame="face",
         fade=True,
     )
+
+
+def test_a_picture_beside_the_look_can_be_its_wall(tmp_path: Path) -> None:
+    lobby = np.zeros((600, 800, 3), np.uint8)
+    lobby[..., 1] = 180
+    Image.fromarray(lobby).save(tmp_path / "lobby.jpg", quality=95)
+    write_photo(tmp_path, wall='"lobby.jpg"', colour=None)
+    look = load_styles(tmp_path)["plain"].photo
+    assert look is not None
+    wall = paint(look.wall, (90, 120), np.random.default_rng(0), None, look.depth_of_field)
+    assert wall.shape == (90, 120, 3)
+    green = ((180 / 255 + 0.055) / 1.055) ** 2.4  # sRGB to linear light, IEC 61966-2-1
+    assert np.abs(wall.mean(axis=(0, 1)) - (0, green, 0)).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("missing.jpg", "not a picture that can be read"),
+        ("text.png", "not a picture that can be read"),
+        ("small.webp", "its shorter side needs 512 pixels"),
+        ("../small.webp", "must lie beside the look"),
+    ],
+)
+def test_a_picture_that_can_be_no_wall_is_a_sentence(
+    tmp_path: Path, name: str, problem: str
+) -> None:
+    (tmp_path / "text.png").write_text("no picture")
+    Image.new("RGB", (700, 500)).save(tmp_path / "small.webp")
+    write_photo(tmp_path, wall=f'"{name}"', colour=None)
+    with pytest.raises(BadSettings) as caught:
+        load_styles(tmp_path)
+    assert problem in caught.value.sentence
+    assert caught.value.sentence.startswith("plain.toml [photo]")
 
 
 def test_a_look_may_be_painted_only(tmp_path: Path) -> None:
