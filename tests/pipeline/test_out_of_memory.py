@@ -170,8 +170,8 @@ def test_the_next_job_begins_as_if_nothing_had_been_short(
 class Fixed(Planning):
     """A planner that has one plan, as for a GPU, and remembers what it was told."""
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(None, Path(), [])
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        super().__init__(None, folder / "calibration.json", [])
         self.only, self.told = plan, list[tuple[Plan, Measured]]()
 
     def plan(self, workload: Workload) -> Plan:
@@ -189,7 +189,7 @@ def planned(**changes: Any) -> Plan:
 def test_a_job_runs_as_planned_and_tells_what_it_measured(
     assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planning = Fixed(planned(checkpointing=True, micro_batch=1))
+    planning = Fixed(planned(checkpointing=True, micro_batch=1), assembly.settings.scratch)
     services = replace(assembly.services, planning=planning)
     drawn = Short(base.loss, pictures=0, fits=9)
     painted = Short(base.sample, pictures=2, fits=9)
@@ -215,7 +215,7 @@ def test_a_job_runs_as_planned_and_tells_what_it_measured(
 def test_in_the_end_pictures_become_smaller(
     assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    planning = Fixed(planned())
+    planning = Fixed(planned(), assembly.settings.scratch)
     services = replace(assembly.services, planning=planning)
     real, sides = base.loss, list[tuple[int, int]]()
 

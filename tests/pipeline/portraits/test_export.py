@@ -149,7 +149,7 @@ def test_each_size_in_each_format(
     portrait: bytes, format: str, size: str, pixels: tuple[int, int]
 ) -> None:
     image = opened(finish(portrait, Finish(size, format), FACE))
-    assert image.format == format.upper()
+    assert image.get_format_mimetype() == FORMATS[format]
     assert image.size == pixels
     if size in ("cv", "print") and format != "webp":
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
@@ -242,8 +242,8 @@ def test_names_of_europe_can_be_written(portrait: bytes, name: str) -> None:
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        ({"size": "huge"}, "Sizes are original, 800, 400, cv, print."),
-        ({"format": "tiff"}, "Formats are png, jpeg, webp."),
+        ({"size": "huge"}, "Sizes are original, 800, 400, square-800, square-400, cv, print."),
+        ({"format": "tiff"}, "Formats are png, transparent, jpeg, webp."),
         ({"caption": "x" * 61}, "at most 60 characters"),
         ({"caption": "two\nlines"}, "a control character"),
         ({"caption": "名"}, "“名”"),
