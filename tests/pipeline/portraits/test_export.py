@@ -149,7 +149,7 @@ def test_each_size_in_each_format(
     portrait: bytes, format: str, size: str, pixels: tuple[int, int]
 ) -> None:
     image = opened(finish(portrait, Finish(size, format), FACE))
-    assert image.get_format_mimetype() == FORMATS[format]
+    assert Image.MIME[str(image.format)] == FORMATS[format]
     assert image.size == pixels
     if size in ("cv", "print") and format != "webp":
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.1)
