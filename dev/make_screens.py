@@ -2,9 +2,8 @@
 
     python -m dev.make_screens [--to docs/screens] [--count 16]
 
-The real server on the embedded base with the sample photos that ship with it, so nobody is shown
-who exists, walked twice in Chromium (Debian's `chromium` must be installed). Takes some minutes:
-each walk learns the face anew.
+The real server and one photo, NASA's portrait of Eileen Collins (`dev.fetch_astronaut`, public
+domain), walked twice in Chromium (Debian's `chromium` must be installed).
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 import settings as configuration
+from dev.fetch_astronaut import PHOTO
 from dev.own_server import own_server
 
 DEVICES: dict[str, dict[str, Any]] = {
@@ -58,11 +58,17 @@ def walk(page: Page, album: Album) -> None:
     page.goto("/")
     album.take("welcome")
     page.get_by_role("checkbox", name="The photos I add").check()
-    page.get_by_role("button", name="Look around first").click()
-    page.get_by_role("button", name="Try it with sample photos").click()
-    expect(page.locator(".photo.accepted")).to_have_count(8, timeout=MINUTE_MS)
+    with page.expect_file_chooser() as chooser:
+        page.locator("#choose").click()
+    chooser.value.set_files(PHOTO)
+    expect(page.locator(".photo.accepted")).to_have_count(1, timeout=MINUTE_MS)
+    expect(page.locator("#instant canvas[data-slot=picture]")).to_be_visible()
     _to(page, "#photos")
     album.take("photos")
+    page.locator("#instant").get_by_role("radio", name="Old Money").check()
+    _to(page, "#instant")
+    page.wait_for_timeout(2_000)  # the wall is painted
+    album.take("editor")
     page.get_by_role("button", name="Choose looks").click()
     for look in LOOKS:
         page.get_by_role("checkbox", name=look).check()
