@@ -103,7 +103,7 @@ class Wanted:
         # Written so that it also refuses NaN.
         inside = all(low <= value <= high for value, (low, high) in bounded)
         if not inside or any(value not in names for value, names in known):
-            raise BadOrder("instant.unknown")
+            raise BadOrder("editor.unknown")
 
     def treated(self, look: PhotoLook) -> PhotoLook:
         """The look as this portrait changes it."""
@@ -150,7 +150,7 @@ class Editor:
             BadOrder: no such clothes, or they cannot be told from skin and hair. Busy.
         """
         if clothes not in CHOICES["clothes"]:
-            raise BadOrder("instant.unknown")
+            raise BadOrder("editor.unknown")
         with self._work(session):
             seated = self.sitters.seated(session, photo_id)
             packed = figure.figure(_wearing(seated, clothes), clear=seated.clear)
@@ -188,7 +188,7 @@ class Editor:
             BadOrder: nothing of the kind, or no room in the photo. Busy: too much at once.
         """
         if size not in SIZES:
-            raise BadOrder("instant.unknown")
+            raise BadOrder("editor.unknown")
         with self._work(session):
             image, _, _ = self._composed(session, photo_id, wanted, SIZES[size])
             data = _png(image) if size == "full" else jpeg(image)
@@ -215,7 +215,7 @@ class Editor:
             with self._keeping:
                 records = load_kept(vault, session)
                 if len(records) >= MOST_KEPT:
-                    raise BadOrder("instant.kept_enough", most=MOST_KEPT)
+                    raise BadOrder("editor.kept_enough", most=MOST_KEPT)
                 record = record_of(f"{KEPT}-{len(records) + 1:03d}", portrait)
                 sheet = sheet_file([*records, record], KEPT)
                 vault.put_all(session, [(kinds.PORTRAIT, record.id, png), sheet])
@@ -237,7 +237,7 @@ class Editor:
     def _look(self, key: str) -> tuple[Style, PhotoLook]:
         style = self._services.styles.get(key)
         if style is None or style.photo is None:
-            raise BadOrder("instant.unknown")
+            raise BadOrder("editor.unknown")
         return style, style.photo
 
     def _composed(
@@ -264,7 +264,7 @@ def choices(services: Services) -> dict[str, Any]:
 def _wearing(seated: Seated, clothes: str) -> Sitter:
     sitter = seated.wearing(clothes)
     if sitter is None:
-        raise BadOrder("instant.clothes_unclear")
+        raise BadOrder("editor.clothes_unclear")
     return sitter
 
 

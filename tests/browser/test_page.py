@@ -79,7 +79,7 @@ def test_the_door_is_one_screen_of_a_phone_and_a_photo_begins(
             button.click()
         chooser.value.set_files([payload("me.jpg", selfie_jpegs[0])])
         expect(page.locator(".photo.accepted")).to_have_count(1)
-        expect(page.locator("#instant canvas[data-slot=picture]")).to_be_visible()
+        expect(page.locator("#editor canvas[data-slot=picture]")).to_be_visible()
         watch.clean()
 
 

@@ -116,7 +116,7 @@ def _page(services: Services) -> gr.Blocks:
                     interactive=True,
                     elem_id="camera",
                 )
-        gr.Column(elem_id="instant", elem_classes="sheet")
+        gr.Column(elem_id="editor", elem_classes="sheet")
         with gr.Column(elem_id="order", elem_classes="sheet"):
             way = _choice("way", ORDERED_WAYS, services.planning.default_way)
             with gr.Column(elem_id="looks"):

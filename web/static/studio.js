@@ -48,7 +48,7 @@ class Studio {
     this.bar = document.querySelector(".bar");
     this.album = new Photos(photos, this.clone);
     this.order = new OrderForm(order, looks, this.clone);
-    this.editor = new Editor(this.places.instant, photos, this.clone, () => this.#hurry());
+    this.editor = new Editor(this.places.editor, photos, this.clone, () => this.#hurry());
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
     document.body.append(this.clone("foot"), this.clone("dialogs"));
@@ -289,6 +289,6 @@ function focusOn(heading) {
 
 const [clone, places] = await Promise.all([
   loadTemplates(),
-  whenPresent(["photos", "instant", "looks", "order", "job", "portraits"]),
+  whenPresent(["photos", "editor", "looks", "order", "job", "portraits"]),
 ]);
 new Studio(clone, places).poll();

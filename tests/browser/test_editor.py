@@ -89,7 +89,7 @@ def test_one_photo_is_a_portrait_to_download(
 ) -> None:
     with visit(chromium, place.url, watch) as page:
         enter(page)
-        section = page.locator("#instant")
+        section = page.locator("#editor")
         expect(section).to_be_hidden()
         add_photos(page, [selfie_jpegs[0]])
         shown(page, "Corporate")
@@ -350,7 +350,7 @@ def test_a_heart_keeps_the_portrait_at_full_size(
         keep = page.get_by_role("button", name="Keep", exact=True)
         started = time.monotonic()
         keep.click()
-        expect(page.locator("#instant").get_by_role("status")).to_contain_text("Kept")
+        expect(page.locator("#editor").get_by_role("status")).to_contain_text("Kept")
         assert time.monotonic() - started < 10  # how fast it is on a quiet machine: benchmarks
         expect(keep).to_have_attribute("aria-pressed", "true")
         tile = page.locator(".tile[data-id=kept-001]")
@@ -421,7 +421,7 @@ def test_another_photo_can_be_chosen_and_the_section_goes_with_the_last(
         for number in (1, 2):
             page.get_by_role("button", name=f"Remove me-{number}.jpg").click()
             expect(page.locator(".photo")).to_have_count(2 - number)
-        expect(page.locator("#instant")).to_be_hidden()
+        expect(page.locator("#editor")).to_be_hidden()
         assert page.evaluate("() => sessionStorage.getItem('likeness-editor')") is None
         watch.clean()
 
@@ -436,9 +436,9 @@ def test_it_stays_while_portraits_are_made_and_afterwards(
         with place.job_queue.staying_at("generating"):
             page.get_by_role("button", name="Create my portraits").click()
             expect(stage(page, "working")).to_have_count(1)
-            expect(page.locator("#instant")).to_be_visible()
+            expect(page.locator("#editor")).to_be_visible()
         expect(stage(page, "done")).to_have_count(1)
-        expect(page.locator("#instant")).to_be_visible()
+        expect(page.locator("#editor")).to_be_visible()
         expect(page.get_by_role("heading", name="True to photo")).to_be_visible()
         expect(page.get_by_role("heading", name="Painted", exact=True)).to_be_hidden()
         assert place.job_queue.orders[-1].way == "photo"
