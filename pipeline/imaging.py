@@ -44,6 +44,11 @@ class Face:
     score: float
 
 
+EDGES_SURE = 0.93
+"""Confidence of a cut-out below which its edges want a look. Of 70 strangers' photos the seven
+whose portraits kept a piece of the room are below it, and so are twelve of the 59 good ones."""
+
+
 @dataclass(frozen=True)
 class CutOut:
     """A person without their room.
@@ -58,6 +63,11 @@ class CutOut:
     alpha: NDArray[np.uint8]
     confidence: float = 1.0
     faults: tuple[str, ...] = ()
+
+    @property
+    def edges_sure(self) -> bool:
+        """Whether nothing of the room is likely to be left at the person's edges."""
+        return self.confidence >= EDGES_SURE
 
     def to_png(self) -> bytes:
         """Colours and alpha in one lossless file, with nothing beside them."""

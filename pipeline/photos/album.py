@@ -117,11 +117,11 @@ class Album:
         cut_out = self._cut_out(checked.image, checked.face)
         self.seconds_cut_out += time.monotonic() - started
         numbers = replace(checked.numbers, faults=cut_out.faults)
-        png = cut_out.to_png()
+        told, png = _told(cut_out), cut_out.to_png()
         with self._writing:
             kept = len(self._vault.list(session, kinds.PHOTO))
             if kept < self._keeping.photos:
-                photo_id = self._keep(session, label, numbers, png)
+                photo_id = self._keep(session, label, told, numbers, png)
         if kept >= self._keeping.photos:
             full = BadPhoto("verdict.too_many", kept=kept)
             return self._reject(session, label, full)
@@ -252,13 +252,14 @@ class Album:
                 records.append(FaceRecord.from_json(entry.name, data))
         return records
 
-    def _keep(self, session: Session, label: Label, face: FaceNumbers, png: bytes) -> str:
+    def _keep(
+        self, session: Session, label: Label, told: Message, face: FaceNumbers, png: bytes
+    ) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
         if any(entry.name == _COMPARED for entry in self._vault.list(session, kinds.FACE)):
             face = self._measured(face, png)
-        told = f"photos.fault.{face.faults[0]}" if face.faults else "verdict.good"
-        record = FaceRecord(photo_id, label, Message(told), face)
+        record = FaceRecord(photo_id, label, told, face)
         kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
@@ -298,3 +299,10 @@ def clean_label(label: str) -> Label:
     """A file name fit to be shown: one line, no control or direction characters, not too long."""
     printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
     return printable.strip()[:MAX_LABEL] or Message("photos.nameless")
+
+
+def _told(cut_out: CutOut) -> Message:
+    """What to say of a good photo: its fault, or that its edges want a look, or just that."""
+    if cut_out.faults:
+        return Message(f"photos.fault.{cut_out.faults[0]}")
+    return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")

@@ -131,6 +131,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
                 "accepted": record.accepted,
                 "image": record.id in kept,
                 "sentence": tell_kept(record.verdict),
+                "remark": record.verdict.key != "verdict.good",
                 "cut_out_usable": record.cut_out_usable,
                 "number": int(record.id.rpartition("-")[2]),
                 "turn": _turn(record),

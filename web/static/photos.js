@@ -65,7 +65,7 @@ export class Photos {
   #drawPhoto(item, photo) {
     item.classList.toggle("accepted", photo.accepted);
     item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable);
-    text(slot(item, "sentence"), photo.accepted && photo.cut_out_usable ? "" : photo.sentence);
+    text(slot(item, "sentence"), photo.remark ? photo.sentence : "");
     text(slot(item, "label"), `${photo.number} · ${photo.label}`);
     Object.assign(item.dataset, { label: photo.label, degrees: photo.turn });
     this.#drawImage(slot(item, "image"), photo);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from PIL import Image
 
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
-from pipeline.imaging import Face
+from pipeline.imaging import CutOut, Face
 from pipeline.photos.album import MAX_REJECTED, PLAIN_WALL, Album, Keeping, PhotoRecord, clean_label
 from pipeline.photos.crop import head_and_shoulders, kept_frame
 from pipeline.photos.detection import Faces
@@ -360,6 +361,36 @@ def test_every_fault_of_a_cut_out_has_its_sentence(language: str, fault: str) ->
     with speaking(language):
         sentence = say(f"photos.fault.{fault}")
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "faults", "said", "usable"),
+    [
+        (0.97, (), "verdict.good", True),
+        (0.9, (), "photos.look_closely", True),
+        (0.6, ("unsure",), "photos.fault.unsure", False),
+    ],
+)
+def test_what_is_said_of_a_good_photo_depends_on_its_cut_out(
+    store: Store,
+    decoder: Decoder,
+    session: Session,
+    confidence: float,
+    faults: tuple[str, ...],
+    said: str,
+    usable: bool,
+) -> None:
+    real = cutter(segmenter())
+
+    def cut(image: Picture, face: Face) -> CutOut:
+        return replace(real(image, face), confidence=confidence, faults=faults)
+
+    album = Album(store.vault, decoder, models(), cut, Keeping(12, PX, PX))
+    record = add(album, session, photos("a")[0])
+    assert (record.verdict.key, record.cut_out_usable) == (said, usable)
+    for language in LANGUAGES:
+        with speaking(language):
+            assert tell(record.verdict)
 
 
 def test_sharpness_does_not_depend_on_exposure() -> None:
