@@ -11,6 +11,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +100,12 @@ class Sitters:
         Raises:
             UnknownSession: the session was erased.
         """
-        ids = self._services.album.usable_cut_outs(session)
-        return sorted(ids, key=lambda photo_id: -self._merit(session, photo_id))
+        merits: dict[str, float] = {}
+        for photo_id in self._services.album.usable_cut_outs(session):
+            with suppress(UnknownSession):  # only this photo was removed, or the next line raises
+                merits[photo_id] = self._merit(session, photo_id)
+        still = set(self._services.album.usable_cut_outs(session))
+        return sorted(merits.keys() & still, key=lambda photo_id: (-merits[photo_id], photo_id))
 
     def require(self, session: Session, photo_id: str) -> None:
         """Look again whether a photo is still there.

@@ -154,6 +154,8 @@ def test_a_photo_can_be_removed_with_the_keyboard(
         enter(page)
         add_photos(page, selfie_jpegs[:2])
         expect(page.locator(".photo")).to_have_count(2)
+        # A photo that is removed while the editor loads its parts would be refused to it.
+        expect(page.locator(".editor figure")).to_have_attribute("aria-busy", "false")
         page.get_by_role("button", name="Remove me-1.jpg").focus()
         page.keyboard.press("Enter")
         expect(page.locator(".photo")).to_have_count(1)

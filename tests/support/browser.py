@@ -77,9 +77,9 @@ class Watch:
 
     def clean(self) -> None:
         """Nothing left this machine, nothing was refused, nothing broke."""
-        assert self.foreign == []
-        assert self.complaints == []
-        assert self.failures == []
+        assert self.foreign == [], self.foreign
+        assert self.complaints == [], self.complaints
+        assert self.failures == [], self.failures
 
     def _request(self, url: str) -> None:
         self.requests.append(url)

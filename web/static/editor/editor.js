@@ -34,9 +34,14 @@ export class Editor {
     const usable = photos.usable_cut_outs.map((id) => photos.list.find((photo) => photo.id === id));
     this.parts.keepOnly(photos.usable_cut_outs);
     this.section.dataset.any = usable.length > 0;
-    if (!usable.length) return this.#stop();
-    const order = usable.length > 1 ? await this.#bestFirst(photos.usable_cut_outs) : photos.usable_cut_outs;
-    if (this.section.dataset.any === "false") return; // they have gone meanwhile
+    if (!usable.length) {
+      this.ids = "";
+      return this.#stop();
+    }
+    const ids = photos.usable_cut_outs.join(" ");
+    if (this.ids !== ids) Object.assign(this, { ids, order: this.#bestFirst(photos.usable_cut_outs) });
+    const order = await this.order;
+    if (this.ids !== ids) return; // other photos have been drawn meanwhile
     this.controls.strip(order.map((id) => usable.find((photo) => photo.id === id)));
     this.controls.choosePhoto(order[0]);
   }
@@ -47,6 +52,7 @@ export class Editor {
   }
 
   async #bestFirst(ids) {
+    if (ids.length === 1) return ids;
     try {
       const order = await (await ask("/studio-photos")).json();
       return [...order.filter((id) => ids.includes(id)), ...ids.filter((id) => !order.includes(id))];
