@@ -31,7 +31,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo
 from pipeline.photos.record import CutOutPhoto, FaceNumbers, FaceRecord, Label
 from pipeline.photos.similarity import Lack, lacking
-from pipeline.photos.verdicts import PhotoRecord, judged, number_of, verdict
+from pipeline.photos.verdicts import PhotoRecord, judged, number_of, said_of, verdict
 from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
@@ -117,14 +117,13 @@ class Album:
         cut_out = self._cut_out(checked.image, checked.face)
         self.seconds_cut_out += time.monotonic() - started
         numbers = replace(checked.numbers, faults=cut_out.faults)
-        told, png = _told(cut_out), cut_out.to_png()
+        said, png = said_of(cut_out), cut_out.to_png()
         with self._writing:
             kept = len(self._vault.list(session, kinds.PHOTO))
             if kept < self._keeping.photos:
-                photo_id = self._keep(session, label, told, numbers, png)
+                photo_id = self._keep(session, label, said, numbers, png)
         if kept >= self._keeping.photos:
-            full = BadPhoto("verdict.too_many", kept=kept)
-            return self._reject(session, label, full)
+            return self._reject(session, label, BadPhoto("verdict.too_many", kept=kept))
         return next(record for record in self.records(session) if record.id == photo_id)
 
     def compare(self, session: Session) -> None:
@@ -253,14 +252,14 @@ class Album:
         return records
 
     def _keep(
-        self, session: Session, label: Label, told: Message, face: FaceNumbers, png: bytes
+        self, session: Session, label: Label, said: Message, face: FaceNumbers, png: bytes
     ) -> str:
         """Write pixels and record, or neither. Under the lock; returns the photo's id."""
         photo_id, numbering = self._next_id(session)
         if any(entry.name == _COMPARED for entry in self._vault.list(session, kinds.FACE)):
             face = self._measured(face, png)
-        record = FaceRecord(photo_id, label, told, face)
-        kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record.to_json())]
+        record = FaceRecord(photo_id, label, said, face).to_json()
+        kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record)]
         self._vault.put_all(session, [numbering, *kept])
         return photo_id
 
@@ -299,10 +298,3 @@ def clean_label(label: str) -> Label:
     """A file name fit to be shown: one line, no control or direction characters, not too long."""
     printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
     return printable.strip()[:MAX_LABEL] or Message("photos.nameless")
-
-
-def _told(cut_out: CutOut) -> Message:
-    """What to say of a good photo: its fault, or that its edges want a look, or just that."""
-    if cut_out.faults:
-        return Message(f"photos.fault.{cut_out.faults[0]}")
-    return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from messages import Message
+from pipeline.imaging import CutOut
 from pipeline.photos.record import FaceRecord, Label
 from pipeline.photos.similarity import near_duplicates, strangers
 
@@ -81,3 +82,10 @@ def number_of(photo_id: str) -> int | None:
     ):
         return None
     return int(digits)
+
+
+def said_of(cut_out: CutOut) -> Message:
+    """What to say of a good photo: its fault, or that its edges want a look, or just that."""
+    if cut_out.faults:
+        return Message(f"photos.fault.{cut_out.faults[0]}")
+    return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")

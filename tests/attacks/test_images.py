@@ -183,6 +183,7 @@ def with_secrets(form: str) -> bytes:
     return data
 
 
+@pytest.mark.slow
 @pytest.mark.fact(26)
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "HEIF", "MPO"])
 def test_nothing_but_pixels_reaches_the_vault(decoder: Decoder, form: str, tmp_path: Path) -> None:

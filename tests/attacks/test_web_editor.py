@@ -14,6 +14,8 @@ from tests.attacks.test_web import NOTHING
 from tests.support.web import Place, served, session_of, upload, visitor
 from web import editor, figure
 
+pytestmark = pytest.mark.slow
+
 OF_A_PHOTO = (
     "/studio-figure/photo-01",
     "/studio-frames/photo-01?look=corporate",

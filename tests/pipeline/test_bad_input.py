@@ -19,6 +19,8 @@ from tests.support.faces import Picture, models, portrait, segmenter
 from tests.support.people import mesh_net
 from words import say, tell
 
+pytestmark = pytest.mark.slow
+
 SIDE = 900
 
 

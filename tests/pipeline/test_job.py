@@ -18,6 +18,8 @@ from privacy.sessions import Session
 from tests.support.refused import refused
 from words import tell
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:

@@ -20,6 +20,8 @@ from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 from tests.support.refused import refused
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:

@@ -73,6 +73,7 @@ def codes(album: Album, session: Session) -> list[str | None]:
     return [record.code for record in album.records(session)]
 
 
+@pytest.mark.slow
 def test_eight_varied_photos_of_one_person_are_accepted(album: Album, session: Session) -> None:
     for picture in photos("a"):
         assert add(album, session, picture).accepted
@@ -435,6 +436,7 @@ def test_hints_say_what_variety_is_lacking(faces: list[FaceNumbers], expected: l
     assert lacking(faces) == expected
 
 
+@pytest.mark.slow
 def test_photos_made_of_one_portrait_lack_another_angle(album: Album, session: Session) -> None:
     for picture in photos("a")[:4]:
         add(album, session, picture)

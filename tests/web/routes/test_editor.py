@@ -18,6 +18,8 @@ from web import editor, sitters
 from web.editor import Editor, Wanted
 from web.sitters import Sitters
 
+pytestmark = pytest.mark.slow
+
 ADDRESS = "/studio-portrait"
 FIRST = {"photo": "photo-01", "look": "corporate"}
 COMPOSITE = b"digitalsourcetype/composite"
