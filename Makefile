@@ -18,7 +18,7 @@ run: setup            ## set up, then start on http://127.0.0.1:7860
 test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-check: setup-dev lint ## before each commit, under two minutes: format, lint, types and the fast tests
+check: setup-dev lint ## before each commit, about two minutes: format, lint, types and the fast tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
 
 setup:                ## the environment and the face models, nothing more

@@ -64,6 +64,7 @@ def refused(process: subprocess.Popen[str], words: str) -> None:
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_server_starts_and_answers(start: Start) -> None:
     process = start()
     url = url_of(process)

@@ -134,6 +134,7 @@ STUDIO = ("/studio", "/studio/", "/studio/theme.css", "/studio/gradio_api/info",
 ELSEWHERE = ("/nothing", "/static/studio.js", "/static/nothing", "/studio/assets/nothing.js")
 
 
+@pytest.mark.slow
 def test_every_answer_of_every_route_carries_the_security_headers(
     place: Place, ann: httpx.Client, stranger: httpx.Client
 ) -> None:
