@@ -92,6 +92,7 @@ class Sitters:
                     return found
             made = self._sit(session, photo_id)
             self._keep(key, made)
+        self.require(session, photo_id)  # it may have been removed meanwhile
         return made
 
     def best_first(self, session: Session) -> list[str]:

@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.compositing.studio import Sitter, clothes_are_clear
 from tests.attacks.test_web import NOTHING
 from tests.support.web import Place, served, session_of, upload, visitor
-from web import editor, figure
+from web import editor, figure, sitters
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +125,20 @@ def test_an_erasure_in_the_middle_hands_out_and_keeps_nothing(
     assert place.app.state.editor.sitters.held(session.id) == set()
     folder = place.services.settings.scratch / "vault" / session.id
     assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_a_photo_that_is_removed_while_it_is_worked_on_does_not_stay_in_memory(
+    place: Place, with_photo: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = session_of(place, with_photo)
+
+    def removed_meanwhile(sitter: Sitter) -> bool:
+        assert with_photo.delete("/photo/photo-01").status_code == 204
+        return clothes_are_clear(sitter)
+
+    monkeypatch.setattr(sitters, "clothes_are_clear", removed_meanwhile)
+    assert with_photo.get("/studio-photos").json() == []
+    assert place.app.state.editor.sitters.held(session.id) == set()
 
 
 def test_a_removed_photo_is_gone_from_the_editor(place: Place, with_photo: httpx.Client) -> None:
