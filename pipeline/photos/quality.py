@@ -71,9 +71,8 @@ def check_photo(image: NDArray[np.uint8], faces: Faces, kept_px: int) -> Checked
     """Judge one photo, uint8 RGB [H, W, 3], and crop it; the crop's longer side is <= `kept_px`.
 
     Raises:
-        BadPhoto: code "sideways_90" or "sideways_270",
-            "no_face", "several_faces", "face_too_small", "too_dark", "too_bright" or
-            "blurred", with a sentence that says what to do.
+        BadPhoto: code "sideways", "no_face", "several_faces", "face_too_small", "too_dark",
+            "too_bright" or "blurred", with a sentence that says what to do.
     """
     found = faces.detect(image)
     if degrees := _turn_needed(image, found, faces):
