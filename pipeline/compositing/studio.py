@@ -106,11 +106,14 @@ def nearest(
     Raises:
         KeyError: no such shape or distance.
     """
-    others = sorted(DISTANCES, key=lambda name: abs(DISTANCES[name] - wish.share))
+    others = sorted(
+        (name for name, share in DISTANCES.items() if share != wish.share),
+        key=lambda name: abs(DISTANCES[name] - wish.share),
+    )
     frame = choose(alpha, landmarks, wish)
     for distance in others:
         if not isinstance(frame, Refusal):
-            return frame
+            break
         frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
     return frame
 

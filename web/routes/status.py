@@ -80,8 +80,9 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
     if photos_mark != seen[0]:
         answer["photos"] = _photos(services, session)
     if portraits_mark != seen[1]:
-        answer["portraits"] = _portraits(services, session)
-        answer["sizes"] = _sizes(services.job_queue.portraits(session))
+        records = services.job_queue.portraits(session)
+        answer["portraits"] = _portraits(services, records)
+        answer["sizes"] = _sizes(records)
         answer["wish"] = download_options.chosen(services.vault, session, services.settings)
     return answer
 
@@ -138,7 +139,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
             }
             for record in sorted(records, key=lambda record: not record.accepted)
         ],
-        # Sharpest first: what the portrait at once begins with.
+        # Sharpest first: the editor's order where it does not learn which photo is best.
         "usable_cut_outs": [
             record.id
             for record in sorted(records, key=lambda record: -record.sharpness)
@@ -250,9 +251,9 @@ def _lacking(size: str, records: Sequence[PortraitRecord]) -> bool:
     )
 
 
-def _portraits(services: Services, session: Session) -> list[dict[str, Any]]:
+def _portraits(services: Services, records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:
     """Best first. `like` is the portrait of which this one is a near-duplicate, None for most."""
-    styles, records = services.styles, services.job_queue.portraits(session)
+    styles = services.styles
     like = {record.id: group[0].id for group in fold(records) for record in group[1:]}
     return [
         {
