@@ -5,13 +5,11 @@ A file of numbers: nothing in it comes from a person, a photo or a session.
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
+
+from pipeline.planning import machine_file
 
 FILE_NAME = "calibration.json"
 
@@ -59,22 +57,8 @@ def refine(before: Calibration, **measured: float) -> Calibration:
 def remember(file: Path, base: str, card: str, now: Calibration) -> None:
     """Write it down for the next job; without room or permission, the next one estimates again."""
     entries = _entries(file) | {f"{base} / {card}": asdict(now)}
-    with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                json.dump(entries, out, indent=2, sort_keys=True)
-            os.replace(name, file)
-        except OSError:
-            os.unlink(name)
-            raise
+    machine_file.write(file, entries)
 
 
 def _entries(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    entries = content if isinstance(content, dict) else {}
-    return {key: value for key, value in entries.items() if isinstance(value, dict)}
+    return {key: row for key, row in machine_file.read(file).items() if isinstance(row, dict)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from pipeline.orders import OrderedWay, Progress, Report
+from pipeline.planning import machine_file
 
 FILE = "pace.json"
 
@@ -55,18 +54,17 @@ class Paces:
                 found["learning"] = max(0.0, report.seconds["total"] - rest)
         with self._lock:
             self._measured |= found
-            with suppress(OSError):  # then it is measured anew after a restart
-                self._file.write_text(json.dumps(self._measured))
+            machine_file.write(self._file, self._measured)
 
     def _of(self, name: str) -> float:
         guess: float = asdict(self._guess)[name] * _DOUBT
         return self._measured.get(name, guess)
 
     def _kept(self) -> dict[str, float]:
+        found = machine_file.read(self._file)
         try:
-            found = json.loads(self._file.read_text())
             return {name: float(found[name]) for name in asdict(self._guess) if name in found}
-        except (OSError, ValueError, TypeError):
+        except (ValueError, TypeError):
             return {}
 
 
