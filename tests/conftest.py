@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +20,7 @@ from pipeline.bases.loading import load_base
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
+from tests.support.faces import encoded
 from tests.support.hand import Hand
 from tests.support.tiny_base import build_tiny_base
 from tests.support.web import Place, served, upload, visitor
@@ -71,13 +71,7 @@ def selfie_jpegs(faces: Faces, segmenter: Segmenter) -> list[bytes]:
     with Image.open(portrait) as image:
         portrait_px = np.asarray(image.convert("RGB"))
     pictures = selfies(portrait_px, faces, segmenter.matte, count=8)
-    return [jpeg(picture) for picture in pictures]
-
-
-def jpeg(picture: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
+    return [encoded(picture, quality=92) for picture in pictures]
 
 
 @pytest.fixture(scope="session")

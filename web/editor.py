@@ -6,7 +6,6 @@ The browser draws every change itself (`web/static/editor/`); the server hands i
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from errors import BadOrder, Busy
 from pipeline.compositing.clothes import TONES
@@ -33,7 +31,7 @@ from pipeline.portraits.style import Style
 from privacy import kinds
 from privacy.sessions import Session
 from web import favourites, figure
-from web.figure import FULL_PX, HEADS, PREVIEW_PX, SEED
+from web.figure import FULL_PX, HEADS, PREVIEW_PX, SEED, jpeg
 from web.http.limits import ConcurrencyLimiter, RateLimiter
 from web.services import Services
 from web.sitters import AS_WORN, Seated, Sitters
@@ -63,8 +61,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 FIRST_LOOK = "corporate"
 """A grey canvas wall in soft light, where it is among the looks."""
-
-_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -270,10 +266,3 @@ def _wearing(seated: Seated, clothes: str) -> Sitter:
 
 def _png(image: NDArray[np.uint8]) -> bytes:
     return finish(png_of(image), Finish(), way="photo")
-
-
-def jpeg(image: NDArray[np.uint8]) -> bytes:
-    """A picture, uint8 RGB [H, W, 3], to be looked at."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "JPEG", quality=_QUALITY)
-    return buffer.getvalue()

@@ -59,7 +59,7 @@ def figure(sitter: Sitter, *, clear: bool) -> bytes:
     clear: whether the clothes may be toned.
     """
     colours, alpha = _shrunk(sitter.cut_out)
-    jpeg = _jpeg(colours, _COLOURS_QUALITY)
+    picture = jpeg(colours, _COLOURS_QUALITY)
     shape = sitter.shape
     height, width = shape.edge.shape
     scale = min(1.0, _FIELD_PX / max(height, width))
@@ -72,14 +72,14 @@ def figure(sitter: Sitter, *, clear: bool) -> bytes:
         {
             "size": [alpha.shape[1], alpha.shape[0]],
             "field": list(size),
-            "jpeg": len(jpeg),
+            "jpeg": len(picture),
             "azimuth": shape.azimuth,
             "balance": balance.ravel().tolist(),
             "clear": clear,
         }
     ).encode()
     fields = b"".join(_bytes(plane).tobytes() for plane in small)
-    body = struct.pack("<I", len(header)) + header + jpeg + alpha.tobytes() + fields
+    body = struct.pack("<I", len(header)) + header + picture + alpha.tobytes() + fields
     return gzip.compress(body, 4, mtime=0)
 
 
@@ -118,7 +118,7 @@ def wall(look: PhotoLook, shape: str, blur: float | None) -> bytes:
     if blur is not None:
         look = replace(look, depth_of_field=blur)
     light = painted_wall(look, preview_size(shape), SEED)
-    return _jpeg(_bytes(encoded(shoulder(light))), _WALL_QUALITY)
+    return jpeg(_bytes(encoded(shoulder(light))), _WALL_QUALITY)
 
 
 @lru_cache(maxsize=100)
@@ -213,7 +213,8 @@ def _bytes(values: Floats) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.rint(values * 255), 0, 255), np.uint8)
 
 
-def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
+def jpeg(image: NDArray[np.uint8], quality: int = 90) -> bytes:
+    """A picture, uint8 RGB [H, W, 3], to be looked at."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()

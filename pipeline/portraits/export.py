@@ -136,11 +136,11 @@ def finish(
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
     image.info = {}
-    without_wall = how.format == TRANSPARENT and cut is not None
-    if without_wall and cut is not None:
+    cut = cut if how.format == TRANSPARENT else None
+    if cut is not None:
         image = Image.fromarray(cut(np.asarray(image)), "RGBA")
     image = _sized(image, how.size, face or _USUAL_FACE, way)
-    if (how.caption or how.watermark) and not without_wall:
+    if (how.caption or how.watermark) and cut is None:
         image = _drawn(image, how.caption, how.watermark)
     return _encoded(image, how, way)
 

@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from pipeline.compositing.clothes import TONES
 from pipeline.compositing.studio import Sitter
 from tests.support.browser import PHONE, Watch, add_photos, enter, session_of, stage, visit
+from tests.support.waiting import until
 from tests.support.web import Place, served
 from web import sitters
 
@@ -27,6 +28,8 @@ ALIKE = 3.0
 """Grey levels by which the browser's picture may differ on average from the server's, shrunk."""
 
 PIXELS = "canvas => canvas.toDataURL('image/png')"
+PATIENCE_S = 30.0
+
 FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 """Until the next frame of the screen has been drawn."""
 
@@ -60,11 +63,11 @@ def shown(page: Page, look: str) -> Locator:
     return picture
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
+def edited(page: Page, *photos: bytes) -> None:
+    """Begin a session with photos, until the first portrait is shown."""
+    enter(page)
+    add_photos(page, list(photos))
+    shown(page, "Corporate")
 
 
 def pixels(page: Page) -> np.ndarray:
@@ -138,9 +141,7 @@ def test_the_browser_draws_what_the_server_renders(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes], person: int
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[person]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[person])
         compared = 0
         for settings in SETTINGS:
             boxes = {"look": "corporate", "light": "look", "shape": "square", "clothes": "own"}
@@ -172,9 +173,7 @@ def test_the_light_follows_the_arrow_keys_at_once(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch, reduced_motion="reduce") as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         light = sphere(page)
         expect(light).to_have_attribute("aria-valuenow", "-40")
         expect(light).to_have_attribute("aria-valuetext", "from the left, from above")
@@ -187,7 +186,7 @@ def test_the_light_follows_the_arrow_keys_at_once(
             page.keyboard.press("ArrowDown")
         expect(light).to_have_attribute("aria-valuenow", "60")
         expect(light).to_have_attribute("aria-valuetext", "from far right, from below")
-        until(lambda: bool(np.abs(pixels(page) - before).mean() > 1))
+        until(lambda: bool(np.abs(pixels(page) - before).mean() > 1), PATIENCE_S)
         for _ in range(5):
             light.evaluate(DRAWN, {"key": "ArrowLeft"})
         # Nothing of it was asked of the server.
@@ -208,14 +207,15 @@ def test_the_walls_blur_follows_at_once_and_is_exact_soon(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         blur = page.locator(".editor [name=blur]")
         asked = len(watch.requests)
         blur.focus()
         # Walls to begin with.
-        until(lambda: len([url for url in watch.requests[asked:] if "studio-wall" in url]) == 3)
+        until(
+            lambda: len([url for url in watch.requests[asked:] if "studio-wall" in url]) == 3,
+            PATIENCE_S,
+        )
         for value in (9, 3, 8, 1, 7):
             blur.evaluate(DRAWN, {"value": value})
             shown(page, "Corporate")
@@ -228,9 +228,7 @@ def test_a_finger_moves_the_light_and_not_the_page(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch, viewport=PHONE, has_touch=True, is_mobile=True) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         light = sphere(page)
         light.scroll_into_view_if_needed()
         page.evaluate(FRAMES)
@@ -264,12 +262,10 @@ def test_the_original_is_seen_as_long_as_the_button_is_held(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         choose(page, light="firm")
         shown(page, "Corporate")
-        edited = pixels(page)
+        as_chosen = pixels(page)
         button = page.get_by_role("button", name="Hold to see the original")
         button.focus()
         for press, release in (
@@ -278,10 +274,10 @@ def test_the_original_is_seen_as_long_as_the_button_is_held(
         ):
             press()
             expect(button).to_have_attribute("aria-pressed", "true")
-            until(lambda: bool(np.abs(pixels(page) - edited).mean() > 3))
+            until(lambda: bool(np.abs(pixels(page) - as_chosen).mean() > 3), PATIENCE_S)
             release()
             expect(button).to_have_attribute("aria-pressed", "false")
-            until(lambda: np.array_equal(pixels(page), edited))
+            until(lambda: np.array_equal(pixels(page), as_chosen), PATIENCE_S)
         watch.clean()
 
 
@@ -309,7 +305,7 @@ def test_settings_stay_with_their_photo_over_a_reload(
         strip.get_by_role("radio").nth(1).check()
         shown(page, "Old Money")
         kept = "() => sessionStorage.getItem('likeness-editor')"
-        until(lambda: json.loads(page.evaluate(kept) or "{}").get("photo") == best[1])
+        until(lambda: json.loads(page.evaluate(kept) or "{}").get("photo") == best[1], PATIENCE_S)
         kept = page.evaluate(kept)
         assert "data:" not in kept
         assert len(kept) < 2000  # names and numbers only
@@ -333,9 +329,7 @@ def test_clothes_that_are_not_clear_cannot_be_toned(
 
     monkeypatch.setattr(sitters, "clothes_are_clear", unclear)
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         group = page.get_by_role("group", name="Clothes")
         for tone in TONES:
             expect(group.locator(f"[value={tone}]")).to_be_disabled()
@@ -347,9 +341,7 @@ def test_a_heart_keeps_the_portrait_at_full_size(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         keep = page.get_by_role("button", name="Keep", exact=True)
         started = time.monotonic()
         keep.click()
@@ -386,9 +378,7 @@ def test_only_the_latest_choice_is_shown(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         page.get_by_role("radio", name="Corporate", exact=True).focus()
         asked = len(watch.requests)
         for _ in range(9):
@@ -406,9 +396,7 @@ def test_another_photo_can_be_chosen_and_the_section_goes_with_the_last(
 ) -> None:
     phone = {"viewport": {"width": 320, "height": 700}, "has_touch": True, "is_mobile": True}
     with visit(chromium, place.url, watch, **phone) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0], selfie_jpegs[3]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0], selfie_jpegs[3])
         strip = page.get_by_role("group", name="Photo")
         expect(strip.get_by_role("radio")).to_have_count(2)
         other = strip.locator("input:not(:checked)")
@@ -431,9 +419,7 @@ def test_it_stays_while_portraits_are_made_and_afterwards(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     with visit(chromium, place.url, watch, viewport=PHONE) as page:
-        enter(page)
-        add_photos(page, [selfie_jpegs[0]])
-        shown(page, "Corporate")
+        edited(page, selfie_jpegs[0])
         with place.job_queue.staying_at("generating"):
             page.get_by_role("button", name="Create my portraits").click()
             expect(stage(page, "working")).to_have_count(1)

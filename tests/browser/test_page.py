@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
@@ -23,6 +24,7 @@ from tests.support.browser import (
     tile,
     visit,
 )
+from tests.support.faces import encoded
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -53,12 +55,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 def payload(name: str, data: bytes) -> FilePayload:
     return FilePayload(name=name, mimeType="image/jpeg", buffer=data)
-
-
-def jpeg(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=92)
-    return buffer.getvalue()
 
 
 AT_REST = """() => {
@@ -103,14 +99,14 @@ def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_turns(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     side = Image.open(io.BytesIO(selfie_jpegs[2])).rotate(90, expand=True)
-    nobody = jpeg(Image.new("RGB", (300, 300), "#556677"))
+    nobody = encoded(np.full((300, 300, 3), (0x55, 0x66, 0x77), np.uint8), quality=92)
     with visit(chromium, place.url, watch) as page:
         enter(page)
         settled(page)
         page.locator("#files input[type=file]").set_input_files(
             [
                 payload("wall.jpg", nobody),
-                payload("side.jpg", jpeg(side)),
+                payload("side.jpg", encoded(np.asarray(side), quality=92)),
                 payload("good.jpg", selfie_jpegs[0]),
             ]
         )

@@ -19,6 +19,7 @@ from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
 from privacy.sessions import Session
 from tests.support.refused import refused
+from tests.support.waiting import until
 from words import tell
 
 pytestmark = pytest.mark.slow
@@ -63,13 +64,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     gate = Gate()
     monkeypatch.setattr(job, "run", gate)
     return gate
-
-
-def until(condition, seconds: float = 20) -> None:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.01)
 
 
 ORDER = Order((), count=2, way="photo")

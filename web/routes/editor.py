@@ -10,10 +10,9 @@ from pydantic import BaseModel, Field
 
 from errors import UnknownSession
 from web import figure
-from web.editor import OWN_LIGHT, Editor, Wanted
+from web.editor import Editor, Wanted
 from web.http.dependencies import Parts, Visitor
 from web.routes.looks import Key
-from web.sitters import AS_WORN
 
 _WORD = 60
 Word = Annotated[str, Query(max_length=_WORD)]
@@ -24,15 +23,15 @@ class Wish(BaseModel):
 
     photo: str = Field("", max_length=_WORD)
     look: str = Field("", max_length=_WORD)
-    shape: str = Field("square", max_length=_WORD)
-    head: float = 0.45
-    light: str = Field(OWN_LIGHT, max_length=_WORD)
+    shape: str = Field(Wanted.shape, max_length=_WORD)
+    head: float = Wanted.head
+    light: str = Field(Wanted.light, max_length=_WORD)
     azimuth: float | None = None
     elevation: float | None = None
     strength: float | None = None
     kelvin: float | None = None
     blur: float | None = None
-    clothes: str = Field(AS_WORN, max_length=_WORD)
+    clothes: str = Field(Wanted.clothes, max_length=_WORD)
 
     def wanted(self) -> Wanted:
         """
@@ -62,7 +61,7 @@ def router(editor: Editor) -> APIRouter:
         return editor.best_first(session)
 
     @routes.get("/studio-figure/{photo_id}")
-    def parts(photo_id: str, session: Visitor, clothes: Word = AS_WORN) -> Response:
+    def parts(photo_id: str, session: Visitor, clothes: Word = Wanted.clothes) -> Response:
         """A photo as the browser draws with it."""
         packed = editor.figure(session, photo_id, clothes)
         kind = "application/octet-stream"
@@ -70,14 +69,14 @@ def router(editor: Editor) -> APIRouter:
 
     @routes.get("/studio-frames/{photo_id}")
     def frames(
-        photo_id: str, session: Visitor, look: Word = "", shape: Word = "square"
+        photo_id: str, session: Visitor, look: Word = "", shape: Word = Wanted.shape
     ) -> Response:
         """Where the photo lies in the portrait, for each head size."""
         return JSONResponse(editor.frames(session, photo_id, look, shape))
 
     @routes.get("/studio-wall/{key}.jpg")
     def wall(
-        key: Key, session: Visitor, shape: Word = "square", blur: float | None = None
+        key: Key, session: Visitor, shape: Word = Wanted.shape, blur: float | None = None
     ) -> Response:
         """A look's wall at preview size, not yet graded."""
         made = editor.wall(session, Wanted(key, shape, blur=blur))
