@@ -64,6 +64,7 @@ def serve(settings: configuration.Settings) -> None:
             mesh=parts.mesh,
             planning=parts.planning,
             now=assembly.clock.now,
+            erasure_is_late=assembly.sweeper.late,
         )
         server = uvicorn.Server(
             uvicorn.Config(

@@ -10,6 +10,7 @@
     ├── UnknownSession       no such session, wrong secret, expired, erased: always the same answer
     ├── Busy                 a limit was reached; trying again later helps
     ├── DiskFull             nothing more can be stored
+    ├── ErasureLate          what is due could not be erased: nobody new is let in
     ├── Stopped              somebody asked the job to stop
     └── TamperedError        a stored file is not what was written
 
@@ -97,6 +98,13 @@ class DiskFull(LikenessError):
 
     def __init__(self) -> None:
         super().__init__("errors.disk_full")
+
+
+class ErasureLate(LikenessError):
+    """What was due could not be erased, so nobody new is let in on the same promise."""
+
+    def __init__(self) -> None:
+        super().__init__("errors.erasure_late")
 
 
 class BaseUnavailable(OperatorError):

@@ -38,7 +38,7 @@ from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import MasterKey
 from privacy.receipt_log import ReceiptLog
-from privacy.scratch import hold
+from privacy.scratch import DATABASE, VAULT, hold
 from privacy.sessions import Sessions
 from privacy.sweeper import Sweeper
 from privacy.units import HOUR_S
@@ -90,10 +90,10 @@ def open_assembly(
     with ExitStack() as closing:
         closing.enter_context(hold(scratch))
         key = master_key or load_master_key(settings)
-        database = Database(scratch / "likeness.db")
+        database = Database(scratch / DATABASE)
         closing.callback(database.close)
         clock = Clock(database, now) if now else Clock(database)
-        vault = Vault(scratch / "vault", database, clock.now)
+        vault = Vault(scratch / VAULT, database, clock.now)
         sessions = Sessions(
             database,
             vault,

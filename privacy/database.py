@@ -74,6 +74,7 @@ _TABLES = (
         wrapped_key BLOB NOT NULL
     )""",
 )
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _TABLES_VERSION = 3
 """Number in the file; raised with each change of the tables, so that no other version is read."""
 
@@ -85,7 +86,8 @@ class Database:
         """Open the file, or create it readable by us alone.
 
         Raises:
-            BadSettings: it cannot be opened, or was not made by this version of the app.
+            BadSettings: it cannot be opened, is damaged, or was not made by this version of the
+                app.
         """
         self.lock = threading.RLock()
         try:
@@ -93,8 +95,15 @@ class Database:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._tables = sqlite_utils.Database(self._connection, execute_plugins=False)
             self._configure()
+            self._require_sound()
             self._make_tables(path)
-        except (OSError, sqlite3.Error):
+        except (OSError, sqlite3.Error) as problem:
+            if getattr(problem, "sqlite_errorcode", None) in _DAMAGED:
+                raise BadSettings(
+                    f"LIKENESS_SCRATCH: the database {path} cannot be opened: it is damaged. What "
+                    "is due cannot be told from what is not, so erase everything and start again: "
+                    f"python -m privacy.erase_all {path.parent}"
+                ) from None
             raise BadSettings(
                 f"LIKENESS_SCRATCH: the database {path} cannot be opened; "
                 "check its owner and permissions, or remove it (its sessions are lost)."
@@ -137,6 +146,14 @@ class Database:
             (took,) = self._connection.execute(f"PRAGMA {name}").fetchone()
             if took != value:
                 raise sqlite3.NotSupportedError(f"PRAGMA {name} did not take")
+
+    def _require_sound(self) -> None:
+        """Read every page and row once: what is damaged deep inside would stop only the sweep."""
+        found = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != ("ok",):
+            error = sqlite3.DatabaseError("damaged")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
 
     def _make_tables(self, path: Path) -> None:
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()

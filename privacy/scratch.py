@@ -19,11 +19,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+import structlog
+
 from errors import BadSettings, DiskFull
+
+DATABASE, VAULT = "likeness.db", "vault"
+"""What lies in it: the database, and a folder with a folder for each session."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _REMOVE_ATTEMPTS = 20
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+log = structlog.get_logger()
 
 
 class Hold:
@@ -62,6 +70,12 @@ def hold(scratch: Path, setting: str = "LIKENESS_SCRATCH") -> Hold:
     """
     scratch = scratch.resolve()
     make_folder(scratch, setting)
+    if stat.S_IMODE(scratch.stat().st_mode) & _WRITABLE_BY_OTHERS:
+        log.warning(
+            "folder_open_to_others",
+            setting=setting,
+            hint="Other users of this machine can remove or swap what is in it: chmod 700.",
+        )
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(scratch / ".lock", flags, 0o600)

@@ -4,12 +4,14 @@ One idempotent sweep over the database rather than a timer per session: timers d
 and APScheduler drops overdue ones. Knows nothing of why a session is overdue; `sessions` does.
 
 Does not protect while the process is down: a session that falls due then is erased at the next
-start. Until a sweep comes by, an overdue session is already refused everywhere.
+start. Until a sweep comes by, an overdue session is already refused everywhere. A damaged database
+stops sweeping: `late` then tells, so that nobody new is let in on a promise that cannot be kept.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from datetime import UTC
 
 import structlog
@@ -18,6 +20,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from privacy.sessions import Sessions
 from privacy.vault import Vault
+
+_LATE = 5
+"""Intervals without a whole sweep after which erasure counts as late: one may fail by chance."""
 
 _BATCH = 500  # sessions per transaction: few syncs, and the lock is free in between
 
@@ -30,6 +35,7 @@ class Sweeper:
     def __init__(self, sessions: Sessions, vault: Vault, *, interval_s: float = 60) -> None:
         self._sessions, self._vault, self._interval_s = sessions, vault, interval_s
         self._scheduler: BackgroundScheduler | None = None
+        self._swept = time.monotonic()
 
     def sweep(self) -> int:
         """Erase every overdue session, then make disk and database agree; how many were erased."""
@@ -49,14 +55,19 @@ class Sweeper:
                 orphan_rows=found.rows,
                 strangers=found.strangers,
             )
+        self._swept = time.monotonic()
         return erased
+
+    def late(self) -> bool:
+        """Whether sweeps have failed for so long that what is due may still exist."""
+        return time.monotonic() - self._swept > _LATE * self._interval_s
 
     def start(self) -> None:
         """Sweep every interval from now on. A failed sweep is logged and the next one comes."""
         # Its own report of a failed job would print the error's text, and with it paths.
         logging.getLogger("apscheduler.executors.default").disabled = True
         self._scheduler = BackgroundScheduler(timezone=UTC)
-        self._scheduler.add_listener(_report, EVENT_JOB_ERROR)
+        self._scheduler.add_listener(self._report, EVENT_JOB_ERROR)
         self._scheduler.add_job(
             self.sweep,
             "interval",
@@ -73,6 +84,12 @@ class Sweeper:
             self._scheduler.shutdown(wait=True)
             self._scheduler = None
 
-
-def _report(event: JobExecutionEvent) -> None:
-    log.error("sweep_failed", error=type(event.exception).__name__)
+    def _report(self, event: JobExecutionEvent) -> None:
+        log.error("sweep_failed", error=type(event.exception).__name__)
+        if self.late():
+            log.critical(
+                "erasure_is_late",
+                minutes=round((time.monotonic() - self._swept) / 60),
+                hint="What is due may still exist, and nobody new is let in. Restart the server: "
+                "it says what is wrong.",
+            )

@@ -24,6 +24,7 @@ class Services:
     """The connected parts. Everything a route does goes through one of these.
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
+    `erasure_is_late`: whether the sweeper has failed for minutes.
     """
 
     settings: Settings
@@ -36,3 +37,4 @@ class Services:
     mesh: FaceMesh
     planning: Planning
     now: Callable[[], float] = time.time
+    erasure_is_late: Callable[[], bool] = lambda: False

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
-from errors import UnknownSession
+from errors import ErasureLate, UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
@@ -61,6 +61,8 @@ def router() -> APIRouter:
             return RedirectResponse(_STUDIO, 303)
         if consent != "yes":
             return _welcome(settings, status=400, unticked=True)
+        if services.erasure_is_late():
+            raise ErasureLate
         starts.count(address_of(request))
         _, new_ticket = services.sessions.create()
         response = RedirectResponse(_STUDIO, 303)
@@ -121,7 +123,10 @@ def router() -> APIRouter:
         return RedirectResponse("/static/favicon.svg", 301)
 
     @routes.get("/health")
-    def health() -> Response:
+    def health(services: Parts) -> Response:
+        """For a monitor: 503 when erasure is late, since such a server is not well."""
+        if services.erasure_is_late():
+            return PlainTextResponse("erasure is late", 503)
         return PlainTextResponse("ok")
 
     return routes
