@@ -57,6 +57,8 @@ FACTS = {
     29: "rate and size limits hold",
     30: "the whole job runs with outgoing sockets forbidden",
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
+    42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
+    "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
     "while erasure is late nobody new is let in",
 }

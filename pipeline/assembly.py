@@ -34,6 +34,7 @@ from pipeline.planning.calibration import FILE_NAME as CALIBRATION
 from pipeline.planning.facts import Facts, facts_of_folder
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import load_styles
+from privacy import kinds
 from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import MasterKey
@@ -104,6 +105,8 @@ def open_assembly(
         )
         sweeper = Sweeper(sessions, vault)
         sweeper.sweep()
+        # What a training had learnt serves only the order that goes on from it.
+        vault.drop_without(kinds.CHECKPOINT, kinds.ORDER)
         if not own_run:
             receipt_log = ReceiptLog(settings.receipts, VERSION)
             closing.callback(receipt_log.close)

@@ -1,8 +1,9 @@
 """The queue: one job at a time, first come first served, in one worker thread.
 
 A job goes on when the visitor closes the page, and ends within seconds when their session is
-erased. Data keys live here only as long as a job waits or runs. The queue knows nothing of what
-a job does (`job`), nor of pages.
+erased. One that the end of the server cut off goes on when the visitor is back. Data keys live here
+only as long as a job waits or runs. The queue knows nothing of what a job does (`job`), nor of
+pages.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import structlog
 from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
 from messages import Message
 from pipeline import job as jobs
+from pipeline import kept_order
 from pipeline.job import Services
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.planning.pace import Countdown
 from pipeline.portraits.score import PortraitRecord, rank
-from pipeline.portraits.sheet import load_sheet
+from pipeline.portraits.sheet import count_made, load_sheet
 from privacy.sessions import Session
 
 log = structlog.get_logger()
@@ -64,6 +66,8 @@ class JobQueue:
         """
         good = sum(record.accepted for record in self._services.album.records(session))
         jobs.check(order, good, self._services)
+        if order.earlier is None:
+            order = replace(order, earlier=count_made(self._services.vault, session))
         with self._changed:
             current = self._jobs.get(session.id)
             if current and current.progress.phase not in ENDED:
@@ -72,6 +76,7 @@ class JobQueue:
                 raise Busy("order.queue_full")
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
+            kept_order.keep(self._services.vault, session, order)
             self._count += 1
             self._jobs[session.id] = _QueuedJob(
                 self._count, session, order, Progress("queued", count=order.count)
@@ -81,6 +86,30 @@ class JobQueue:
                 self._worker = threading.Thread(target=self._work, name="queue", daemon=True)
                 self._worker.start()
             self._changed.notify_all()
+
+    def resume(self, session: Session) -> None:
+        """Queue the order of this session that a stop of the server cut off, if there is one.
+
+        It goes on where it was. When too many jobs wait, a later call tries again.
+
+        Raises:
+            UnknownSession: the session was erased.
+        """
+        with self._changed:
+            if session.id in self._jobs:
+                return
+        order = kept_order.load(self._services.vault, session)
+        if order is None:
+            return
+        try:
+            self.submit(session, order)
+        except Busy:
+            return
+        except BadOrder:  # what it asks for is there no more, or another request was quicker
+            if self.progress(session.id) is None:
+                kept_order.forget(self._services.vault, session)
+            return
+        log.info("job_resumed", made=count_made(self._services.vault, session))
 
     def progress(self, session_id: str) -> Progress | None:
         """The latest of this session's job, None when it never had one."""
@@ -105,6 +134,7 @@ class JobQueue:
             job.stopping.set()
             if session_id in self._waiting:
                 self._waiting.remove(session_id)
+                self._done_with(job)
                 self._end(job, Progress("stopped", message=Stopped().message))
         return job.ended.wait(wait_s)
 
@@ -132,6 +162,11 @@ class JobQueue:
         with self._changed:
             self._jobs.pop(session_id, None)
 
+    def _done_with(self, job: _QueuedJob) -> None:
+        """Forget the order, unless it is the server that stops: then it goes on another day."""
+        if job.session is not None and not self._closing:
+            kept_order.forget(self._services.vault, job.session)
+
     def _end(self, job: _QueuedJob, last: Progress) -> None:
         with self._changed:
             job.progress = last
@@ -149,7 +184,9 @@ class JobQueue:
                 getting_ready = Message("job.sentence.preparing")
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
-                self._end(job, self._run(job))
+                last = self._run(job)
+                self._done_with(job)
+                self._end(job, last)
             finally:
                 with self._changed:
                     self._running = None

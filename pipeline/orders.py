@@ -31,7 +31,8 @@ class Order:
 
     styles: keys of style files. crop: a key of `styles.CROPS`, or "look" for each style's own.
     tone: of the backdrop, a member of `tone.TONES`. way: of `ORDERED_WAYS`; "both" makes `count`
-    portraits each way.
+    portraits each way. earlier: portraits that jobs had made for this session when it was ordered,
+    so that one which was cut off goes on where it was; None counts them at its start.
     """
 
     styles: tuple[str, ...]
@@ -41,6 +42,7 @@ class Order:
     crop: str = "look"
     tone: str = "look"
     way: OrderedWay = "painted"
+    earlier: int | None = None
 
     @property
     def ways(self) -> tuple[Way, ...]:

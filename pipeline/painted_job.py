@@ -148,8 +148,9 @@ class _Painting:
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
         self.message = Message("job.sentence.generating")
-        sheet = Sheet(self.job.services.vault, self.job.session)
-        self._show_made(0, order.count * result.seconds_per_portrait)
+        sheet = Sheet(self.job.services.vault, self.job.session, "painted", order.earlier)
+        before = len(sheet.made)
+        self._show_made(before, (order.count - before) * result.seconds_per_portrait)
         shots = plan(styles, order.count, order.seed)
 
         def make() -> None:
@@ -163,7 +164,7 @@ class _Painting:
                     for shot, square in making:
                         self._keep(sheet, shot, square)
                         made = len(sheet.made)
-                        pace = (time.monotonic() - started) / made
+                        pace = (time.monotonic() - started) / (made - before)
                         result.seconds_per_portrait = pace
                         self._show_made(made, (order.count - made) * pace)
                 finally:
@@ -203,10 +204,10 @@ class _Painting:
 
     def _train(self, checkpoint: bytes | None) -> bytes:
         plan_now = self.job.result.plan
-        segment, seed = self.job.services.segmenter.matte, self.job.order.seed
+        segment = self.job.services.segmenter.matte
         return training.train(
             self.base,
-            Personalisation(self.photos, segment, self.recipe, seed),
+            Personalisation(self.photos, segment, self.recipe, training.SEED),
             report=self._show_step,
             stop=self.job.stop,
             checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),

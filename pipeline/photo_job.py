@@ -48,6 +48,12 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
     if not looks:
         raise BadOrder("order.painted_only")
     album, session, order = job.services.album, job.session, job.order
+    sheet = Sheet(job.services.vault, session, "photo", order.earlier)
+    made = [Measured(max(record.px or (0,)), record.likeness, None) for record in sheet.made]
+    done = len(made)
+    if done >= order.count:  # an order that was cut off in the painted way
+        job.result.photo = report_of(made, 0.0)
+        return
     ids = album.usable_cut_outs(session)
     if not ids:
         raise BadOrder("order.no_cut_out")
@@ -56,15 +62,13 @@ def compose_portraits(job: JobRun, styles: Sequence[Style]) -> None:
     photos = [album.cut_out(session, photo_id) for photo_id in ids]
     way = PhotoWay(photos, job.services.faces, job.services.mesh)
     prepared = time.monotonic()
-    shots = plan_photo_shots(looks, way.merits, order.count, order.seed)
-    sheet = Sheet(job.services.vault, session)
-    made: list[Measured] = []
+    shots = plan_photo_shots(looks, way.merits, order.count, order.seed)[done:]
     try:
         for portrait in way.portraits(shots, order.crop, WALL_STOPS[order.tone], job.stop):
             sheet.add(record_of(sheet.next_id, portrait), portrait.image)
             side = max(portrait.image.shape[:2])
             made.append(Measured(side, portrait.likeness, portrait.texture))
-            pace = (time.monotonic() - prepared) / len(made)
+            pace = (time.monotonic() - prepared) / (len(made) - done)
             job.report(
                 Progress(
                     "generating",

@@ -88,3 +88,15 @@ class FileRows:
         doomed = self._database.rows(f"SELECT file_id FROM files WHERE {where}", which)
         self._database.change(f"DELETE FROM files WHERE {where}", which)
         return [file_id for (file_id,) in doomed]
+
+    def without(self, kind: str, reason: str) -> list[tuple[str, str]]:
+        """Session and file id of each file of a kind in live sessions with no file of `reason`."""
+        return [
+            (session_id, file_id)
+            for session_id, file_id in self._database.rows(
+                "SELECT session_id, file_id FROM files JOIN sessions ON id = session_id"
+                " WHERE kind = ? AND state = 'live' AND session_id NOT IN"
+                " (SELECT session_id FROM files WHERE kind = ?)",
+                (kind, reason),
+            )
+        ]

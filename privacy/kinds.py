@@ -17,6 +17,9 @@ ADAPTER = "adapter"
 CHECKPOINT = "checkpoint"
 MODEL = (ADAPTER, CHECKPOINT)
 
+ORDER = "order"
+"""What was ordered, until it is done: one that the end of the server cut off goes on from it."""
+
 PORTRAIT = "portrait"
 """A finished picture; `SHEET`: what is known of all of them."""
 

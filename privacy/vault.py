@@ -178,6 +178,21 @@ class Vault:
             os.fsync(folder)
         return gone
 
+    def drop_without(self, kind: str, reason: str) -> int:
+        """Delete the files of a kind in every session that has none of the kind `reason`, for which
+        they were kept; how many there were. No session's key is needed to delete.
+
+        Raises:
+            OSError: one could not be unlinked; the next `reconcile` does it.
+        """
+        doomed = self._rows.without(kind, reason)
+        with self._database.transaction():
+            for session_id, _ in doomed:
+                self._rows.delete(session_id, kind)
+        for session_id, file_id in doomed:
+            scratch.remove(self._root / session_id / file_id)
+        return len(doomed)
+
     def reconcile(self) -> Reconciled:
         """Make disk and database agree: unlink what has no row, drop rows without a file.
 

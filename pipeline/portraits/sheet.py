@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.imaging import png_of
+from pipeline.orders import Way
 from pipeline.photos.detection import Faces
 from pipeline.portraits.score import PortraitRecord, appearance, record_for
 from privacy import kinds
@@ -34,17 +35,21 @@ KEPT_TOGETHER = 4
 class Sheet:
     """Gives portraits their names and keeps them with what is known of them."""
 
-    def __init__(self, vault: Vault, session: Session) -> None:
-        """Reads what earlier orders made."""
-        self._vault, self._session = vault, session
+    def __init__(self, vault: Vault, session: Session, way: Way, earlier: int | None) -> None:
+        """Read what was made before.
+
+        way: in which this sheet's portraits are made. earlier: how many records are of earlier
+        orders; None: all that there are.
+        """
+        self._vault, self._session, self._way = vault, session, way
         self._records = _rows(vault, session, PORTRAITS)
-        self._earlier = len(self._records)
+        self._earlier = len(self._records) if earlier is None else earlier
         self._waiting: list[File] = []
 
     @property
     def made(self) -> list[PortraitRecord]:
-        """The records since this sheet was opened, in the order of making."""
-        return self._records[self._earlier :]
+        """The order's records in this way, in the order of making."""
+        return [record for record in self._records[self._earlier :] if record.way == self._way]
 
     @property
     def next_id(self) -> str:
@@ -73,6 +78,11 @@ class Sheet:
 def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
     """What is known of each portrait made so far, in the order they were made, then those kept."""
     return [*_rows(vault, session, PORTRAITS), *_rows(vault, session, KEPT)]
+
+
+def count_made(vault: Vault, session: Session) -> int:
+    """How many portraits jobs have made for a session."""
+    return len(_rows(vault, session, PORTRAITS))
 
 
 def load_kept(vault: Vault, session: Session) -> list[PortraitRecord]:

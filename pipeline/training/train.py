@@ -57,6 +57,9 @@ class Recipe:
 
 
 CHECKPOINT_EVERY = 40
+
+SEED = 7
+"""Of every job's training. An order's own seed is new each time; a checkpoint fits the next too."""
 """Steps."""
 
 

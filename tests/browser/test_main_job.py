@@ -84,7 +84,7 @@ def test_selfies_in_portraits_out_nothing_left(
         page.get_by_role("checkbox", name="Old Money").check()
         page.get_by_role("checkbox", name="Black & White").check()
         order_portraits(page)
-        expect(page.locator("#job h2")).to_have_text("Learning your face", timeout=MINUTE_MS)
+        expect(page.locator("#job h2")).to_have_text("Learning your face", timeout=5 * MINUTE_MS)
 
         page.reload()  # the job goes on, the page catches up
         expect(page.locator("button.portrait").first).to_be_visible(timeout=12 * MINUTE_MS)

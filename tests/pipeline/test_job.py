@@ -12,7 +12,7 @@ from PIL import Image
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
 from pipeline import job
 from pipeline.assembly import Assembly
-from pipeline.orders import Order, Progress
+from pipeline.orders import Order, OrderedWay, Progress
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
 from tests.support.refused import refused
@@ -199,7 +199,51 @@ def test_an_interrupted_job_goes_on_and_its_portraits_are_the_same(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("often")
-@pytest.mark.parametrize("what", ["another order", "damaged"])
+def test_another_order_goes_on_from_what_a_stopped_one_had_learnt(
+    assembly: Assembly, session: Session
+) -> None:
+    style = next(iter(assembly.services.styles))
+    interrupted(assembly, session, Order((style,), count=1, seed=11), at=9)
+    seen: list[Progress] = []
+    run(assembly, session, Order((style,), count=2, seed=12), report=seen.append)
+    assert [p.step for p in seen if p.phase == "training"] == [9, 10, 11, 12]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["photo", "painted", "both"])
+def test_an_order_that_was_cut_off_is_finished_not_begun_anew(
+    assembly: Assembly, session: Session, way: OrderedWay
+) -> None:
+    """Portraits of before are the earlier order's; those of this one are made once each."""
+    style = next(key for key, style in assembly.services.styles.items() if style.photo is not None)
+    run(assembly, session, Order((style,), count=2, way="photo"))
+    order = Order((style,), count=20, way=way, keep_adapter=True, earlier=2)
+    seen: list[Progress] = []
+    with pytest.raises(Stopped):
+        run(
+            assembly,
+            session,
+            order,
+            report=seen.append,
+            stop=lambda: (
+                seen[-1].made >= 2
+                and ("painted" not in order.ways or any(p.phase == "training" for p in seen))
+            ),
+        )
+    made = len(load_sheet(assembly.services.vault, session))
+    whole = 2 + order.count * len(order.ways)
+    assert 2 < made < whole
+    run(assembly, session, order)
+    records = load_sheet(assembly.services.vault, session)
+    assert len(records) == whole
+    assert [r.way for r in records[2:]] == [w for w in order.ways for _ in range(order.count)]
+    assert len({(r.way, r.seed, r.style, r.photo) for r in records[2:]}) > 1
+    assert names(assembly, session, "portrait") == [r.id for r in records]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("often")
+@pytest.mark.parametrize("what", ["other photos", "damaged"])
 def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
     assembly: Assembly, session: Session, what: str
 ) -> None:
@@ -208,7 +252,7 @@ def test_a_checkpoint_that_does_not_fit_costs_nothing_but_the_steps(
     if what == "damaged":
         assembly.services.vault.put(session, "checkpoint", "checkpoint", b"nothing")
     else:
-        order = replace(order, seed=order.seed + 1)
+        assembly.services.album.remove(session, "photo-05")
     seen: list[Progress] = []
     run(assembly, session, order, report=seen.append)
     assert next(p.step for p in seen if p.phase == "training") == 1

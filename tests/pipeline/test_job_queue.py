@@ -7,13 +7,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
 from errors import BadOrder, BaseUnavailable, Busy, Stopped
 from messages import Message
-from pipeline import job
+from pipeline import job, kept_order
 from pipeline.assembly import Assembly
 from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
@@ -180,6 +181,58 @@ def reaches(start: object, wanted: object) -> bool:
             seen.add(id(here))
             waiting += gc.get_referents(here)
     return False
+
+
+def test_an_order_is_kept_until_it_is_done_or_stopped(
+    job_queue: JobQueue, gate: Gate, assembly: Assembly, visitors: list[Session]
+) -> None:
+    vault = assembly.services.vault
+    a, b = visitors[:2]
+    job_queue.submit(a, ORDER)
+    until(lambda: phase(job_queue, a) == "training")
+    job_queue.submit(b, ORDER)
+    assert kept_order.load(vault, a) == kept_order.load(vault, b) == replace(ORDER, earlier=0)
+    job_queue.stop(b.id)
+    assert kept_order.load(vault, b) is None
+    gate.open.set()
+    until(lambda: phase(job_queue, a) == "done")
+    assert kept_order.load(vault, a) is None
+
+
+def test_an_order_that_the_end_of_the_server_cut_off_goes_on_with_its_visitor(
+    gate: Gate, assembly: Assembly, visitors: list[Session]
+) -> None:
+    a, b = visitors[:2]
+    first = JobQueue(assembly.services, queue_length=2)
+    first.submit(a, ORDER)
+    until(lambda: phase(first, a) == "training")
+    first.submit(b, ORDER)
+    first.close()
+    second = JobQueue(assembly.services, queue_length=2)
+    try:
+        assert second.progress(a.id) is None
+        second.resume(a)
+        second.resume(a)  # a second page of the same visitor
+        gate.open.set()
+        until(lambda: phase(second, a) == "done")
+        second.resume(a)
+        assert phase(second, a) == "done"
+        assert gate.ran == [a.id, a.id]
+        second.resume(b)
+        until(lambda: phase(second, b) == "done")
+        assert gate.ran == [a.id, a.id, b.id]
+    finally:
+        second.close()
+
+
+def test_an_order_that_cannot_start_any_more_is_forgotten(
+    job_queue: JobQueue, assembly: Assembly, visitors: list[Session]
+) -> None:
+    vault, session = assembly.services.vault, visitors[0]
+    kept_order.keep(vault, session, replace(ORDER, styles=("a-look-of-yesterday",)))
+    job_queue.resume(session)
+    assert job_queue.progress(session.id) is None
+    assert vault.list(session, "order") == []
 
 
 @pytest.mark.fact(18)

@@ -58,3 +58,15 @@ def hear(client: httpx.Client, channel: str) -> list[dict[str, Any]]:
             if line.startswith("data:"):
                 messages.append(json.loads(line.removeprefix("data:")))
     return messages
+
+
+def usual_inputs(config: dict[str, Any], event: dict[str, Any]) -> list[Any]:
+    """What the page would send if nobody had touched anything."""
+    values = {part["id"]: part["props"].get("value") for part in config["components"]}
+    return [[] if isinstance(values[i], list) else values[i] for i in event["inputs"]]
+
+
+def element_place(config: dict, event: dict, elem_id: str) -> int:
+    """Where the value of a component stands among an event's inputs."""
+    ids = [p["id"] for p in config["components"] if p["props"].get("elem_id") == elem_id]
+    return event["inputs"].index(ids[0])

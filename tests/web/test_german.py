@@ -13,7 +13,14 @@ import httpx
 import pytest
 
 from tests.support.german import english_in
-from tests.support.gradio_client import event_of, gradio_config, refusal, send_event
+from tests.support.gradio_client import (
+    element_place,
+    event_of,
+    gradio_config,
+    refusal,
+    send_event,
+    usual_inputs,
+)
 from tests.support.web import Place, session_of, upload, visitor
 from words import catalogue
 
@@ -140,17 +147,6 @@ def test_a_bad_order_is_answered_in_german(
     data[element_place(config, create, "agree")] = True
     _, messages = send_event(anna, create, data)
     assert words in refusal(messages)
-
-
-def usual_inputs(config: dict, event: dict) -> list[object]:
-    """What the page would send if nobody had touched anything."""
-    values = {part["id"]: part["props"].get("value") for part in config["components"]}
-    return [[] if isinstance(values[i], list) else values[i] for i in event["inputs"]]
-
-
-def element_place(config: dict, event: dict, elem_id: str) -> int:
-    ids = [p["id"] for p in config["components"] if p["props"].get("elem_id") == elem_id]
-    return event["inputs"].index(ids[0])
 
 
 def test_what_a_thread_said_is_told_in_german(

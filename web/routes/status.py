@@ -67,6 +67,9 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
     photos_mark = _mark(entries, kinds.FACE, kinds.PHOTO)
     portraits_mark = _mark(entries, kinds.PORTRAIT, kinds.SHEET)
     job = services.job_queue.progress(session.id)
+    if job is None and any(entry.kind == kinds.ORDER for entry in entries):
+        services.job_queue.resume(session)
+        job = services.job_queue.progress(session.id)
     working = job is not None and job.phase not in ENDED
     answer: dict[str, Any] = {
         "stage": _stage(entries, working),
