@@ -95,7 +95,7 @@ def test_without_scripts_the_button_still_begins(
         expect(page).to_have_url(f"{place.url}/studio/")
 
 
-def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_turns(
+def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_is_set_upright(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
     side = Image.open(io.BytesIO(selfie_jpegs[2])).rotate(90, expand=True)
@@ -114,7 +114,7 @@ def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_turns(
             ]
         )
         expect(photos).to_have_count(3)
-        expect(photos.first).to_contain_text("good.jpg")  # good ones first, whenever they came
+        expect(photos.last).to_contain_text("wall.jpg")  # good ones first, whenever they came
         bad = photos.filter(has_text="wall.jpg")
         expect(bad).to_contain_text("no face")
         expect(bad.locator("[data-slot=label]")).to_have_text("1 · wall.jpg")
@@ -123,10 +123,14 @@ def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_turns(
         assert (picture.get_attribute("src") or "").startswith("blob:")
         expect(page.locator("[data-slot=verdicts]")).to_contain_text("Good")
         lying = photos.filter(has_text="side.jpg")
-        expect(lying).to_contain_text("lies on its side")
-        lying.get_by_role("button", name="Turn", exact=True).click()
         expect(page.locator(".photo.accepted")).to_have_count(2)
-        expect(page.get_by_text("lies on its side")).to_be_hidden()
+        shown = lying.locator("img")
+        expect(shown).to_have_js_property("complete", True)
+        width, height = shown.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        upright = photos.filter(has_text="good.jpg").locator("img")
+        expect(upright).to_have_js_property("complete", True)
+        standing = upright.evaluate("image => image.naturalHeight >= image.naturalWidth")
+        assert (height >= width) == standing
         watch.clean()
 
 

@@ -16,7 +16,6 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
-from pipeline.photos.verdicts import PhotoRecord
 from pipeline.portraits.export import can_give
 from pipeline.portraits.score import PortraitRecord, fold
 from pipeline.portraits.sheet import is_kept
@@ -138,7 +137,6 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
                 "remark": record.verdict.key != "verdict.good",
                 "cut_out_usable": record.cut_out_usable,
                 "number": int(record.id.rpartition("-")[2]),
-                "turn": _turn(record),
             }
             for record in sorted(records, key=lambda record: not record.accepted)
         ],
@@ -162,11 +160,6 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
         },
         "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
     }
-
-
-def _turn(record: PhotoRecord) -> int:
-    """Degrees clockwise that put a photo upright which lies on its side, else 0."""
-    return int(str(record.verdict.values["degrees"])) if record.code == "sideways" else 0
 
 
 def _missing(good: int, needed: int) -> str:

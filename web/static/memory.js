@@ -16,22 +16,6 @@ export class Memory {
     return this.files.get(label)?.url;
   }
 
-  /** The picture turned clockwise, as a file of the same name. */
-  async turned(label, degrees) {
-    const picture = await createImageBitmap(this.files.get(label).file);
-    const { width, height } = picture;
-    const canvas = document.createElement("canvas");
-    [canvas.width, canvas.height] = degrees === 180 ? [width, height] : [height, width];
-    const pen = canvas.getContext("2d");
-    pen.translate(canvas.width / 2, canvas.height / 2);
-    pen.rotate((degrees * Math.PI) / 180);
-    pen.drawImage(picture, -width / 2, -height / 2);
-    const blob = await new Promise((done) => { canvas.toBlob(done, "image/jpeg", 0.95); });
-    const file = new File([blob], label, { type: "image/jpeg" });
-    this.#take([file]);
-    return file;
-  }
-
   /** Let go of those that no photo on the page needs any more. */
   keepOnly(labels) {
     for (const [label, { url, since }] of this.files) {

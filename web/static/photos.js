@@ -39,15 +39,6 @@ export class Photos {
     return item.nextElementSibling ?? item.previousElementSibling;
   }
 
-  /** Puts a photo upright that lies on its side, and sends it anew. */
-  async turn(item) {
-    const { label, degrees } = item.dataset;
-    const file = await this.memory.turned(label, Number(degrees));
-    const trouble = await sendPhotos([file]).catch(() => "");
-    if (trouble === "") await this.remove(item);
-    else text(slot(item, "sentence"), trouble);
-  }
-
   /** A phone's camera, by a field that asks for it. Resolves once the photo is sent. */
   async take() {
     const field = slot(this.section, "taken");
@@ -67,9 +58,8 @@ export class Photos {
     item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable);
     text(slot(item, "sentence"), photo.remark ? photo.sentence : "");
     text(slot(item, "label"), `${photo.number} · ${photo.label}`);
-    Object.assign(item.dataset, { label: photo.label, degrees: photo.turn });
+    Object.assign(item.dataset, { label: photo.label });
     this.#drawImage(slot(item, "image"), photo);
-    slot(item, "turn").hidden = !photo.turn || !this.memory.url(photo.label);
     const remove = item.querySelector(".remove");
     remove.setAttribute("aria-label", remove.dataset.label.replace("%", photo.label));
   }

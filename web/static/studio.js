@@ -152,7 +152,6 @@ class Studio {
     "remove-photo": (button) => this.#removePhoto(button.closest("[data-id]")),
     "unfold-looks": (button) => this.order.unfold(button),
     "add-photos": () => this.#addPhotos(),
-    "turn-photo": (button) => this.#turnPhoto(button.closest("[data-id]")),
     "take-photo": () => this.#takePhoto(),
     "stop-job": (button) => this.#stopJob(button),
     "make-more": () => this.#makeMore(),
@@ -243,13 +242,6 @@ class Studio {
     const next = await this.album.remove(item);
     await this.poll();
     this.album.focus(next);
-  }
-
-  async #turnPhoto(item) {
-    this.#hurry();
-    await this.album.turn(item);
-    await this.poll();
-    this.album.focus(this.places.photos.querySelector(".photo"));
   }
 
   async #takePhoto() {
