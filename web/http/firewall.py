@@ -101,7 +101,7 @@ class Firewall:
                 scope["path"] = f"{API}/heartbeat/{self._channel(session, beat[1])}"
                 scope["raw_path"] = scope["path"].encode()
             elif path == f"{API}/queue/join":
-                receive = _replay(await self._own_event(request, session))
+                receive = replay(await self._own_event(request, session), receive)
                 scope["headers"] = [
                     (name, value) for name, value in scope["headers"] if name != b"content-length"
                 ]
@@ -196,11 +196,11 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _replay(body: bytes) -> Receive:
-    """A `receive` that hands out a body that was read before."""
+def replay(body: bytes, afterwards: Receive) -> Receive:
+    """A `receive` that hands out a body that was read before, then what comes afterwards."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        return messages.pop() if messages else {"type": "http.disconnect"}
+        return messages.pop() if messages else await afterwards()
 
     return receive
