@@ -58,6 +58,7 @@ FACTS = {
     30: "the whole job runs with outgoing sockets forbidden",
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
+    35: "silent connections stop neither the erasure nor the next visitor",
 }
 
 
