@@ -132,3 +132,11 @@ def test_an_upload_that_stands_still_ends_and_keeps_what_came(
             while connection.recv(4096):
                 pass  # until the server closes
         until(lambda: ann.get("/status").json()["photos"]["good"] == 1)
+
+
+def test_a_host_longer_than_any_name_is_refused(narrow: Place) -> None:
+    with closing(visitor(narrow)) as ann:
+        assert ann.get("/session/link").status_code == 200
+        answer = ann.get("/session/link", headers={"host": "a" * 4000})
+        assert answer.status_code == 400
+        assert ann.get("/session/link", headers={"host": "a" * 253 + ":65535"}).status_code == 200

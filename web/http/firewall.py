@@ -36,6 +36,7 @@ from words import say
 STUDIO = "/studio"
 API = f"{STUDIO}/gradio_api"
 _MAX_EVENT_BYTES = 256 * 1024
+_MAX_HOST = 253 + len(":65535")  # DNS allows no longer name
 
 _ASSET = re.compile(rf"{STUDIO}/(assets|static)(/[\w.-]+)+")
 _HEARTBEAT = re.compile(rf"{API}/heartbeat/([\w-]{{1,64}})")
@@ -77,6 +78,9 @@ class Firewall:
     async def _refusal(self, request: Request) -> Response | None:
         """Why this request stops here, None when it may go on."""
         settings = self._services.settings
+        # A private link is made of it, and drawn as a code that holds only so much.
+        if len(request.headers.get("host", "")) > _MAX_HOST:
+            return JSONResponse({"sentence": say("errors.not_understood")}, status_code=400)
         if request.method not in ("GET", "HEAD") and not from_our_page(request, settings):
             return JSONResponse({"sentence": say("errors.foreign_origin")}, status_code=403)
         path = request.scope["path"]
