@@ -57,10 +57,10 @@ def build(settings: Settings, services: Services) -> FastAPI:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     with guard.building():
-        page.mount(app, services, STUDIO)
+        events = page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
-    app.add_middleware(Firewall, services=services, files=files)
+    app.add_middleware(Firewall, services=services, files=files, events=events)
     app.add_middleware(Bodies)
     app.add_middleware(Edge, settings=settings)
     return app

@@ -140,3 +140,12 @@ def test_a_host_longer_than_any_name_is_refused(narrow: Place) -> None:
         answer = ann.get("/session/link", headers={"host": "a" * 4000})
         assert answer.status_code == 400
         assert ann.get("/session/link", headers={"host": "a" * 253 + ":65535"}).status_code == 200
+
+
+@pytest.mark.parametrize("number", [-1, 10**6, 10**30, True, 1.0, "0", None, [0]])
+def test_an_event_that_the_page_does_not_have_is_unknown(narrow: Place, number: object) -> None:
+    join = "/studio/gradio_api/queue/join"
+    with closing(visitor(narrow)) as ann:
+        event = {"fn_index": number, "data": [], "session_hash": "abc"}
+        assert ann.post(join, json=event).status_code == 404
+        assert ann.post(join, json=event | {"fn_index": 0}).status_code == 200

@@ -56,10 +56,13 @@ _URL = re.compile(r"\s*(https?|data|file|ftp|blob|javascript):", re.IGNORECASE)
 class Firewall:
     """ASGI middleware between the edge and the routes."""
 
-    def __init__(self, app: ASGIApp, services: Services, files: VirtualFiles) -> None:
+    def __init__(
+        self, app: ASGIApp, services: Services, files: VirtualFiles, events: frozenset[int]
+    ) -> None:
         self._app = app
         self._services = services
         self._files = files
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -140,7 +143,8 @@ class Firewall:
             event = json.loads(body)
         except (ValueError, RecursionError):
             raise UnknownSession from None
-        if not isinstance(event, dict) or not isinstance(event.get("fn_index"), int):
+        number = event.get("fn_index") if isinstance(event, dict) else None
+        if type(number) is not int or number not in self._events:  # True would be 1
             raise UnknownSession
         for name, value in _leaves(event.get("data")):
             if name == "path":
