@@ -47,6 +47,7 @@ def serve(settings: configuration.Settings) -> None:
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
     from pipeline.assembly import open_assembly
     from pipeline.job_queue import JobQueue
+    from web.http import connections
     from web.server import build
     from web.services import Services
 
@@ -67,13 +68,7 @@ def serve(settings: configuration.Settings) -> None:
             erasure_is_late=assembly.sweeper.late,
         )
         server = uvicorn.Server(
-            uvicorn.Config(
-                build(settings, web),
-                log_config=None,  # uvicorn's own log would print addresses and paths
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=5,
-            )
+            connections.config(build(settings, web), timeout_graceful_shutdown=5)
         )
         gc.freeze()
         gc.enable()

@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     )
     max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")
     max_photo_mb: int = Field(20, ge=1, le=100, description="Largest photo file, MB.")
+    upload_memory_mb: int = Field(
+        256, ge=32, le=65536, description="Uploads in memory at once, all visitors together, MB."
+    )
     max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")
     portraits: int = Field(100, ge=1, le=500, description="Portraits offered by default.")
     max_portraits: int = Field(200, ge=1, le=1000, description="Most portraits in one job.")
@@ -116,6 +119,8 @@ class Settings(BaseSettings):
     def _consistent(self) -> Settings:
         if self.min_photos > self.max_photos:
             raise ValueError("MIN_PHOTOS is larger than MAX_PHOTOS")
+        if self.upload_memory_mb < 2 * self.max_photo_mb:
+            raise ValueError("UPLOAD_MEMORY_MB is less than two photos of MAX_PHOTO_MB")
         if self.portraits > self.max_portraits:
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
         if self.receipts.resolve().is_relative_to(self.scratch.resolve()):

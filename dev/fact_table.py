@@ -57,6 +57,8 @@ FACTS = {
     29: "rate and size limits hold",
     30: "the whole job runs with outgoing sockets forbidden",
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
+    34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
+    35: "silent connections stop neither the erasure nor the next visitor",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "

@@ -11,6 +11,7 @@ from settings import Settings
 from web.editor import Editor
 from web.gradio import guard
 from web.gradio.upload_names import VirtualFiles
+from web.http.bodies import Bodies
 from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
 from web.routes import (
@@ -56,9 +57,10 @@ def build(settings: Settings, services: Services) -> FastAPI:
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     with guard.building():
-        page.mount(app, services, STUDIO)
+        events = page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
-    app.add_middleware(Firewall, services=services, files=files)
+    app.add_middleware(Firewall, services=services, files=files, events=events)
+    app.add_middleware(Bodies)
     app.add_middleware(Edge, settings=settings)
     return app

@@ -2,7 +2,8 @@
 
 Each file goes to the album in a worker thread as soon as it has arrived whole, two at a time for
 the whole server, since decoding is what costs. While both are busy the body is read no further,
-so an upload of thirty photos never holds more than a few in memory.
+so an upload of thirty photos never holds more than a few in memory. What all uploads hold
+together has a limit too, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from errors import LikenessError
 from pipeline.photos.album import MAX_LABEL
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
-from web.http.limits import ConcurrencyLimiter, RateLimiter
+from web.http.limits import Budget, ConcurrencyLimiter, RateLimiter
 from web.http.multipart import IncomingFile, files_in
 from web.services import Services
 from web.units import HOUR_S, MB
@@ -35,6 +36,7 @@ class Uploads:
         self._files = files
         self._workers = asyncio.Semaphore(_WORKERS)
         self._room = asyncio.Semaphore(_WORKERS + _WAITING)
+        self._memory = Budget(services.settings.upload_memory_mb * MB)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._photos_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
 
@@ -47,23 +49,26 @@ class Uploads:
             The virtual path of each file, in the order of the body.
 
         Raises:
-            Busy: too many uploads at once, or too many photos within an hour.
+            Busy: too many uploads at once or too much in memory, or too many photos within an hour.
             BadPhoto: the body is damaged or too large. Photos before that are kept.
             DiskFull, UnknownSession: from the album, after the other photos were tried.
         """
         with self._at_once.hold(session.id):
             tasks: list[asyncio.Task[str | LikenessError]] = []
             trouble: LikenessError | None = None
+            held = _Held(self._memory)
             try:
-                async for file in self._files_of(request):
+                async for file in self._files_of(request, held):
                     self._photos_per_hour.count(session.id)
+                    held.whole(len(file.data))
                     await self._room.acquire()
-                    tasks.append(asyncio.create_task(self._add(session, file)))
+                    tasks.append(asyncio.create_task(self._add(session, file, held)))
             except ClientDisconnect:
                 pass  # a phone lost its network: what arrived whole is kept
             except LikenessError as error:
                 trouble = error
             finally:
+                held.end()
                 results = await asyncio.gather(*tasks)
         paths = [result for result in results if isinstance(result, str)]
         trouble = next((r for r in results if isinstance(r, LikenessError)), trouble)
@@ -71,18 +76,18 @@ class Uploads:
             raise trouble
         return paths
 
-    def _files_of(self, request: Request) -> AsyncIterator[IncomingFile]:
+    def _files_of(self, request: Request, held: _Held) -> AsyncIterator[IncomingFile]:
         settings = self._services.settings
         max_file = settings.max_photo_mb * MB
         return files_in(
-            request.stream(),
+            held.counted(request.stream()),
             request.headers.get("content-type", ""),
             max_file_bytes=max_file,
             # The album keeps its own count; this only bounds what one request may send.
             max_body_bytes=max_file * (settings.max_photos + 1),
         )
 
-    async def _add(self, session: Session, file: IncomingFile) -> str | LikenessError:
+    async def _add(self, session: Session, file: IncomingFile, held: _Held) -> str | LikenessError:
         """Add one photo and give its room back. Errors are returned, so that none ends the rest."""
         try:
             async with self._workers:
@@ -91,9 +96,47 @@ class Uploads:
             return error
         finally:
             self._room.release()
+            held.done(len(file.data))
 
     def _add_now(self, session: Session, file: IncomingFile) -> str:
         services = self._services
         services.sessions.touch_first_photo(session)
         record = services.album.add(session, file.data, file.name[-MAX_LABEL:])
         return self._files.path(session.id, record.id)
+
+
+class _Held:
+    """What one upload holds of the memory for uploads: a file that is coming, and whole ones."""
+
+    def __init__(self, memory: Budget) -> None:
+        self._memory = memory
+        self._coming = 0
+
+    async def counted(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The body, each chunk counted before it is kept.
+
+        Raises:
+            Busy: the memory for uploads is full.
+        """
+        async for chunk in body:
+            self._memory.take(len(chunk))
+            self._coming += len(chunk)
+            yield chunk
+
+    def whole(self, size: int) -> None:
+        """A file has come whole: it is held by itself now, and nothing else is.
+
+        Raises:
+            Busy: the memory for uploads is full.
+        """
+        self._memory.take(size - self._coming)
+        self._coming = 0
+
+    def done(self, size: int) -> None:
+        """A whole file is no longer held."""
+        self._memory.take(-size)
+
+    def end(self) -> None:
+        """Nothing more is coming."""
+        self._memory.take(-self._coming)
+        self._coming = 0

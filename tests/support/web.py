@@ -34,6 +34,7 @@ from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
+from web.http.connections import config
 from web.server import build
 from web.services import Services
 from web.units import HOUR_S, MB
@@ -107,11 +108,7 @@ def place(
 def served(scratch: Path, **options: object) -> Iterator[Place]:
     """The same, served by a real uvicorn on a free port of 127.0.0.1, as `app.py` does."""
     with place(scratch, **options) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
-        config = uvicorn.Config(
-            built.app, log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=1,
-        )  # fmt: skip
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(config(built.app, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -65,8 +65,11 @@ _EVENTS_WAITING = 200
 _LOOK_FOR_EVENTS_S = 0.1
 
 
-def mount(app: FastAPI, services: Services, path: str) -> None:
-    """Mount the page. The firewall in front of it decides what of Gradio can be reached."""
+def mount(app: FastAPI, services: Services, path: str) -> frozenset[int]:
+    """Mount the page; the numbers of its events.
+
+    The firewall in front of it decides what of Gradio can be reached.
+    """
     with describing():
         demo = _page(services)
         demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
@@ -91,6 +94,7 @@ def mount(app: FastAPI, services: Services, path: str) -> None:
     # Gradio looks for events a thousand times a second, which costs an idle server 7 % of a core.
     demo._queue.sleep_when_free = _LOOK_FOR_EVENTS_S
     _make_the_page_ours()
+    return frozenset(demo.fns)
 
 
 def _page(services: Services) -> gr.Blocks:

@@ -36,6 +36,7 @@ from words import say
 STUDIO = "/studio"
 API = f"{STUDIO}/gradio_api"
 _MAX_EVENT_BYTES = 256 * 1024
+_MAX_HOST = 253 + len(":65535")  # DNS allows no longer name
 
 _ASSET = re.compile(rf"{STUDIO}/(assets|static)(/[\w.-]+)+")
 _HEARTBEAT = re.compile(rf"{API}/heartbeat/([\w-]{{1,64}})")
@@ -55,10 +56,13 @@ _URL = re.compile(r"\s*(https?|data|file|ftp|blob|javascript):", re.IGNORECASE)
 class Firewall:
     """ASGI middleware between the edge and the routes."""
 
-    def __init__(self, app: ASGIApp, services: Services, files: VirtualFiles) -> None:
+    def __init__(
+        self, app: ASGIApp, services: Services, files: VirtualFiles, events: frozenset[int]
+    ) -> None:
         self._app = app
         self._services = services
         self._files = files
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -77,6 +81,9 @@ class Firewall:
     async def _refusal(self, request: Request) -> Response | None:
         """Why this request stops here, None when it may go on."""
         settings = self._services.settings
+        # A private link is made of it, and drawn as a code that holds only so much.
+        if len(request.headers.get("host", "")) > _MAX_HOST:
+            return JSONResponse({"sentence": say("errors.not_understood")}, status_code=400)
         if request.method not in ("GET", "HEAD") and not from_our_page(request, settings):
             return JSONResponse({"sentence": say("errors.foreign_origin")}, status_code=403)
         path = request.scope["path"]
@@ -101,7 +108,7 @@ class Firewall:
                 scope["path"] = f"{API}/heartbeat/{self._channel(session, beat[1])}"
                 scope["raw_path"] = scope["path"].encode()
             elif path == f"{API}/queue/join":
-                receive = _replay(await self._own_event(request, session))
+                receive = replay(await self._own_event(request, session), receive)
                 scope["headers"] = [
                     (name, value) for name, value in scope["headers"] if name != b"content-length"
                 ]
@@ -136,7 +143,8 @@ class Firewall:
             event = json.loads(body)
         except (ValueError, RecursionError):
             raise UnknownSession from None
-        if not isinstance(event, dict) or not isinstance(event.get("fn_index"), int):
+        number = event.get("fn_index") if isinstance(event, dict) else None
+        if type(number) is not int or number not in self._events:  # True would be 1
             raise UnknownSession
         for name, value in _leaves(event.get("data")):
             if name == "path":
@@ -196,11 +204,11 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _replay(body: bytes) -> Receive:
-    """A `receive` that hands out a body that was read before."""
+def replay(body: bytes, afterwards: Receive) -> Receive:
+    """A `receive` that hands out a body that was read before, then what comes afterwards."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:
-        return messages.pop() if messages else {"type": "http.disconnect"}
+        return messages.pop() if messages else await afterwards()
 
     return receive

@@ -71,6 +71,24 @@ class RateLimiter:
             del self._events[mark]
 
 
+class Budget:
+    """At most `most` bytes held at once, by everybody together. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Hold `count` bytes more; a negative count gives bytes back.
+
+        Raises:
+            Busy: there is no room for them; nothing was taken.
+        """
+        if count > 0 and self.held + count > self._most:
+            raise Busy("errors.too_often")
+        self.held += count
+
+
 class ConcurrencyLimiter:
     """At most `most` things at the same time for each `who`. Thread-safe."""
 
