@@ -68,7 +68,9 @@ def serve(settings: configuration.Settings) -> None:
             erasure_is_late=assembly.sweeper.late,
         )
         server = uvicorn.Server(
-            connections.config(build(settings, web), timeout_graceful_shutdown=5)
+            connections.config(
+                build(settings, web), settings.trusted_proxies, timeout_graceful_shutdown=5
+            )
         )
         gc.freeze()
         gc.enable()

@@ -7,6 +7,7 @@ docs/settings.md, and a test keeps the two equal.
 from __future__ import annotations
 
 import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -86,6 +87,11 @@ class Settings(BaseSettings):
     portals: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that may show the page in a frame, separated by spaces."
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Addresses or networks of the proxies before this server, separated by spaces: "
+        "only their `X-Forwarded-For` says where a visitor is. Without any, nobody's does.",
+    )
     marking: str = Field(
         "offer",
         pattern="^(always|offer)$",
@@ -96,7 +102,7 @@ class Settings(BaseSettings):
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
     )
 
-    @field_validator("portals", "acknowledge", mode="before")
+    @field_validator("portals", "acknowledge", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -108,6 +114,18 @@ class Settings(BaseSettings):
             scheme, _, rest = origin.partition("://")
             if scheme not in ("http", "https") or not rest or any(c in rest for c in "/;,'\" "):
                 raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{network!r} is no address or network such as 10.0.0.0/8"
+                ) from None
         return value
 
     @field_validator("scratch", "receipts", "models", "styles")

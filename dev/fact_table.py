@@ -59,6 +59,7 @@ FACTS = {
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
+    39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "

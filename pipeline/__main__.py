@@ -194,11 +194,12 @@ def _ingest(
     assembly: Assembly, session: Session, files: list[Path], stop: Any
 ) -> list[dict[str, str]]:
     """Check and keep the photos; returns those that cannot be used, with the reason."""
-    album = assembly.services.album
+    album, most = assembly.services.album, assembly.settings.max_photo_mb * 1_000_000
     for file in tqdm(files, desc="Checking photos", unit="photo", disable=None):
         if stop():
             raise Stopped
-        album.add(session, file.read_bytes(), file.name)
+        with file.open("rb") as opened:  # a film of gigabytes is refused by its first megabytes
+            album.add(session, opened.read(most + 1), file.name)
         assembly.services.sessions.touch_first_photo(session)
     rejected = [
         {"file": tell(record.label), "reason": tell(record.verdict)}

@@ -108,7 +108,9 @@ def place(
 def served(scratch: Path, **options: object) -> Iterator[Place]:
     """The same, served by a real uvicorn on a free port of 127.0.0.1, as `app.py` does."""
     with place(scratch, **options) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
-        server = uvicorn.Server(config(built.app, timeout_graceful_shutdown=1))
+        server = uvicorn.Server(
+            config(built.app, built.services.settings.trusted_proxies, timeout_graceful_shutdown=1)
+        )
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

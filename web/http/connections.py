@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn import Config
@@ -29,13 +30,14 @@ def most_connections() -> int:
     return max(16, min(_MOST, limit - _KEPT_FREE - 2 * BACKLOG))
 
 
-def config(app: Any, most: int | None = None, **options: Any) -> Config:
+def config(app: Any, trusted_proxies: Sequence[str] = (), **options: Any) -> Config:
     """How uvicorn serves `app`: nothing of a visitor in a log, connections counted.
 
     Args:
-        most: connections at once; as many as the descriptors allow where it is left out.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed. Left to
+            itself, uvicorn believes everything on this machine.
     """
-    limit = most_connections() if most is None else most
+    limit = most_connections()
 
     class Counted(_Connection):
         connections_at_most = limit
@@ -46,6 +48,8 @@ def config(app: Any, most: int | None = None, **options: Any) -> Config:
         loop="asyncio",
         ws="none",
         backlog=BACKLOG,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         log_config=None,  # uvicorn's own log would print addresses and paths
         access_log=False,
         server_header=False,

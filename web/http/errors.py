@@ -63,6 +63,8 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope, send = {**scope, "method": "GET"}, _without_body(send)
         with speaking(language_of(HTTPConnection(scope))):
             await self._answer(scope, receive, send)
 
@@ -87,8 +89,25 @@ class Edge:
                 return
             reference = note(error)
             if not started:
-                answer = _sentence(500, say("errors.unexpected", reference=reference))
+                sentence = say("errors.unexpected", reference=reference)
+                answer = refusal(HTTPConnection(scope), 500, sentence)
                 await answer(scope, receive, send_guarded)
+
+
+def _without_body(send: Send) -> Send:
+    """A `send` that ends an answer after its head: what HEAD asks for, of every route alike."""
+    ended = False
+
+    async def head(message: Message) -> None:
+        nonlocal ended
+        if message["type"] == "http.response.body":
+            if not ended:
+                ended = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await send(message)
+
+    return head
 
 
 def language_of(request: HTTPConnection) -> str:
@@ -118,12 +137,27 @@ def not_found(request: Request) -> Response:
     """The one 404: unknown, foreign, expired, erased and never existing all look the same."""
     if wants_page(request):
         return pages.page("nothing.html", status=404)
-    return _sentence(404, say("errors.nothing_here"))
+    return refusal(request, 404, say("errors.nothing_here"))
 
 
-def wants_page(request: Request) -> bool:
-    """Whether a person will look at the answer, rather than a script."""
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
+def wants_page(request: HTTPConnection) -> bool:
+    """Whether a person will look at the answer, rather than a script: browsers say so when they
+    follow a link or send a form."""
+    return "text/html" in request.headers.get("accept", "")
+
+
+def refusal(
+    request: HTTPConnection, status: int, sentence: str, *, for_operator: bool = False
+) -> Response:
+    """Why something was not done: a page for a person, `{"sentence": ...}` for a script.
+
+    for_operator: a page also says what may be set up wrongly.
+    """
+    if wants_page(request):
+        return pages.page(
+            "refused.html", status=status, sentence=sentence, for_operator=for_operator
+        )
+    return JSONResponse({"sentence": sentence}, status_code=status)
 
 
 def handle_errors(app: FastAPI) -> None:
@@ -133,19 +167,19 @@ def handle_errors(app: FastAPI) -> None:
     def known(request: Request, error: LikenessError) -> Response:
         if isinstance(error, UnknownSession):
             return not_found(request)
-        return _sentence(status_of(error), tell(error.message))
+        return refusal(request, status_of(error), tell(error.message))
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
         if any(problem["loc"][0] == "path" for problem in error.errors()):
             return not_found(request)
-        return _sentence(400, say("errors.not_understood"))
+        return refusal(request, 400, say("errors.not_understood"))
 
     @app.exception_handler(HTTPException)
     def http(request: Request, error: HTTPException) -> Response:
         if error.status_code == 404:
             return not_found(request)
-        return _sentence(error.status_code, say("errors.not_understood"))
+        return refusal(request, error.status_code, say("errors.not_understood"))
 
 
 def status_of(error: LikenessError) -> int:
@@ -153,7 +187,3 @@ def status_of(error: LikenessError) -> int:
     if isinstance(error, BadPhoto) and error.code == "too_much":
         return 413
     return STATUS.get(type(error), 400)
-
-
-def _sentence(status: int, sentence: str) -> JSONResponse:
-    return JSONResponse({"sentence": sentence}, status_code=status)

@@ -1,6 +1,6 @@
 """What may pass to the application: an ASGI layer in front of our routes and of Gradio.
 
-1. Anything but GET and HEAD must come from a page of this server (`Origin`).
+1. Anything but GET must come from a page of this server (`Origin`). HEAD arrives here as GET.
 2. Below `/studio/` everything is refused except the few routes that the page needs, and these
    need a session. Gradio has about seventy more: API info, monitoring, deep links, run history,
    a proxy, file reading. None of them can be reached.
@@ -21,7 +21,7 @@ from urllib.parse import urlencode, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import UnknownSession
@@ -29,7 +29,7 @@ from privacy.sessions import Session
 from settings import Settings
 from web.gradio.upload_names import VirtualFiles
 from web.http.cookies import cookie_name
-from web.http.errors import not_found
+from web.http.errors import not_found, refusal
 from web.services import Services
 from words import say
 
@@ -43,7 +43,6 @@ _HEARTBEAT = re.compile(rf"{API}/heartbeat/([\w-]{{1,64}})")
 _CHANNEL = re.compile(r"[\w-]{1,64}")
 _OPEN_TO_SESSIONS = {
     ("GET", f"{STUDIO}/"),
-    ("HEAD", f"{STUDIO}/"),
     ("GET", f"{STUDIO}/theme.css"),
     ("GET", f"{API}/upload_progress"),
     ("GET", f"{API}/queue/data"),
@@ -83,9 +82,9 @@ class Firewall:
         settings = self._services.settings
         # A private link is made of it, and drawn as a code that holds only so much.
         if len(request.headers.get("host", "")) > _MAX_HOST:
-            return JSONResponse({"sentence": say("errors.not_understood")}, status_code=400)
+            return refusal(request, 400, say("errors.not_understood"))
         if request.method not in ("GET", "HEAD") and not from_our_page(request, settings):
-            return JSONResponse({"sentence": say("errors.foreign_origin")}, status_code=403)
+            return refusal(request, 403, say("errors.foreign_origin"), for_operator=True)
         path = request.scope["path"]
         if path == STUDIO:
             return RedirectResponse(f"{STUDIO}/", 303)
@@ -176,7 +175,7 @@ def from_our_page(request: Request, settings: Settings) -> bool:
 
 
 def _schemes(settings: Settings) -> tuple[str, ...]:
-    return ("https",) if settings.https else ("http", "https")
+    return ("https",) if settings.https else ("http",)
 
 
 def _allowed(method: str, path: str) -> bool:

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from starlette.requests import Request
 
@@ -21,8 +22,20 @@ from errors import Busy
 
 
 def address_of(request: Request) -> str:
-    """Where a request comes from, for counting only."""
-    return request.client.host if request.client else ""
+    """Where a request comes from, for counting only.
+
+    Of IPv6 the network of 64 bits: whoever has one address there has them all.
+    """
+    host = request.client.host if request.client else ""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, 64), strict=False))
 
 
 class RateLimiter:

@@ -1,0 +1,1 @@
+"""What real browsers, proxies, shells and phone files brought, made again."""

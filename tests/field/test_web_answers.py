@@ -1,0 +1,74 @@
+"""Answers to what monitors, proxies and people without a script ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.web import Place, served, upload, visitor
+
+PERSON = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with served(tmp_path_factory.mktemp("field") / "scratch") as place:
+        yield place
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/health", "/privacy", "/receipt", "/static/favicon.svg", "/studio/", "/nowhere"]
+)
+def test_head_is_get_without_the_body(place: Place, path: str) -> None:
+    with closing(visitor(place)) as client:
+        got, head = client.get(path), client.head(path)
+    assert head.status_code == got.status_code
+    assert head.content == b""
+    for name in ("content-type", "content-security-policy", "x-content-type-options"):
+        assert head.headers.get(name) == got.headers.get(name)
+
+
+def test_head_of_a_download_makes_no_picture(place: Place, selfie_jpegs: list[bytes]) -> None:
+    with closing(visitor(place)) as client:
+        assert upload(client, selfie_jpegs[0]).status_code == 200
+        assert client.head("/photo/photo-01").status_code == 200
+        assert client.head("/photo/photo-09").status_code == 404
+        assert client.get("/status").status_code == 200  # the connection goes on
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/status", 404), ("POST", "/session", 403), ("GET", "/portrait/%00", 404)],
+)
+def test_a_person_never_sees_raw_json(place: Place, method: str, path: str, status: int) -> None:
+    answer = httpx.request(method, place.url + path, headers=PERSON, data={"consent": "yes"})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "<h1>" in answer.text
+    script = httpx.request(method, place.url + path, headers={"accept": "*/*"})
+    assert set(script.json()) == {"sentence"}
+
+
+def test_a_proxy_that_rewrites_host_is_told_what_to_set(place: Place) -> None:
+    asked = {"origin": "http://headshots.corp.example", "host": "backend:7860"}
+    answer = httpx.post(f"{place.url}/session", data={"consent": "yes"}, headers=PERSON | asked)
+    assert answer.status_code == 403
+    assert "proxy_set_header Host" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_an_https_origin_is_foreign_to_a_plain_server(place: Place, tmp_path: Path) -> None:
+    assert [start_from(place, scheme) for scheme in ("https", "http")] == [403, 303]
+    with served(tmp_path / "scratch", https=True) as behind_tls:
+        assert [start_from(behind_tls, scheme) for scheme in ("https", "http")] == [303, 403]
+
+
+def start_from(place: Place, scheme: str) -> int:
+    """The status of a start whose page was at that scheme and this host."""
+    origin = f"{scheme}://{place.url.removeprefix('http://')}"
+    answer = httpx.post(f"{place.url}/session", data={"consent": "yes"}, headers={"origin": origin})
+    return answer.status_code
