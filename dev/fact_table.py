@@ -57,6 +57,8 @@ FACTS = {
     29: "rate and size limits hold",
     30: "the whole job runs with outgoing sockets forbidden",
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
+    32: "a decoder that a photo took over opens no file, starts and signals no process, reaches no "
+    "network, gets no other photo and ends with the server, as root neither",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
     39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",

@@ -1,21 +1,25 @@
 """The program that opens photos: run by `ingest.py` as a process of its own, with hard limits.
 
-    python -I decoder.py <max pixels> <long side>
+    python -I decoder.py <max pixels> <long side> <id of the parent process>
 
 A file from a stranger is parsed here and nowhere else, because image libraries are written in C
 and have had their share of exploitable faults. The first process imports the libraries, gives up
 its rights and then only waits; it never reads a byte of a photo. For each photo it forks, and the
 fork reads the file from the pipe, writes the pixels back and ends. So nothing of one visitor's
-photo is left in memory when the next one's is opened, and a crash costs one photo.
+photo is left in memory when the next one's is opened, and a crash costs one photo. A fork that a
+photo takes over can open nothing, start nothing and reach nobody (`sandbox.py`), and the next photo
+is sent only after it has ended: the first process says so where a fork cannot.
 
 Request on standard input:   8 bytes format ("JPEG", "PNG", "WEBP" or "HEIF", padded with NUL),
                              u32 length, the file.
 Reply on standard output:    8 bytes code ("ok", or why not: see `REFUSALS`, padded with NUL),
                              u32 width, u32 height, then width * height * 3 bytes of sRGB.
                              Numbers are little-endian; width and height are 0 unless "ok".
+On standard error:           `ENDED`, once the fork has ended. Only the first process holds it.
 
 Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
-pictures) is gone by construction. Imports nothing of the project; needs no file once it waits.
+pictures) is gone by construction. Imports nothing of the project but `sandbox`; needs no file once
+it waits.
 """
 
 from __future__ import annotations
@@ -28,13 +32,19 @@ import select
 import struct
 import sys
 import warnings
+from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
 from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+from pipeline.photos import sandbox
+
 REQUEST = struct.Struct("<8sI")
 REPLY = struct.Struct("<8sII")
+ENDED = b"."
 
 TOO_MANY_PIXELS, ANIMATED, UNREADABLE = "pixels", "animated", "broken"
 REFUSALS = (TOO_MANY_PIXELS, ANIMATED, UNREADABLE)
@@ -76,19 +86,24 @@ class Refused(Exception):
 
 def main() -> None:
     """Wait for photos until standard input is closed or a fork dies badly."""
-    max_pixels, long_side = int(sys.argv[1]), int(sys.argv[2])
+    max_pixels, long_side, parent = (int(argument) for argument in sys.argv[1:])
+    sandbox.end_with(parent)
+    sealed = sandbox.supported()
     _prepare_libraries(max_pixels)
     reply_to = _private_output()
-    _give_up_rights(max_pixels)
+    give_up_rights(max_pixels)
     waiting = select.poll()
     waiting.register(0, select.POLLIN)
+    own = os.getpid()
     while waiting.poll()[0][1] & select.POLLIN:
         fork = os.fork()
         if fork == 0:
+            shut_in(own, sealed)
             _serve_one(reply_to, max_pixels, long_side)
         _, status = os.waitpid(fork, 0)
         if status != 0:
             os._exit(1)  # the reply may be cut short, so the pipe cannot be used any more
+        os.write(2, ENDED)
 
 
 def _prepare_libraries(max_pixels: int) -> None:
@@ -102,16 +117,15 @@ def _prepare_libraries(max_pixels: int) -> None:
 
 
 def _private_output() -> int:
-    """A copy of standard output for replies; 1 and 2 then lead nowhere, should a library print."""
+    """A copy of standard output for replies; 1 then leads nowhere, should a library print."""
     reply_to = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 1)
-    os.dup2(nowhere, 2)
     os.close(nowhere)
     return reply_to
 
 
-def _give_up_rights(max_pixels: int) -> None:
+def give_up_rights(max_pixels: int) -> None:
     """No file, no socket, no core dump, no new privileges, bounded memory; forks inherit it."""
     memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
@@ -122,13 +136,29 @@ def _give_up_rights(max_pixels: int) -> None:
         libc = ctypes.CDLL(None)
         libc.prctl(set_dumpable, 0, 0, 0, 0)
         libc.prctl(set_no_new_privileges, 1, 0, 0, 0)
+    sandbox.shut_files()
     # Last: the descriptors already open are all there will ever be.
     resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))
 
 
+def shut_in(parent: int, sealed: bool) -> None:
+    """In the fork, before it reads: no descriptor but what it needs, and none to come; the walls.
+
+    Ends the fork where a wall that this kernel has does not stand.
+    """
+    try:
+        os.dup2(1, 2)  # nowhere: that it has ended is not for itself to say
+        sandbox.end_with(parent)
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+        if sealed:
+            sandbox.seal()
+    except OSError:
+        os._exit(1)
+
+
 def _serve_one(reply_to: int, max_pixels: int, long_side: int) -> None:
     """In the fork: read one request, write one reply, end. Never returns."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     with open(0, "rb", closefd=False) as source:
         name, length = REQUEST.unpack(_exactly(source, REQUEST.size))
         data = _exactly(source, length)

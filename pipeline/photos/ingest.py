@@ -14,15 +14,17 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from errors import BadPhoto, Busy
-from pipeline.photos import decoder
+from pipeline.photos import decoder, sandbox
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
@@ -30,9 +32,11 @@ LONG_SIDE = 2048
 TIMEOUT_S = 30.0
 """Wall time for one photo, from the first byte sent to the last received."""
 
-_DECODER = Path(decoder.__file__).resolve()
+DECODER = Path(decoder.__file__).resolve()
 _PIPE_BYTES = 1 << 20
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1"))
+
+log = structlog.get_logger()
 
 
 class Decoder:
@@ -47,7 +51,11 @@ class Decoder:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._closed = False
-        self._workers = [_Worker(max_pixels, timeout_s) for _ in range(workers)]
+        if not sandbox.supported():
+            log.warning("photos_opened_without_walls", because="this kernel gives no seccomp")
+        # A decoding process ends with the thread that started it, so that is a thread that stays.
+        self._starter = ThreadPoolExecutor(1, "decoder-starter")
+        self._workers = [_Worker(max_pixels, timeout_s, self._starter) for _ in range(workers)]
         # Last in, first out: one visitor at a time needs only one process.
         self._idle: queue.LifoQueue[_Worker] = queue.LifoQueue()
         for worker in self._workers:
@@ -85,6 +93,7 @@ class Decoder:
         self._closed = True
         for worker in self._workers:
             worker.kill()
+        self._starter.shutdown(wait=False)
 
     def __enter__(self) -> Decoder:
         return self
@@ -137,9 +146,10 @@ class _Worker:
     it may have been taken over by the photo it opened.
     """
 
-    def __init__(self, max_pixels: int, timeout_s: float) -> None:
+    def __init__(self, max_pixels: int, timeout_s: float, starter: ThreadPoolExecutor) -> None:
         self._max_pixels = max_pixels
         self._timeout_s = timeout_s
+        self._starter = starter
         self._process: subprocess.Popen[bytes] | None = None
 
     def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
@@ -169,17 +179,21 @@ class _Worker:
         process = self._process
         if process is None or process.poll() is not None or _has_more_to_say(process):
             self.kill()
-            process = self._process = _start(self._max_pixels)
+            try:
+                process = self._starter.submit(_start, self._max_pixels).result()
+            except RuntimeError:  # `Decoder.close` was quicker
+                raise Busy("errors.stopping") from None
+            self._process = process
         return process
 
 
 def _start(max_pixels: int) -> subprocess.Popen[bytes]:
     """A decoding process: no environment, no descriptor but its pipes, a group of its own."""
     return subprocess.Popen(
-        [sys.executable, "-I", str(_DECODER), str(max_pixels), str(LONG_SIDE)],
+        [sys.executable, "-I", str(DECODER), str(max_pixels), str(LONG_SIDE), str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         bufsize=0,
         env={"MALLOC_ARENA_MAX": "1"},
         cwd="/",
@@ -198,7 +212,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _has_more_to_say(process: subprocess.Popen[bytes]) -> bool:
     """Bytes after the last reply: somebody wants to answer for the next visitor's photo."""
     assert process.stdout is not None
-    return bool(select.select([process.stdout], [], [], 0)[0])
+    assert process.stderr is not None
+    return bool(select.select([process.stdout, process.stderr], [], [], 0)[0])
 
 
 def _exchange(process: subprocess.Popen[bytes], data: bytes, name: str) -> NDArray[np.uint8]:
@@ -211,16 +226,21 @@ def _exchange(process: subprocess.Popen[bytes], data: bytes, name: str) -> NDArr
     """
     assert process.stdin is not None
     assert process.stdout is not None
+    assert process.stderr is not None
     source, sink = process.stdout.fileno(), process.stdin.fileno()
     _write(sink, decoder.REQUEST.pack(name.encode(), len(data)))
     _write(sink, data)
     code, width, height = decoder.REPLY.unpack(_read(source, decoder.REPLY.size))
     code = code.rstrip(b"\0").decode()
-    if code in _CODES:
-        raise _Refused(_CODES[code])
-    if code != "ok" or not 0 < max(width, height) <= LONG_SIDE or not min(width, height):
+    opened = code == "ok" and 0 < max(width, height) <= LONG_SIDE and min(width, height) > 0
+    if not opened and code not in _CODES:
         raise ValueError("the decoder's answer makes no sense")
-    pixels = _read(source, width * height * 3)
+    pixels = _read(source, width * height * 3) if opened else b""
+    # A fork that answers and stays would read the next visitor's photo from the same pipe.
+    if _read(process.stderr.fileno(), len(decoder.ENDED)) != decoder.ENDED:
+        raise ValueError("something but the first process said that the fork has ended")
+    if not opened:
+        raise _Refused(_CODES[code])
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 

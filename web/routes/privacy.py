@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from pipeline.photos import sandbox
 from settings import Settings
 from web import pages
 from web.http.dependencies import Parts
@@ -33,6 +34,7 @@ CHECKLIST = (
     "third_parties",
     "access",
     "logs",
+    "decoder",
     "metadata",
     "marking",
     "backups",
@@ -64,11 +66,13 @@ def router() -> APIRouter:
 
 
 def _form(name: str, settings: Settings) -> str:
-    """Which of two answers holds for these settings."""
+    """Which of two answers holds for these settings, or on this machine."""
     if name == "transit":
         return ".https" if settings.https else ".http"
     if name == "marking":
         return ".always" if settings.marking == "always" else ".choice"
+    if name == "decoder":
+        return ".walls" if sandbox.supported() else ".limits"
     if name == "keys":
         return ".ram" if settings.master_key == "ram" else ".file"
     return ""

@@ -171,6 +171,17 @@ def test_privacy_answers_every_line_and_leads_to_the_log(
         assert stranger.get(address).status_code == 200
 
 
+@pytest.mark.fact(32)
+@pytest.mark.parametrize("walls", [True, False])
+def test_privacy_tells_what_holds_the_decoder(
+    stranger: httpx.Client, walls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.photos.sandbox.supported", lambda: walls)
+    page = html.unescape(stranger.get("/privacy").text)
+    assert ("The kernel lets it open no file" in page) == walls
+    assert ("has no seccomp" in page) == (not walls)
+
+
 def test_a_key_file_is_told_as_one(tmp_path: Path) -> None:
     with served(tmp_path / "scratch", master_key=str(tmp_path / "key")) as place:
         assert "a file that only its owner can read" in httpx.get(f"{place.url}/privacy").text
