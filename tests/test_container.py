@@ -11,13 +11,16 @@ import fnmatch
 import json
 import os
 import re
+import resource
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -301,8 +304,6 @@ def proxy(
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -336,6 +337,39 @@ def test_behind_the_shipped_proxy_a_visitor_is_let_in_and_nothing_is_written(
         assert visitor.post("/session/delete").status_code == 200
     left = [path for path in temporary.rglob("*") if path.is_file() and path.name != "nginx.pid"]
     assert left == []
+
+
+@pytest.mark.slow
+@pytest.mark.fact(37)
+def test_the_shipped_proxy_serves_beside_thousands_of_silent_connections(
+    proxy: tuple[str, Path], certificate: Path
+) -> None:
+    url, _ = proxy
+    trusted = ssl.create_default_context(cafile=certificate / "likeness.crt")
+    port = int(url.rpartition(":")[2])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip("2,300 connections need more descriptors than this user may have")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    silent: list[socket.socket] = []
+    try:
+        with httpx.Client(base_url=url, verify=trusted, timeout=30) as first:
+            _until_up(first)
+        for _ in range(2300):
+            silent.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+        with httpx.Client(base_url=url, verify=trusted, timeout=30) as visitor:
+            began = time.monotonic()
+            assert visitor.get("/health").text == "ok"
+            assert time.monotonic() - began < 2
+            large = visitor.post("/session", content=b"x" * 2_000_000)
+            assert large.status_code == 413
+        silent[0].settimeout(20)
+        with suppress(ConnectionResetError):
+            assert silent[0].recv(1) == b""  # ended by the proxy, not by us
+    finally:
+        for connection in silent:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _until_up(visitor: httpx.Client) -> None:
