@@ -61,8 +61,9 @@ FACTS = {
     "network, gets no other photo and ends with the server, as root neither",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
-    37: "the shipped proxy serves beside thousands of silent connections, and passes on nothing that "
-    "a client says of its address",
+    37: "the shipped proxy serves beside thousands of silent connections, and passes on nothing "
+    "that a client says of its address",
+    38: "sample photos asked for many times at once come once, in the same turns as uploads",
     39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",

@@ -9,12 +9,13 @@ together has a limit too, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is as
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
-from errors import LikenessError
+from errors import BadOrder, LikenessError
+from messages import Message
 from pipeline.photos.album import MAX_LABEL
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
@@ -38,6 +39,7 @@ class Uploads:
         self._room = asyncio.Semaphore(_WORKERS + _WAITING)
         self._memory = Budget(services.settings.upload_memory_mb * MB)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
+        self._samples_at_once = ConcurrencyLimiter(1)
         self._photos_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
 
     async def take(self, request: Request, session: Session) -> list[str]:
@@ -75,6 +77,24 @@ class Uploads:
         if trouble is not None:
             raise trouble
         return paths
+
+    async def take_samples(self, session: Session, photos: Sequence[tuple[Message, bytes]]) -> None:
+        """Put sample photos, label and file, into an empty album: through the same door, and in
+        the same turns, as everybody's uploads.
+
+        Raises:
+            BadOrder: there are photos already. Busy: somebody asked for them a moment ago, or too
+                many photos came within an hour. DiskFull, UnknownSession: from the album.
+        """
+        album = self._services.album
+        with self._samples_at_once.hold(session.id):
+            if await run_in_threadpool(album.records, session):
+                raise BadOrder("photos.samples_mixed")
+            await run_in_threadpool(self._services.sessions.touch_first_photo, session)
+            for label, data in photos:
+                self._photos_per_hour.count(session.id)
+                async with self._workers:
+                    await run_in_threadpool(album.add, session, data, label)
 
     def _files_of(self, request: Request, held: _Held) -> AsyncIterator[IncomingFile]:
         settings = self._services.settings

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi import Path as InPath
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from errors import BadOrder, LikenessError, UnknownSession
+from errors import LikenessError, UnknownSession
 from messages import Message
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
@@ -61,13 +61,13 @@ def router(
             return Response(status_code=204)
 
     @routes.post("/photos/samples")
-    def samples(services: Parts, session: Visitor) -> Response:
+    async def samples(session: Visitor) -> Response:
         """Photos of a person who does not exist, so that nobody has to give a face to try this."""
-        if services.album.records(session):
-            raise BadOrder("photos.samples_mixed")
-        services.sessions.touch_first_photo(session)
-        for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1):
-            services.album.add(session, file.read_bytes(), Message("photos.sample", {"n": number}))
+        photos = [
+            (Message("photos.sample", {"n": number}), file.read_bytes())
+            for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1)
+        ]
+        await uploads.take_samples(session, photos)
         return Response(status_code=204)
 
     @routes.get("/photo/{photo_id}")
