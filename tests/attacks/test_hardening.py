@@ -283,7 +283,7 @@ for write in (log.error, log.warning, logging.getLogger("uvicorn.error").error):
 try:
     fail()
 except RuntimeError:
-    log.exception("it_failed")
+    log.exception("it_failed_again")
 threading.Thread(target=fail).start()
 asyncio.run(over_http())
 async def forgotten():
