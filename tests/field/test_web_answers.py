@@ -53,6 +53,14 @@ def test_a_person_never_sees_raw_json(place: Place, method: str, path: str, stat
     assert set(script.json()) == {"sentence"}
 
 
+def test_a_form_that_is_too_large_is_a_page_too(place: Place) -> None:
+    headers = PERSON | {"origin": place.url}
+    answer = httpx.post(f"{place.url}/receipt", content=b"x" * 100_000, headers=headers)
+    assert answer.status_code == 413
+    assert "<h1>" in answer.text
+    assert answer.headers["connection"] == "close"
+
+
 def test_a_proxy_that_rewrites_host_is_told_what_to_set(place: Place) -> None:
     asked = {"origin": "http://headshots.corp.example", "host": "backend:7860"}
     answer = httpx.post(f"{place.url}/session", data={"consent": "yes"}, headers=PERSON | asked)

@@ -12,9 +12,9 @@ import asyncio
 import time
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from web.http.errors import refusal
 from web.http.firewall import API, replay
 from words import say
 
@@ -58,9 +58,8 @@ class Bodies:
             await self._app(scope, receive, send)
         except _Refused as why:
             # What is still to come of the body is not waited for.
-            answer = JSONResponse(
-                {"sentence": say(why.key)}, why.status, headers={"connection": "close"}
-            )
+            answer = refusal(request, why.status, say(why.key))
+            answer.headers["connection"] = "close"
             await answer(scope, request.receive, send)
 
     async def _read(self, request: Request) -> bytes:
