@@ -36,6 +36,8 @@ from train_base.likeness import reconstruction_likeness
 from train_base.people import probe_woman, read_held_out, sampling_weights, split
 from train_base.restyle import Person, exposure, jitter, person_at, restyle
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
 TAPS = (3, 7, 13, 21)
 """After which convolutions SFace's activations are compared: skin, parts, layout, person."""
 
@@ -102,8 +104,8 @@ class Losses:
     def __init__(self, config: Config, weights: Path) -> None:
         self._config = config
         self._sface = SFace(weights)
-        self._grid = sface_grid()
-        self._weight = face_weight()
+        self._grid = sface_grid().to(DEVICE)
+        self._weight = face_weight().to(DEVICE)
 
     def person(self, real: Tensor, made: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """(perceptual, identity): distances of SFace's layers, and 1 - cosine of its vectors.
@@ -113,7 +115,8 @@ class Losses:
         bfloat16 is the slower of the two.
         """
         real, made = real[: self._config.judged], made[: self._config.judged]
-        shift = (torch.rand(len(real), 1, 1, 2, generator=rng) - 0.5) * (3.0 / TEMPLATE_SIZE)
+        shift = torch.rand(len(real), 1, 1, 2, generator=rng, device=rng.device)
+        shift = (shift - 0.5) * (3.0 / TEMPLATE_SIZE)
         grid = self._grid.expand(len(real), -1, -1, -1) + shift
         with torch.no_grad():
             vector_real, layers_real = self._sface(faces_112(real, grid).contiguous(), TAPS)
@@ -154,7 +157,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.config = config
         self.total_steps = total_steps
-        self.model = config.network().train()
+        self.model = config.network().to(DEVICE).train()
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), config.rate, betas=(0.9, 0.98), weight_decay=1e-4
         )
@@ -175,13 +178,14 @@ class Trainer:
 
     def step(self, real: Tensor) -> dict[str, float]:
         """One optimisation step on pictures [n, 3, S, S] in -1..1."""
-        random = torch_rng(step_rng(self.config.seed + 1, self.done))
+        random = torch_rng(step_rng(self.config.seed + 1, self.done), DEVICE)
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(DEVICE.type, torch.bfloat16):
             latents = self.model.encode(real).latents
-            chosen = torch.rand(len(real), 1, 1, 1, generator=random) < 0.5
-            noise = torch.randn(latents.shape, generator=random) * self.config.noise
+            chosen = torch.rand(len(real), 1, 1, 1, generator=random, device=DEVICE) < 0.5
+            noise = torch.randn(latents.shape, generator=random, device=DEVICE)
+            noise = noise * self.config.noise
             made = self.model.decode(latents + noise * chosen).sample
         total, parts = self.losses(real, made.float(), latents.float(), random)
         self.optimiser.zero_grad(set_to_none=True)
@@ -210,7 +214,7 @@ class Trainer:
 
 def load_autoencoder(path: Path) -> AutoencoderTiny:
     """The averaged network of a checkpoint, ready to run."""
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, weights_only=True, map_location="cpu")
     model = Config(**state["config"]).network().eval().requires_grad_(False)
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), state["average"], strict=True):
@@ -227,7 +231,8 @@ def batch_of(
 ) -> Tensor:
     """A batch of restyled pictures; rows of the table drawn by chance."""
     rows = rng.choice(len(chances), size, p=chances)
-    return to_tensor([draw_picture(rng, person_at(table, int(r), woman)) for r in rows])
+    drawn = [draw_picture(rng, person_at(table, int(r), woman)) for r in rows]
+    return to_tensor(drawn).to(DEVICE)
 
 
 def main() -> None:

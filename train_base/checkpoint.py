@@ -27,7 +27,7 @@ def save_atomic(state: dict[str, Any], path: Path) -> None:
 
 def load(path: Path) -> dict[str, Any] | None:
     """The checkpoint, or None where there is none yet.  Tensors and plain values only."""
-    return torch.load(path, weights_only=True) if path.exists() else None
+    return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
 
 def step_rng(seed: int, step: int) -> np.random.Generator:
@@ -35,9 +35,9 @@ def step_rng(seed: int, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, step])
 
 
-def torch_rng(rng: np.random.Generator) -> torch.Generator:
+def torch_rng(rng: np.random.Generator, device: torch.device | None = None) -> torch.Generator:
     """A torch generator seeded from a numpy one."""
-    return torch.Generator().manual_seed(int(rng.integers(2**62)))
+    return torch.Generator(device or "cpu").manual_seed(int(rng.integers(2**62)))
 
 
 class Average:
@@ -66,10 +66,10 @@ class Metrics:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         self._smoothing = smoothing
-        self._means: dict[str, float] = {}
+        self._means: dict[str, float | Tensor] = {}
         self._last = (0, time.monotonic())
 
-    def add(self, **values: float) -> None:
+    def add(self, **values: float | Tensor) -> None:
         for key, value in values.items():
             old = self._means.get(key, value)
             self._means[key] = self._smoothing * old + (1 - self._smoothing) * value
@@ -82,7 +82,7 @@ class Metrics:
         self._last = (samples, now)
         line: dict[str, float | str] = {"step": step, "samples": samples}
         line["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        line.update({k: round(v, 5) for k, v in {**self._means, **extra}.items()})
+        line.update({k: round(float(v), 5) for k, v in {**self._means, **extra}.items()})
         if np.isfinite(speed):
             line["per_second"] = round(speed, 2)
         with self._path.open("a") as file:

@@ -9,6 +9,7 @@ an average of the weights.  New rounds of latents are picked up while it runs.
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ from train_base.checkpoint import (
 from train_base.latents import JUDGES_FILE
 from train_base.sampling import Sampler, signal_share, training_sheet
 from train_base.words import adopt, build_text_encoder, build_tokenizer, numbers_of
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass
@@ -70,9 +73,10 @@ class Config:
             attention_head_dim=tuple(max(1, width // 32) for width in self.channels),
             norm_num_groups=16,
         )
-        # Torch's fused attention has a slow backward pass on CPUs for such small maps: half of
-        # the whole step's time (4.7 s of 32 pictures against 2.1 s with the plain products).
-        model.set_attn_processor(AttnProcessor())
+        if DEVICE.type == "cpu":
+            # Torch's fused attention has a slow backward pass on CPUs for such small maps: half of
+            # the whole step's time (4.7 s of 32 pictures against 2.1 s with the plain products).
+            model.set_attn_processor(AttnProcessor())
         return model.to(memory_format=torch.channels_last)
 
 
@@ -93,8 +97,8 @@ class Rounds:
         if names == self._names:
             return False
         parts = [torch.load(self._folder / name, weights_only=True) for name in names]
-        self.latents = torch.cat([part["latents"] for part in parts])
-        self.words = torch.cat([part["words"] for part in parts])
+        self.latents = torch.cat([part["latents"] for part in parts]).to(DEVICE)
+        self.words = torch.cat([part["words"] for part in parts]).to(DEVICE)
         self._names = names
         return True
 
@@ -109,8 +113,8 @@ class Trainer:
         self.scale = scale
         self.tokenizer = build_tokenizer()
         config.words = config.words or len(self.tokenizer)
-        self.unet = config.network().train()
-        self.text = build_text_encoder(config.words).train()
+        self.unet = config.network().to(DEVICE).train()
+        self.text = build_text_encoder(config.words).to(DEVICE).train()
         self.parameters: list[nn.Parameter] = [*self.unet.parameters(), *self.text.parameters()]
         self.optimiser = torch.optim.AdamW(
             self.parameters, config.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
@@ -118,11 +122,13 @@ class Trainer:
         self.average = Average(self.parameters, config.average)
         self.done = 0
         self.samples = 0
-        self._signal = signal_share()
+        self.cooling = 1.0
+        """What the rate is multiplied with: falls from one to nothing over a run with an end."""
+        self._signal = signal_share().to(DEVICE)
         size = config.sample_size
         self._weight = nn.functional.interpolate(face_weight(), (size, size), mode="area")
-        self._weight = self._weight / self._weight.mean()
-        self._no_words = numbers_of(self.tokenizer, [""])
+        self._weight = (self._weight / self._weight.mean()).to(DEVICE)
+        self._no_words = numbers_of(self.tokenizer, [""]).to(DEVICE)
 
     def start_from(self, folder: Path) -> None:
         """Begin from an exported diffusers folder, whose vocabulary may be smaller."""
@@ -136,25 +142,29 @@ class Trainer:
         signal = self._signal[times].view(-1, 1, 1, 1)
         noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
         wanted = signal.sqrt() * noise - (1 - signal).sqrt() * latents
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(DEVICE.type, torch.bfloat16):
             context = self.text(words)[0]
             noisy = noisy.contiguous(memory_format=torch.channels_last)
             predicted = self.unet(noisy, times, context).sample
         return ((predicted.float() - wanted).square() * self._weight).mean((1, 2, 3))
 
-    def step(self, latents: Tensor, words: Tensor) -> float:
-        """One optimisation step over a cache (latents [m, ...] unscaled, words [m, 20])."""
+    def step(self, latents: Tensor, words: Tensor) -> Tensor:
+        """One optimisation step over a cache (latents [m, ...] unscaled, words [m, 20]).
+
+        Returns the mean error, on the device: reading it at every step would hold a GPU up.
+        """
         config = self.config
-        random = torch_rng(step_rng(config.seed, self.done))
-        rows = torch.randint(len(latents), (config.batch,), generator=random)
+        random = torch_rng(step_rng(config.seed, self.done), DEVICE)
+        count = (config.batch,)
+        rows = torch.randint(len(latents), count, generator=random, device=DEVICE)
         picked = latents[rows].float() * self.scale
         prompts = words[rows].long()
-        silent = torch.rand(config.batch, generator=random) < config.no_words
+        silent = torch.rand(count, generator=random, device=DEVICE) < config.no_words
         prompts[silent] = self._no_words
-        times = torch.randint(len(self._signal), (config.batch,), generator=random)
-        noise = torch.randn(picked.shape, generator=random)
+        times = torch.randint(len(self._signal), count, generator=random, device=DEVICE)
+        noise = torch.randn(picked.shape, generator=random, device=DEVICE)
         for group in self.optimiser.param_groups:
-            group["lr"] = config.rate * min(1.0, (self.done + 1) / config.warmup)
+            group["lr"] = config.rate * min(1.0, (self.done + 1) / config.warmup) * self.cooling
         error = self.loss(picked, prompts, noise, times)
         signal = self._signal[times]
         ratio = signal / (1 - signal).clamp(min=1e-6)
@@ -167,7 +177,7 @@ class Trainer:
         self.done += 1
         self.samples += config.batch
         self.average.update(self.parameters, self.done)
-        return error.detach().mean().item()
+        return error.detach().mean()
 
     @torch.no_grad()
     def judge(self, latents: Tensor, words: Tensor) -> float:
@@ -175,10 +185,11 @@ class Trainer:
         random = torch.Generator().manual_seed(1)
         errors = []
         for start in range(0, len(latents), 48):
-            picked = latents[start : start + 48].float() * self.scale
-            noise = torch.randn(picked.shape, generator=random)
-            times = torch.linspace(20, 980, len(picked)).long()
-            errors.append(self.loss(picked, words[start : start + 48].long(), noise, times))
+            picked = latents[start : start + 48].to(DEVICE).float() * self.scale
+            noise = torch.randn(picked.shape, generator=random).to(DEVICE)
+            times = torch.linspace(20, 980, len(picked)).long().to(DEVICE)
+            said = words[start : start + 48].to(DEVICE).long()
+            errors.append(self.loss(picked, said, noise, times))
         return torch.cat(errors).mean().item()
 
     def state(self) -> dict:
@@ -196,7 +207,7 @@ class Trainer:
     def restore(self, state: dict) -> None:
         self.unet.load_state_dict(state["unet"])
         self.text.load_state_dict(state["text"])
-        self.average.values = state["average"]
+        self.average.values = [value.to(DEVICE) for value in state["average"]]
         self.optimiser.load_state_dict(state["optimiser"])
         self.done, self.samples = state["done"], state["samples"]
 
@@ -218,6 +229,11 @@ def main() -> None:
     parser.add_argument("--init", type=Path, help="exported folder to begin from")
     parser.add_argument("--steps", type=int, default=10**9, help="stop after so many in all")
     parser.add_argument("--rate", type=float, default=Config.rate)
+    parser.add_argument("--batch", type=int, default=Config.batch)
+    parser.add_argument("--average", type=float, default=Config.average)
+    parser.add_argument("--minutes", type=float, help="cool down and end after so many")
+    parser.add_argument("--compile", action="store_true", help="for long runs on a GPU")
+    parser.add_argument("--save-seconds", type=float, default=180)
     parser.add_argument("--sheet-minutes", type=float, default=30)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -229,19 +245,27 @@ def main() -> None:
     judges = torch.load(latents / JUDGES_FILE, weights_only=True)
     state = load(checkpoint)
     scale = state["scale"] if state else 1 / float(rounds.latents[:4096].float().std())
-    trainer = Trainer(Config(rate=args.rate), scale)
+    trainer = Trainer(Config(rate=args.rate, batch=args.batch, average=args.average), scale)
     if state:
         trainer.restore(state)
     elif args.init:
         trainer.start_from(args.init)
+    if args.compile:
+        trainer.unet.compile()
     metrics = Metrics(log)
-    saved = sheet_at = time.monotonic()
-    while trainer.done < args.steps:
+    start = saved = sheet_at = time.monotonic()
+    ended, lowest = False, math.inf
+    while not ended:
+        if args.minutes:
+            share = min(1.0, (time.monotonic() - start) / 60 / args.minutes)
+            trainer.cooling = 0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * share))
+            ended = share == 1
+        ended = ended or trainer.done + 1 >= args.steps
         metrics.add(v_error=trainer.step(rounds.latents, rounds.words))
         if trainer.done % 25 == 0:
             metrics.write(trainer.done, trainer.samples)
         now = time.monotonic()
-        if now - saved > 180 or trainer.done == args.steps:
+        if now - saved > args.save_seconds or ended:
             save_atomic(trainer.state(), checkpoint)
             saved = now
             rounds.refresh()
@@ -249,10 +273,13 @@ def main() -> None:
             best = averaged(trainer.state())
             judged = best.judge(judges["latents"], judges["words"])
             metrics.write(trainer.done, trainer.samples, judges_v_error=judged)
+            if judged < lowest:
+                lowest = judged
+                save_atomic(trainer.state(), folder / "best.pt")
             plot(log, folder / "losses.png", ("v_error", "judges_v_error"))
-        if now - sheet_at > args.sheet_minutes * 60:
+        if now - sheet_at > args.sheet_minutes * 60 or (ended and args.minutes):
             sheet_at = now
-            autoencoder = load_autoencoder(args.work / "autoencoder" / "last.pt")
+            autoencoder = load_autoencoder(args.work / "autoencoder" / "last.pt").to(DEVICE)
             best = averaged(trainer.state())
             sampler = Sampler(best.unet, best.text, best.tokenizer, autoencoder, best.scale)
             sheet = training_sheet(sampler)

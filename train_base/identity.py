@@ -51,6 +51,8 @@ class SFace(nn.Module):
             name: value.float() if value.is_floating_point() else value
             for name, value in self._constants.items()
         }
+        where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._constants = {name: value.to(where) for name, value in self._constants.items()}
         self._input = next(i.name for i in graph.input if i.name not in self._constants)
         self._output = graph.output[0].name
 

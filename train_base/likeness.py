@@ -29,8 +29,8 @@ def reconstruct(
     for start in range(0, len(pictures), batch):
         part = torch.from_numpy(pictures[start : start + batch]).permute(0, 3, 1, 2)
         x = (part.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            y = model.decode(model.encode(x).latents).sample
+        with torch.autocast(model.device.type, torch.bfloat16):
+            y = model.decode(model.encode(x.to(model.device)).latents).sample.cpu()
         made.append(((y.float().clamp(-1, 1) + 1) * 127.5 + 0.5).byte().permute(0, 2, 3, 1))
     return torch.cat(made).numpy()
 

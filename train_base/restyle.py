@@ -25,6 +25,9 @@ _LIGHT_CHANCES = {"flat": 0.5, "left": 0.15, "right": 0.15, "top": 0.1, "rim": 0
 _GREY_GRADES = ("black and white", "black and white", "black and white", "sepia")
 """For photographs without colour; one in four as sepia, so that the word is learnt."""
 
+_STRETCH = 0.05
+"""So that a face is seldom seen twice the same: the base must know faces, and nobody's."""
+
 _PAINTED = 0.35
 """Share of dark suits that are painted in another colour."""
 
@@ -51,13 +54,25 @@ def person_at(table: Portraits, row: int, woman: NDArray[np.float32]) -> Person:
 
 
 def jitter(
-    rng: np.random.Generator, person: Person, strength: float = 1.0, *, mirror: bool = True
+    rng: np.random.Generator,
+    person: Person,
+    strength: float = 1.0,
+    *,
+    mirror: bool = True,
+    stretch: float = 0.0,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """A 160 px crop and matte, turned, scaled, shifted and (`mirror`) half the time mirrored."""
+    """A 160 px crop and matte, turned, scaled, shifted and (`mirror`) half the time mirrored.
+
+    stretch: how much wider or narrower the face becomes at most, as a share.
+    """
     centre = (MARGIN + TEMPLATE_SIZE / 2, MARGIN + TEMPLATE_SIZE / 2)
     turn = float(rng.uniform(-3, 3)) * strength
     scale = 1 + float(rng.uniform(-0.05, 0.06)) * strength
     transform = cv2.getRotationMatrix2D(centre, turn, scale)
+    if stretch:
+        wider = 1 + float(rng.uniform(-stretch, stretch))
+        transform[:, :2] *= (wider, 1 / wider)
+        transform[:, 2] = centre - transform[:, :2] @ centre
     transform[:, 2] += rng.uniform(-3, 3, 2) * strength - MARGIN
     size = (TEMPLATE_SIZE, TEMPLATE_SIZE)
     image, matte = (
@@ -78,7 +93,7 @@ def exposure(rng: np.random.Generator, image: NDArray[np.uint8]) -> NDArray[np.u
 
 def restyle(rng: np.random.Generator, person: Person) -> tuple[NDArray[np.uint8], str]:
     """A styled picture uint8 [160, 160, 3] and the words for it."""
-    image, matte = jitter(rng, person)
+    image, matte = jitter(rng, person, stretch=_STRETCH)
     image = exposure(rng, image)
     backdrop = str(rng.choice(list(BACKDROPS)))
     if person.in_colour:

@@ -78,9 +78,10 @@ class Sampler:
     ) -> NDArray[np.uint8]:
         scheduler = DPMSolverMultistepScheduler(**SCHEDULE)
         scheduler.set_timesteps(steps)
-        words = numbers_of(self._tokenizer, prompts + [""] * len(prompts))
-        x = noise * scheduler.init_noise_sigma
-        with torch.autocast("cpu", torch.bfloat16):
+        device = self._unet.device
+        words = numbers_of(self._tokenizer, prompts + [""] * len(prompts)).to(device)
+        x = (noise * scheduler.init_noise_sigma).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
             context = self._text(words)[0]
             for time in scheduler.timesteps:
                 pair = torch.cat([x, x]).contiguous(memory_format=torch.channels_last)
@@ -88,7 +89,7 @@ class Sampler:
                 x = scheduler.step(untold + guidance * (told - untold), time, x).prev_sample
             decoded = self._autoencoder.decode(x / self._scale).sample
         levels = (decoded.float().clamp(-1, 1) + 1) * 127.5 + 0.5
-        return levels.byte().permute(0, 2, 3, 1).numpy()
+        return levels.byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
 def sheet(pictures: NDArray[np.uint8], columns: int) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train_base import autoencoder as plain
+from train_base.autoencoder import DEVICE
 from train_base.checkpoint import (
     Average,
     Metrics,
@@ -30,6 +31,7 @@ from train_base.checkpoint import (
     torch_rng,
 )
 from train_base.data import Portraits
+from train_base.latents import Crowd, pictures
 from train_base.likeness import reconstruction_likeness
 from train_base.people import probe_woman, read_held_out, sampling_weights, split
 
@@ -72,12 +74,12 @@ class Trainer:
         self.config = config
         self.total_steps = total_steps
         self.base_config = plain.Config(**base["config"])
-        self.model = self.base_config.network()
+        self.model = self.base_config.network().to(DEVICE)
         with torch.no_grad():
             for parameter, value in zip(self.model.parameters(), base["average"], strict=True):
                 parameter.copy_(value)
         self.model.encoder.requires_grad_(False)
-        self.adversary = Adversary(config.width).to(memory_format=torch.channels_last)
+        self.adversary = Adversary(config.width).to(DEVICE, memory_format=torch.channels_last)
         decoder = list(self.model.decoder.parameters())
         self.optimiser = torch.optim.AdamW(decoder, config.rate, betas=(0.5, 0.98))
         self.opponent = torch.optim.AdamW(
@@ -90,14 +92,14 @@ class Trainer:
     def step(self, real: Tensor) -> dict[str, float]:
         """The adversary learns to tell, then the decoder learns not to be told."""
         config = self.config
-        random = torch_rng(step_rng(config.seed + 1, self.done))
+        random = torch_rng(step_rng(config.seed + 1, self.done), DEVICE)
         turn = 0.5 * (1 + math.cos(math.pi * min(1.0, self.done / self.total_steps)))
         for group in self.optimiser.param_groups:
             group["lr"] = config.rate * (0.05 + 0.95 * turn)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(DEVICE.type, torch.bfloat16):
             with torch.no_grad():
                 latents = self.model.encode(real).latents
-            noise = torch.randn(latents.shape, generator=random) * 0.05
+            noise = torch.randn(latents.shape, generator=random, device=DEVICE) * 0.05
             made = self.model.decode(latents + noise).sample.float()
             told_real = self.adversary(real).float()
             told_made = self.adversary(made.detach()).float()
@@ -108,7 +110,7 @@ class Trainer:
         total, parts = self.losses(real, made, latents.float(), random)
         if self.done >= config.starts:
             self.adversary.requires_grad_(False)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast(DEVICE.type, torch.bfloat16):
                 fooled = -self.adversary(made).float().mean()
             self.adversary.requires_grad_(True)
             total = total + config.adversarial * fooled
@@ -146,6 +148,10 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, help="pictures a step; default as the autoencoder's")
+    parser.add_argument("--pool", type=int, help="draw so many at first instead of at every step")
+    parser.add_argument("--workers", type=int, default=1, help="processes that draw the pool")
+    parser.add_argument("--judge-steps", type=int, default=250, help="0: never")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
@@ -161,15 +167,23 @@ def main() -> None:
     if (state := load(checkpoint)) is not None:
         trainer.restore(state)
     metrics = Metrics(folder / "metrics.jsonl")
-    size = trainer.base_config.batch
+    size = args.batch or trainer.base_config.batch
+    crowd = Crowd(table, chances, woman)
+    pool = pictures(crowd, args.pool, trainer.config.seed, args.workers) if args.pool else None
     while trainer.done < args.steps:
         rng = step_rng(trainer.config.seed, trainer.done)
-        metrics.add(**trainer.step(plain.batch_of(rng, table, chances, woman, size)))
+        if pool is None:
+            real = plain.batch_of(rng, table, chances, woman, size)
+        else:
+            real = plain.to_tensor(list(pool[rng.integers(len(pool), size=size)])).to(DEVICE)
+        metrics.add(**trainer.step(real))
         if trainer.done % 20 == 0:
             metrics.write(trainer.done, trainer.done * size)
         if trainer.done % 100 == 0 or trainer.done == args.steps:
             save_atomic(trainer.state(), checkpoint)
-        if trainer.done % 250 == 0 or trainer.done == args.steps:
+        if args.judge_steps and (
+            trainer.done % args.judge_steps == 0 or trainer.done == args.steps
+        ):
             model = plain.load_autoencoder(checkpoint)
             scores, shown = reconstruction_likeness(model, held_out, weights)
             likeness = float(np.median(scores))
