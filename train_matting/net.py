@@ -1,4 +1,4 @@
-"""The network: a U-shaped stack of 3 x 3 convolutions, about 200 000 numbers."""
+"""The network: a U-shaped stack of 3 x 3 convolutions, about a million numbers."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-WIDTHS = (16, 32, 48, 64)
-"""Channels at 1/2, 1/4, 1/8 and 1/16 of the size."""
+WIDTHS = (24, 40, 64, 96, 128)
+"""Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the size."""
 
-INPUTS = 5
-"""RGB minus 0.5, the mask minus 0.5, and how far mask and mirrored mask disagree: 0 to 1."""
+INPUTS = 6
+"""What `pipeline.compositing.refine.network_input` gives."""
 
 TRUST = 6.0
 """Logits that a mask of 0 or 1 starts with (halved and signed): training begins at the mask."""
 
 
 class Refiner(nn.Module):
-    """float32 [N, 5, H, W] to alpha [N, 1, H, W], 0 to 1; H and W are multiples of 16."""
+    """float32 [N, 6, H, W] to alpha [N, 1, H, W], 0 to 1; H and W are multiples of 32."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,58 +1,63 @@
-"""Train the refiner and export it: see the package.
-
-Nobody of `dev/matting_people.txt` is trained on, and no wall that the measurement takes.
-"""
+"""Train the refiner and export it: see the package."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 
-from dev import plain_walls
-from dev.measure_matting import PEOPLE, ROOT, Picture
+from dev.measure_matting import ROOT
 from pipeline.compositing.segmenter import Segment, Segmenter
-from pipeline.photos.detection import Faces
-from train_matting.data import Examples, Person
+from train_matting import people
+from train_matting.data import Batch, Examples
 from train_matting.export import write_onnx
 from train_matting.net import Refiner
 
 RATE = 3e-3
 BATCH = 16
-WARM_UP = 40
+WARM_UP = 100
 """Steps over which the rate rises to `RATE`; from there it falls along a cosine."""
 
 EDGE_WEIGHT = 1.5
 """Weight of errors of the matte's slope beside errors of the matte."""
 
-LONG_HAIR_WEIGHT = 3.0
-"""People with wide hair are rarer among the portraits, and harder."""
+AVERAGE = 0.998
+SAVED_EVERY_S = 60
 
 
 def main() -> int:
-    """Train for the time given; 2 without ../shared."""
+    """Train for the time given; 2 without anybody to train on."""
     words = argparse.ArgumentParser(prog="train_matting", description="Train the refiner.")
     words.add_argument("--shared", type=Path, default=ROOT / ".." / "shared")
+    words.add_argument("--pack", type=Path, help="people and walls of `train_matting.people`")
     words.add_argument("--out", type=Path, default=ROOT / "models" / "matting" / "refiner.onnx")
     words.add_argument("--minutes", type=float, default=20)
+    words.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     chosen = words.parse_args()
-    if not (chosen.shared / "portraits").is_dir():
+    if chosen.pack:
+        everybody, walls = people.read(chosen.pack)
+    elif (chosen.shared / "portraits").is_dir():
+        everybody, walls = people.gathered(chosen.shared)
+    else:
         print(f"{chosen.shared}/portraits is not here: nothing to train on.", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cv2.setNumThreads(1)
-    people = _people(chosen.shared)
-    walls = _walls(chosen.shared)
-    print(f"{len(people)} people, {len(walls)} walls")
-    write_onnx(_trained(Examples(people, walls, _segmenter, seed=1), chosen.minutes), chosen.out)
+    print(f"{len(everybody)} people, {len(walls)} walls", flush=True)
+    examples = Examples(everybody, walls, _segmenter, seed=1, batch=BATCH)
+    for net in _training(examples, chosen.minutes, chosen.workers):
+        digest = write_onnx(net, chosen.out)
+    print(f"{chosen.out}: {digest}")
     return 0
 
 
@@ -60,71 +65,61 @@ def _segmenter() -> Segment:
     return Segmenter(ROOT / "models" / "faces").matte
 
 
-def _people(shared: Path) -> list[Person]:
-    """Everybody of ../shared/portraits whose wall is plain, without those measured on."""
-    faces, segment = Faces(ROOT / "models" / "faces"), _segmenter()
-    kept_back = set(PEOPLE.read_text().split())
-    people = []
-    for file in sorted((shared / "portraits").glob("*.jpg")):
-        if f"portraits/{file.name}" in kept_back:
-            continue
-        image = _read(file)
-        found = plain_walls.key(image, segment)
-        face = next(iter(faces.detect(image)), None)
-        if found is None or face is None or not found.fit:
-            continue
-        known = plain_walls.truth(image, found)
-        wide = plain_walls.hair_width(known.alpha, face.box)
-        colours = (np.clip(known.colours, 0, 1) * 255 + 0.5).astype(np.uint8)
-        alpha = (known.alpha * 255 + 0.5).astype(np.uint8)
-        people.append(Person(colours, alpha, LONG_HAIR_WEIGHT if wide > 1.2 else 1.0))
-    return people
-
-
-def _walls(shared: Path) -> list[tuple[Picture, Picture]]:
-    """Photos with busy walls and their masks, at most 400 pixels."""
-    segment = _segmenter()
-    files = sorted((shared / "people-cc0").glob("*.jpg"))[::2]
-    files += sorted((shared / "portraits-bioguide").glob("*.jpg"))[1::12]
-    walls = []
-    for file in files:
-        image = _read(file)
-        if max(image.shape[:2]) > 400:
-            image = np.asarray(cv2.resize(image, (400, 400), interpolation=cv2.INTER_AREA))
-        walls.append((image, segment(image)))
-    return walls
-
-
-def _trained(examples: Examples, minutes: float) -> Refiner:
-    net = Refiner()
+def _training(examples: Examples, minutes: float, workers: int) -> Iterator[Refiner]:
+    """The averaged network on the CPU, every minute and at the end."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    net = Refiner().to(device, memory_format=torch.channels_last)
+    average = torch.optim.swa_utils.AveragedModel(
+        net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(AVERAGE), use_buffers=True
+    )
     optimiser = torch.optim.AdamW(net.parameters(), RATE, weight_decay=1e-4)
     # Spawned, not forked: OpenCV's nets do not survive a fork.
     batches = DataLoader(
-        examples, BATCH, num_workers=1, prefetch_factor=8, multiprocessing_context="spawn"
+        examples, None, num_workers=workers, prefetch_factor=4, multiprocessing_context="spawn"
     )
-    start, losses = time.monotonic(), []
+    start = saved = time.monotonic()
+    losses: list[torch.Tensor] = []
     for step, (x, known) in enumerate(batches):
         done = (time.monotonic() - start) / 60 / minutes
         if done >= 1:
             break
-        rate = RATE * min(1, (step + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done))
+        rate = (
+            RATE
+            * min(1, (step + 1) / WARM_UP)
+            * (0.01 + 0.99 * (0.5 + 0.5 * math.cos(math.pi * done)))
+        )
         for group in optimiser.param_groups:
             group["lr"] = rate
-        away = net(x) - known
-        slope = away.diff(dim=-1).abs().mean() + away.diff(dim=-2).abs().mean()
-        loss = away.abs().mean() + EDGE_WEIGHT * slope + 0.5 * (away * away).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimiser.step()
-        losses.append(float(away.detach().abs().mean()))
+        losses.append(_step(net, optimiser, (x.to(device), known.to(device))))
+        average.update_parameters(net)
         if step % 100 == 99:
-            print(f"step {step + 1}: mean error {np.mean(losses[-100:]):.4f}", flush=True)
-    return net.eval()
+            error = float(torch.stack(losses[-100:]).mean())
+            print(
+                f"{60 * done * minutes:.0f} s, step {step + 1}: mean error {error:.4f}", flush=True
+            )
+        if time.monotonic() - saved > SAVED_EVERY_S:
+            saved = time.monotonic()
+            yield _whole(average.module)
+    yield _whole(average.module)
 
 
-def _read(file: Path) -> Picture:
-    data = cv2.imread(str(file))
-    if data is None:
-        raise FileNotFoundError(file)
-    return np.ascontiguousarray(data[..., ::-1])
+def _step(net: Refiner, optimiser: torch.optim.Optimizer, batch: Batch) -> torch.Tensor:
+    """One step of the optimiser; returns the mean error of alpha."""
+    x, known = batch[0].float(), batch[1].float() / 255
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=x.is_cuda):
+        made = net(x.contiguous(memory_format=torch.channels_last))
+    away = made.float() - known
+    slope = away.diff(dim=-1).abs().mean() + away.diff(dim=-2).abs().mean()
+    loss = away.abs().mean() + EDGE_WEIGHT * slope + 0.5 * (away * away).mean()
+    optimiser.zero_grad()
+    loss.backward()
+    nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+    optimiser.step()
+    return away.detach().abs().mean()
+
+
+def _whole(net: nn.Module) -> Refiner:
+    """A copy on the CPU, ready to be exported."""
+    copy = Refiner()
+    copy.load_state_dict({key: value.float().cpu() for key, value in net.state_dict().items()})
+    return copy.eval()

@@ -1,6 +1,7 @@
 """Settle what the segmenter calls person and the network calls wall, by colour.
 
-Hats, ears and sleeves in the wall's colour are disputed so, loose strands, and passers-by. GrabCut
+Hats, ears and sleeves in the wall's colour are disputed so, loose strands, and passers-by. The
+network knows passers-by better, and hats hardly at all: nobody it learnt from wore one. GrabCut
 (C. Rother et al., 2004) compares the colours of each disputed place with those of the person and of
 the wall about it; closed-form alpha then finds the edge.
 """
@@ -19,6 +20,12 @@ _DIFFERENCE = 0.35
 
 _MASK, _RATHER_SURE = 0.4, 0.59
 """What the segmenter must say at least of a pixel, and on the average of a place or a piece."""
+
+_SURE = 0.82
+"""The same of a place beside or below the eyes, where others stand and things are held."""
+
+_LARGEST = 2.0
+"""Areas of the face's box that such a place has at most: what is larger is somebody else."""
 
 _ROUNDS = 3
 
@@ -51,7 +58,18 @@ def disputed(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
     wide = cv2.dilate(np.isin(parts, touching).astype(np.uint8), disc(_NEAR * side))
     # A hole in it would be taken for known wall.
     wide = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc(2 * _NEAR * side))
-    return np.asarray((wide > 0) & (alpha < PERSON), np.bool_)
+    zone = (wide > 0) & (alpha < PERSON)
+    return zone if face is None else zone & _likely(zone, coarse.mask, face)
+
+
+def _likely(zone: Area, mask: Floats, face: Face) -> Area:
+    """The places above the eyes, where hats are, and those of which the segmenter is sure."""
+    _, parts, _, centres = cv2.connectedComponentsWithStats(zone.astype(np.uint8))
+    area = np.bincount(parts.ravel())
+    sure = np.bincount(parts.ravel(), mask.ravel()) > _SURE * area
+    sure &= area < _LARGEST * face.box[2] * face.box[3]
+    eyes = float(face.landmarks[:2, 1].mean())
+    return np.asarray((sure | (centres[:, 1] < eyes))[parts], np.bool_)
 
 
 def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats:
@@ -69,6 +87,10 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
             max(0, left - margin) : left + width + margin,
         ]
         here = parts[cut] == part
+        if coarse.mask[cut][here].mean() > _SURE:
+            # A brim, a sleeve: the network keeps them when it is not told whose face is meant.
+            result[cut][here] = np.maximum(alpha[cut], coarse.anybody[cut])[here]
+            continue
         solid = alpha[cut] > 0.5
         labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
         labels[zone[cut]] = cv2.GC_PR_BGD

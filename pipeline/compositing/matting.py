@@ -19,7 +19,7 @@ from pipeline.compositing.dispute import disputed, settled
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
-from pipeline.compositing.refine import SIDE, Coarse, Floats, Picture, coarse_matte, shrunk
+from pipeline.compositing.refine import SIDE, Floats, Picture, coarse_matte, shrunk
 from pipeline.compositing.segmenter import Segment
 from pipeline.compositing.trimap import cleaned, make_trimap
 from pipeline.compositing.upsample import enlarged
@@ -62,10 +62,10 @@ def cut_out(
     Raises:
         BaseUnavailable: the network's file is missing or altered.
     """
-    coarse = coarse_matte(image, segment)
+    coarse = coarse_matte(image, segment, None if face is None else face.box)
     small_face = _scaled(face, coarse.alpha.shape[0] / image.shape[0])
     clean = cleaned(coarse.alpha, small_face)
-    coarse = Coarse(clean.alpha, coarse.mask, coarse.doubt)
+    coarse = coarse._replace(alpha=clean.alpha)
     trimap = make_trimap(coarse, clean.alpha, small_face)
     zone = disputed(coarse, clean.alpha, small_face)
     trimap[zone] = 0.5
