@@ -210,9 +210,16 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it is damaged, as browsers do."""
+    """The EXIF orientation, 1 to 8; 1 where there is none or it is damaged, as browsers do.
+
+    What XMP or a PNG's texts say of it counts for nothing with browsers; Pillow would take it.
+    """
+    exif = Image.Exif()
     try:
-        return int(image.getexif().get(0x0112, 1))
+        if image.format == "PNG" and "exif" not in image.info:
+            image.load()  # it may stand after the pixels
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(0x0112, 1))
     except (SyntaxError, ValueError, TypeError, struct.error, OSError):
         return 1
 

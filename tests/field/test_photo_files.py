@@ -1,0 +1,62 @@
+"""Photo files as phones, scanners and editors write them: shown as browsers do, or refused."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import pillow_heif
+import pytest
+from PIL import Image, PngImagePlugin
+
+from pipeline.photos.ingest import Decoder
+
+XMP = (
+    b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
+    b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+    b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/"%b</rdf:RDF></x:xmpmeta>'
+)
+AS_ATTRIBUTE = XMP % b' tiff:Orientation="1"/>'
+AS_ELEMENT = XMP % b"><tiff:Orientation>1</tiff:Orientation></rdf:Description>"
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder(max_bytes=20_000_000, max_pixels=64_000_000) as opened:
+        yield opened
+
+
+def saved(image: Image.Image, form: str, **options: object) -> bytes:
+    pillow_heif.register_heif_opener()
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def with_xmp(image: Image.Image, form: str, xmp: bytes, exif: bytes) -> bytes:
+    """A file whose XMP says 6; only afterwards, since pillow-heif would turn the picture itself."""
+    turned = xmp.replace(b'Orientation="1', b'Orientation="6').replace(
+        b"Orientation>1", b"Orientation>6"
+    )
+    if form != "PNG":
+        data = saved(image, form, xmp=xmp, exif=exif, quality=95)
+        assert xmp in data
+        return data.replace(xmp, turned)
+    texts = PngImagePlugin.PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", turned.decode())
+    return saved(image, form, pnginfo=texts, exif=exif)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "HEIF"])
+@pytest.mark.parametrize("xmp", [AS_ATTRIBUTE, AS_ELEMENT], ids=["attribute", "element"])
+@pytest.mark.parametrize("with_exif", [False, True])
+def test_orientation_in_xmp_counts_for_nothing(
+    decoder: Decoder, form: str, xmp: bytes, with_exif: bool
+) -> None:
+    image = Image.new("RGB", (96, 64), "white")
+    image.paste("red", (0, 0, 48, 32))
+    exif = Image.Exif()
+    exif[0x0112 if with_exif else 0x010F] = 1 if with_exif else "A phone"
+    pixels = decoder.decode(with_xmp(image, form, xmp, exif.tobytes()))
+    assert pixels.shape == (64, 96, 3)
+    assert pixels[16, 24, 1] < 60 < 200 < pixels[48, 72, 1]
