@@ -18,8 +18,8 @@ Reply on standard output:    8 bytes code ("ok", or why not: see `REFUSALS`, pad
 On standard error:           `ENDED`, once the fork has ended. Only the first process holds it.
 
 Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
-pictures) is gone by construction. Imports nothing of the project but `sandbox`; needs no file once
-it waits.
+pictures) is gone by construction. Imports nothing of the project but `jpeg` and `sandbox`; needs no
+file once it waits.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageCms, JpegImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-from pipeline.photos import sandbox
+from pipeline.photos import jpeg, sandbox
 
 REQUEST = struct.Struct("<8sI")
 REPLY = struct.Struct("<8sII")
@@ -203,7 +203,7 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
         raise Refused(ANIMATED)
     orientation = _orientation(image)
     profile = image.info.get("icc_profile")
-    image = _reduced(image, long_side)
+    image = _reduced(image, data, long_side)
     image = _on_white(image)
     image = _to_srgb(image, profile)
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
@@ -224,14 +224,15 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _reduced(image: Image.Image, long_side: int) -> Image.Image:
-    """Decode, as small as will do, in a mode that can be resampled."""
-    longest = max(image.size)
-    enough = max(1, int(long_side * _ENOUGH))
-    if longest > long_side:
-        # A hint to the JPEG decoder, which scales while decoding; others ignore it.
-        image.draft(None, (image.width * enough // longest, image.height * enough // longest))
-    image.load()
+def _reduced(image: Image.Image, data: bytes, long_side: int) -> Image.Image:
+    """Decode the file, as small as will do, in a mode that can be resampled."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        least = min(1.0, max(1, int(long_side * _ENOUGH)) / max(image.size))
+        jpeg.load(
+            image, data, (max(1, int(image.width * least)), max(1, int(image.height * least)))
+        )
+    else:
+        image.load()
     if image.mode.startswith("I"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")  # 16 bits a sample
     elif image.mode == "1":
