@@ -36,7 +36,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, ImageCms, JpegImagePlugin, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
     sys.path.append(str(Path(__file__).resolve().parents[2]))
@@ -59,6 +67,9 @@ BYTES_PER_PIXEL = 18
 Most that 50 MP took above the libraries, in MB: JPEG 37, progressive 4:4:4 JPEG 299, RGB PNG 282,
 RGBA PNG 449, palette PNG 486, HEIC 354, WebP 762, WebP with transparency 819 (16.4 a pixel).
 """
+
+TEXT_BYTES = 16 << 20
+"""What a text in a PNG may unpack to. Editors keep their history there, megabytes of it."""
 
 _ENOUGH = 0.83
 """A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves this share of the long side or more."""
@@ -110,6 +121,7 @@ def _prepare_libraries(max_pixels: int) -> None:
     """Set the limits of the libraries, and load what they would load at first use."""
     Image.preinit()
     Image.MAX_IMAGE_PIXELS = max_pixels
+    PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES  # of all together Pillow takes 64 MB
     warnings.simplefilter("ignore")  # corrupt EXIF and the like; nobody reads them
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     pillow_heif.options.DECODE_THREADS = 1

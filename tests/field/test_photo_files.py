@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import random
+import zlib
 from collections.abc import Iterator
 
 import pillow_heif
@@ -60,3 +62,20 @@ def test_orientation_in_xmp_counts_for_nothing(
     pixels = decoder.decode(with_xmp(image, form, xmp, exif.tobytes()))
     assert pixels.shape == (64, 96, 3)
     assert pixels[16, 24, 1] < 60 < 200 < pixels[48, 72, 1]
+
+
+@pytest.mark.parametrize("megabytes", [2, 4, 9])
+@pytest.mark.parametrize("repetitive", [True, False])
+def test_a_png_may_hold_megabytes_of_text(
+    decoder: Decoder, megabytes: int, repetitive: bool
+) -> None:
+    """An editor's history, or another program's whole workflow; before and behind the pixels."""
+    size = megabytes * 1_000_000
+    text = "layer 7 " * (size // 8) if repetitive else random.Random(3).randbytes(size // 2).hex()
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("history", text, zip=True)
+    texts.add_itxt("XML:com.adobe.xmp", text, zip=True)
+    texts.add(b"zTXt", b"more\0\0" + zlib.compress(text.encode()), after_idat=True)
+    pixels = decoder.decode(saved(Image.new("RGB", (60, 40), "red"), "PNG", pnginfo=texts))
+    assert pixels.shape == (40, 60, 3)
+    assert (pixels == (255, 0, 0)).all()
