@@ -18,8 +18,8 @@ Reply on standard output:    8 bytes code ("ok", or why not: see `REFUSALS`, pad
 On standard error:           `ENDED`, once the fork has ended. Only the first process holds it.
 
 Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
-pictures) is gone by construction. Imports nothing of the project but `jpeg` and `sandbox`; needs no
-file once it waits.
+pictures) is gone by construction. Imports nothing of the project but `jpeg`, `nclx` and `sandbox`;
+needs no file once it waits.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from PIL import (
 
 if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-from pipeline.photos import jpeg, sandbox
+from pipeline.photos import jpeg, nclx, sandbox
 
 REQUEST = struct.Struct("<8sI")
 REPLY = struct.Struct("<8sII")
@@ -218,7 +218,7 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
     if name in ("PNG", "WEBP") and getattr(image, "is_animated", False):
         raise Refused(ANIMATED)
     orientation = _orientation(image)
-    profile = image.info.get("icc_profile")
+    profile = image.info.get("icc_profile") or nclx.profile(image.info.get("nclx_profile"))
     image = _reduced(image, data, long_side)
     image = _on_white(image)
     image = _to_srgb(image, profile)
