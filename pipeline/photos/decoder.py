@@ -254,6 +254,7 @@ def _reduced(image: Image.Image, data: bytes, long_side: int) -> Image.Image:
         )
     else:
         image.load()
+    dots = image.mode in ("1", "L", "P") and image.getcolors(2) is not None
     if image.mode.startswith("I"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")  # 16 bits a sample
     elif image.mode == "1":
@@ -264,6 +265,8 @@ def _reduced(image: Image.Image, data: bytes, long_side: int) -> Image.Image:
     if scale >= 1:
         return image
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if dots:  # a scan in two tones, which must not look like a photo of many
+        return image.resize(size, Image.Resampling.NEAREST)
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 
