@@ -20,7 +20,7 @@ from itertools import chain
 
 from PIL import Image, ImageFile
 
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
+_MARKER = re.compile(rb"\xff\xff*([^\x00\xff])")
 _END = b"\xff\xd9"
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))
 """Sequential and progressive with Huffman codes. What else there is no phone writes."""
