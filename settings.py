@@ -71,7 +71,12 @@ class Settings(BaseSettings):
     upload_memory_mb: int = Field(
         256, ge=32, le=65536, description="Uploads in memory at once, all visitors together, MB."
     )
-    max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")
+    max_photo_megapixels: int = Field(
+        65,  # phones of "64 megapixels" have up to 64.5
+        ge=1,
+        le=200,
+        description="Largest photo, megapixels; of a WebP three quarters.",
+    )
     portraits: int = Field(100, ge=1, le=500, description="Portraits offered by default.")
     max_portraits: int = Field(200, ge=1, le=1000, description="Most portraits in one job.")
     queue_length: int = Field(20, ge=1, le=1000, description="Jobs that may wait at once.")

@@ -84,7 +84,8 @@ class Decoder:
                 raise Busy("errors.stopping")
             return worker.decode(data, name)
         except _Refused as refused:
-            raise _refusal(refused.code, megapixels=self._max_pixels / 1e6) from None
+            most = decoder.most_pixels(self._max_pixels, name)
+            raise _refusal(refused.code, megapixels=most / 1e6) from None
         finally:
             self._idle.put(worker)
 

@@ -85,7 +85,9 @@ def number_of(photo_id: str) -> int | None:
 
 
 def said_of(cut_out: CutOut) -> Message:
-    """What to say of a good photo: its fault, or that its edges want a look, or just that."""
+    """What to say of a good photo: its fault, what hides the face, doubtful edges, or just that."""
     if cut_out.faults:
         return Message(f"photos.fault.{cut_out.faults[0]}")
+    if cut_out.covered:
+        return Message(f"photos.covered.{cut_out.covered}")
     return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")
