@@ -71,6 +71,7 @@ FACTS = {
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
     "while erasure is late nobody new is let in",
+    47: "downloads, previews, samples, goodbyes and stops in masses leave threads for others",
 }
 
 

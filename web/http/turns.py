@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+
+from starlette.concurrency import run_in_threadpool
 
 
 class Turns:
@@ -54,3 +56,13 @@ class Turns:
             yield
         finally:
             self.give_back()
+
+    async def each(self, who: str, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces, each made in a thread and with a place of its own: none is held while a slow
+        client takes what was made."""
+        while True:
+            async with self.hold(who):
+                piece = await run_in_threadpool(next, pieces, None)
+            if piece is None:
+                return
+            yield piece

@@ -16,8 +16,11 @@ from privacy import kinds
 from privacy.sessions import Session
 from web import download_options, favourites
 from web.http.dependencies import Parts, Visitor
+from web.http.turns import Turns
 from web.routes.photos import Name
 from web.services import Services
+
+_ZIPS_AT_ONCE = 2  # portraits being finished for one
 
 
 class Tap(BaseModel):
@@ -37,6 +40,7 @@ class Options(BaseModel):
 
 def router() -> APIRouter:
     routes = APIRouter()
+    turns = Turns(_ZIPS_AT_ONCE)
 
     @routes.get("/portrait/{portrait_id}")
     def portrait(
@@ -96,8 +100,9 @@ def router() -> APIRouter:
         if not records:
             raise UnknownSession
         how = _how(services, session, size, format)
+        made = archive(services.vault, session, records, how, services.album.without_wall)
         return StreamingResponse(
-            archive(services.vault, session, records, how, services.album.without_wall),
+            turns.each(session.id, made),
             media_type="application/zip",
             headers={"content-disposition": _named(how, "portraits.zip")},
         )
