@@ -38,6 +38,12 @@ function tell(sentence) {
   part("trouble").hidden = sentence === "";
 }
 
+// Inside another page a browser may keep nothing of ours: there is a way out of the frame.
+if (window.self !== window.top) {
+  for (const framed of document.querySelectorAll("[data-framed]")) framed.hidden = false;
+  for (const outside of document.querySelectorAll("[data-outside]")) outside.hidden = true;
+}
+
 if (form) {
   learnWords(part("answer-words").content);
   part("choose").addEventListener("click", (event) => {
