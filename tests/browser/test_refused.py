@@ -6,12 +6,14 @@ import io
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
 from tests.support.browser import Watch, enter, settled, visit, with_preferences
 from tests.support.faces import encoded, photos
+from tests.support.proxy import free_port, plain_proxy
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -160,6 +162,55 @@ def test_what_a_proxy_refuses_is_said_in_our_words(
         told = page.locator(".toast-body").inner_text()
         assert "<" not in told
         assert str(status) not in told
+
+
+def two_megabytes(picture: Image.Image) -> bytes:
+    """A photo above nginx's own limit of 1 MB, and below ours."""
+    data = encoded(np.asarray(picture.resize((1000, 1000))), quality=95)
+    return data + bytes(1_500_000 - len(data))
+
+
+@pytest.mark.parametrize("said", ["too large on its way to us", "does not answer just now"])
+def test_a_real_proxy_in_between(
+    chromium: Browser, place: Place, watch: Watch, tmp_path: Path, said: str
+) -> None:
+    """One with a limit of 1 MB, and one that finds nobody behind it."""
+    photo = FilePayload(
+        name="me.jpg", mimeType="image/jpeg", buffer=two_megabytes(Image.fromarray(photos("a")[0]))
+    )
+    nobody = f"http://127.0.0.1:{free_port()}"
+    small = encoded(np.asarray(Image.fromarray(photos("a")[0]).resize((300, 300))))
+    if said.startswith("does"):
+        photo["buffer"] = small
+    uploads = nobody if said.startswith("does") else ""
+    with (
+        plain_proxy(tmp_path, place.url, uploads) as url,
+        visit(chromium, url, watch) as page,
+    ):
+        page.goto("/")
+        page.get_by_role("checkbox", name="The photos I add").check()
+        with page.expect_file_chooser() as chooser:
+            page.locator("#choose").click()
+        chooser.value.set_files(photo)
+        expect(page.locator("#trouble")).to_contain_text(said)
+        page.goto("/studio/")
+        add(page, photo)
+        expect(page.locator(".toast-body")).to_contain_text(said)
+        assert page.locator(".toast-body").get_by_text("nginx").count() == 0
+
+
+def test_a_connection_that_breaks_is_said_in_our_words_too(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch, locale="de-DE") as page:
+        page.goto("/")
+        page.get_by_role("checkbox").check()
+        page.locator(".door .link").click()
+        settled(page)
+        page.route("**/gradio_api/upload*", lambda route: route.abort("connectionreset"))
+        add(page, FilePayload(name="me.jpg", mimeType="image/jpeg", buffer=selfie_jpegs[0]))
+        expect(page.locator(".toast-body")).to_contain_text("Der Server antwortet gerade nicht.")
+        assert "error" not in page.locator(".toast-body").inner_text().lower()
 
 
 def test_a_photo_of_another_format_is_opened_too(place: Place) -> None:

@@ -52,7 +52,7 @@ VISITORS = (
     # The editor has limits of its own, but waits in a thread.
     Kind("(GET|POST) /studio-(portrait|photos|figure/.*|frames/.*|wall/.*\\.jpg)", 6, 12),
     Kind("POST /photos/samples", places=8, each=1),
-    # These wait until a job has ended. Nobody is refused who wants to be forgotten.
+    # These wait until a job has ended; and who wants to be forgotten has patience.
     Kind("POST /session/delete(-model)?", places=4, each=4, wait_s=120.0),
 )
 GUESTS = (Kind("GET /shared/portrait/[^/]+", places=2, each=100),)

@@ -27,10 +27,11 @@ export async function sentenceOf(answer) {
 export function tellGradio(route) {
   const asked = window.fetch;
   window.fetch = async (address, ...rest) => {
-    const answer = await asked.call(window, address, ...rest);
-    const path = new URL(address?.url ?? address, location.href).pathname;
-    if (answer.ok || path !== route) return answer;
-    const { status } = answer;
-    return new Response(await sentenceOf(answer), { status, headers: { "content-type": "text/plain" } });
+    const call = asked.call(window, address, ...rest);
+    if (new URL(address?.url ?? address, location.href).pathname !== route) return call;
+    const answer = await call.catch(() => null);
+    if (answer?.ok) return answer;
+    const told = answer ? await sentenceOf(answer) : words.get("");
+    return new Response(told, { status: answer?.status ?? 503 });
   };
 }
