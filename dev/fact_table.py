@@ -59,6 +59,8 @@ FACTS = {
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
     32: "a decoder that a photo took over opens no file, starts and signals no process, reaches no "
     "network, gets no other photo and ends with the server, as root neither",
+    33: "what takes long to open costs nobody else: scans are counted before, processor time is "
+    "bounded per photo and per session and hour, and sessions take turns",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
     37: "the shipped proxy serves beside thousands of silent connections, and passes on nothing "
@@ -69,6 +71,7 @@ FACTS = {
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
     "while erasure is late nobody new is let in",
+    47: "downloads, previews, samples, goodbyes and stops in masses leave threads for others",
 }
 
 

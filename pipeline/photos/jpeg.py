@@ -20,15 +20,14 @@ from itertools import chain
 
 from PIL import Image, ImageFile
 
+from pipeline.photos.scans import MOST
+
 _MARKER = re.compile(rb"\xff\xff*([^\x00\xff])")
 _END = b"\xff\xd9"
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))
 """Sequential and progressive with Huffman codes. What else there is no phone writes."""
 
 _BETWEEN_SCANS = frozenset((0xC4, 0xDA, 0xDB, 0xDC, 0xDD, 0xFE, *range(0xE0, 0xF0)))
-
-_MOST_SCANS = 64
-"""Programs write 1 to 20. Each costs the time of a whole picture, however short its data."""
 
 _SLACK = 8
 """Bytes after the last pixel that are let pass: some cameras write a few before the end marker."""
@@ -148,7 +147,7 @@ def _scan(stream: Stream, body: bytes) -> int:
         raise Broken
     first, last, last_bit = body[-3], body[-2], body[-1] & 15
     stream.scans += 1
-    if stream.scans > _MOST_SCANS:
+    if stream.scans > MOST:
         raise Broken
     stream.at_once = (
         stream.scans == 1 and not stream.progressive and len(names) == len(stream.sampling)

@@ -131,4 +131,6 @@ def test_scans_without_end_are_refused(decoder: Decoder) -> None:
     again = whole[start : whole.index(b"\xff\xda", start + 2)]  # brightness's last bit
     pixels = decoder.decode(whole)
     assert np.array_equal(decoder.decode(whole[:-2] + again * 20 + END), pixels)
-    assert refused(decoder, whole[:-2] + again * 200 + END)
+    with pytest.raises(BadPhoto) as caught:
+        decoder.decode(whole[:-2] + again * 200 + END)
+    assert caught.value.code == "too_many_scans"

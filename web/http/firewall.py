@@ -28,7 +28,7 @@ from errors import UnknownSession
 from privacy.sessions import Session
 from settings import Settings
 from web.gradio.upload_names import VirtualFiles
-from web.http.cookies import cookie_name
+from web.http.cookies import cookie_name, is_ticket
 from web.http.errors import not_found, refusal
 from web.services import Services
 from words import say
@@ -113,10 +113,16 @@ class Firewall:
                 ]
         except UnknownSession:
             at_the_door = path == f"{STUDIO}/"
-            answer = RedirectResponse("/?ended=1", 303) if at_the_door else not_found(request)
+            answer = self._away(request) if at_the_door else not_found(request)
             await answer(request.scope, request.receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _away(self, request: Request) -> Response:
+        """To the first page, which says why. That everything was erased is said to who had a
+        session; who brings no cookie may have a browser that keeps none."""
+        had_one = is_ticket(request.cookies.get(cookie_name(self._services.settings)))
+        return RedirectResponse("/?ended=1" if had_one else "/?cookies=0", 303)
 
     async def _session_of(self, request: Request) -> Session:
         ticket = request.cookies.get(cookie_name(self._services.settings))

@@ -50,7 +50,8 @@ def router() -> APIRouter:
 
     @routes.post("/job/stop")
     def stop(services: Parts, session: Visitor) -> Response:
-        services.job_queue.stop(session.id)
+        # Asked to end, and no more: the page sees it end, and no thread waits for that.
+        services.job_queue.stop(session.id, wait_s=0)
         return Response(status_code=204)
 
     return routes

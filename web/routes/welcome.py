@@ -14,7 +14,7 @@ from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
 from web.gradio import labels
-from web.http.cookies import admit, dismiss
+from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
@@ -45,8 +45,17 @@ def router() -> APIRouter:
     returns = RateLimiter(_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
-    def welcome(services: Parts, ticket: TicketText, ended: bool = False) -> Response:
-        return _welcome(services.settings, known=_opens(services, ticket), ended=ended)
+    def welcome(
+        services: Parts, ticket: TicketText, ended: bool = False, cookies: bool = True
+    ) -> Response:
+        known = _opens(services, ticket)
+        return _welcome(
+            services.settings,
+            known=known,
+            # Whatever the address says: only of a session that there was.
+            ended=ended and not known and is_ticket(ticket),
+            without_cookie=not cookies and not is_ticket(ticket),
+        )
 
     @routes.post("/session")
     def start(
@@ -138,9 +147,11 @@ def _welcome(
     status: int = 200,
     known: bool = False,
     ended: bool = False,
+    without_cookie: bool = False,
     unticked: bool = False,
 ) -> Response:
-    """The first page. `known`: there is a session to go on with; `ended`: there was one."""
+    """The first page. `known`: there is a session to go on with; `ended`: there was one, and all of
+    it was erased; `without_cookie`: the browser may keep none."""
     return pages.page(
         "welcome.html",
         status=status,
@@ -149,6 +160,7 @@ def _welcome(
         undelivered=span(settings.undelivered_hours * HOUR_S),
         known=known,
         ended=ended,
+        without_cookie=without_cookie,
         unticked=unticked,
     )
 
