@@ -74,7 +74,16 @@ class Settings(BaseSettings):
     max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")
     portraits: int = Field(100, ge=1, le=500, description="Portraits offered by default.")
     max_portraits: int = Field(200, ge=1, le=1000, description="Most portraits in one job.")
-    queue_length: int = Field(20, ge=1, le=1000, description="Jobs that may wait at once.")
+    sample_portraits: int = Field(
+        20, ge=1, le=1000, description="Most portraits in one job of the sample photos."
+    )
+    queue_length: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="Jobs that may wait at once; three quarters of them from one address, a "
+        "quarter of sample photos.",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

@@ -65,6 +65,8 @@ FACTS = {
     "that a client says of its address",
     38: "sample photos asked for many times at once come once, in the same turns as uploads",
     39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",
+    40: "the queue cannot be filled by one address or with samples: addresses take turns, samples "
+    "are small and last, and no order is overtaken more than ten times",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from errors import LikenessError, UnknownSession
 from messages import Message
+from pipeline.photos.record import SAMPLE
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
 from web.http.errors import status_of
@@ -64,7 +65,7 @@ def router(
     async def samples(session: Visitor) -> Response:
         """Photos of a person who does not exist, so that nobody has to give a face to try this."""
         photos = [
-            (Message("photos.sample", {"n": number}), file.read_bytes())
+            (Message(SAMPLE, {"n": number}), file.read_bytes())
             for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1)
         ]
         await uploads.take_samples(session, photos)
