@@ -67,6 +67,8 @@ FACTS = {
     39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",
     40: "the queue cannot be filled by one address or with samples: addresses take turns, samples "
     "are small and last, and no order is overtaken more than ten times",
+    41: "only names that the server signed vote, one for each opened link and browser, and an "
+    "address gets few new ones",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
