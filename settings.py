@@ -84,6 +84,13 @@ class Settings(BaseSettings):
         description="Jobs that may wait at once; three quarters of them from one address, a "
         "quarter of sample photos.",
     )
+    starts_per_address: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="Sessions that may begin from one address in ten minutes; a company behind one "
+        "proxy is one address.",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

@@ -73,6 +73,8 @@ FACTS = {
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
     "while erasure is late nobody new is let in",
+    46: "a limit stops guessing and floods, not whoever comes back; a person reads a page that "
+    "says so, with Retry-After",
 }
 
 

@@ -23,8 +23,8 @@ from web.routes.portraits import Tap
 from web.routes.welcome import PrivateLink
 from web.units import TEN_MINUTES_S
 
-# Colleagues come through one proxy too; a page with twenty portraits is twenty-two requests.
-_OPENINGS_PER_ADDRESS = 300
+# Colleagues come through one proxy too: only links that open nothing are counted.
+_FAILED_OPENINGS_PER_ADDRESS = 300
 _VOTES_PER_SHARE = 3000
 # Browsers that begin to vote at one link. Whoever clears cookies begins anew, as often as this.
 NEW_VOTERS_PER_ADDRESS = 100
@@ -66,7 +66,7 @@ Voter = Annotated[str, Depends(voter_name_of)]
 
 def router() -> APIRouter:
     routes = APIRouter()
-    openings = RateLimiter(_OPENINGS_PER_ADDRESS, TEN_MINUTES_S)
+    openings = RateLimiter(_FAILED_OPENINGS_PER_ADDRESS, TEN_MINUTES_S)
     votes = RateLimiter(_VOTES_PER_SHARE, TEN_MINUTES_S)
     new_voters = RateLimiter(NEW_VOTERS_PER_ADDRESS, TEN_MINUTES_S)
 
@@ -87,9 +87,9 @@ def router() -> APIRouter:
 
     @routes.post("/shared/open")
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
-        openings.count(address_of(request))
         shares = services.sessions.shares
-        guest = shares.open(link.ticket)
+        with openings.failures(address_of(request)):
+            guest = shares.open(link.ticket)
         voter = voter_of(request, services.settings)
         if shares.vote_of(guest, voter) is None:
             new_voters.count(f"{guest.share_id} {address_of(request)}")

@@ -16,7 +16,7 @@ from messages import Message
 from pipeline.photos.record import SAMPLE
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
-from web.http.errors import status_of
+from web.http.errors import status_of, when_again
 from web.http.firewall import API
 from web.services import Services
 from web.uploads import Uploads
@@ -45,7 +45,7 @@ def router(
             raise
         except LikenessError as error:
             # Gradio shows the body of a failed upload as it is: so a bare sentence, no JSON.
-            return PlainTextResponse(tell(error.message), status_of(error))
+            return PlainTextResponse(tell(error.message), status_of(error), when_again(error))
 
     @routes.get(f"{API}/upload_progress")
     async def upload_progress(session: Visitor) -> Response:
