@@ -61,6 +61,8 @@ FACTS = {
     "network, gets no other photo and ends with the server, as root neither",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
+    36: "on plain HTTP the server answers to addresses, to names that nobody can buy and to those "
+    "it was given: a page that rebinds its own name drives nothing",
     37: "the shipped proxy serves beside thousands of silent connections, and passes on nothing "
     "that a client says of its address",
     38: "sample photos asked for many times at once come once, in the same turns as uploads",
