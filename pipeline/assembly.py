@@ -131,7 +131,7 @@ def open_assembly(
             segmenter=segmenter,
             mesh=mesh,
             styles=styles,
-            limits=Limits(settings.min_photos, settings.max_portraits),
+            limits=Limits(settings.min_photos, settings.max_portraits, settings.sample_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
             planning=Planning(facts, settings.scratch / CALIBRATION, _others(settings.base_folder)),
         )

@@ -44,7 +44,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
     app.state.editor = Editor(services)
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
-        welcome.router(),
+        welcome.router(settings),
         photos.router(services, files, removed=app.state.editor.sitters.forget),
         status.router(),
         portraits.router(),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from messages import Message
 from pipeline.imaging import CutOut
-from pipeline.photos.record import FaceRecord, Label
+from pipeline.photos.record import SAMPLE, FaceRecord, Label
 from pipeline.photos.similarity import near_duplicates, strangers
 
 
@@ -29,6 +29,11 @@ class PhotoRecord:
     verdict: Message
     cut_out_usable: bool
     sharpness: float = 0.0
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it came with Likeness, rather than from the visitor."""
+        return isinstance(self.label, Message) and self.label.key == SAMPLE
 
     @property
     def code(self) -> str | None:

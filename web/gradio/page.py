@@ -31,6 +31,7 @@ from web.gradio.theme import theme
 from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
 from web.http.errors import language_of, note
+from web.http.limits import address_of
 from web.services import Services
 from words import language, say, speaking, tell
 
@@ -210,7 +211,7 @@ def _refused(services: Services, request: Request, form: _Form) -> str:
         order = _order_of(form)
         if "painted" in order.ways:
             services.album.compare(session)
-        services.job_queue.submit(session, order)
+        services.job_queue.submit(session, order, address_of(request))
     except LikenessError as error:
         return tell(error.message)
     except Exception as error:  # the edge of an event: Gradio would print a traceback

@@ -56,7 +56,7 @@ def handed_receipt(request: Request, settings: Settings) -> bytes | None:
 
 
 def admit_guest(response: Response, settings: Settings, ticket: str, voter: str) -> None:
-    """Give a colleague's browser a share's ticket and a voter's random name, for `/shared` only."""
+    """Give a colleague's browser a share's ticket and a voter's signed name, for `/shared` only."""
     for name, value in ((_GUEST, ticket), (_VOTER, voter)):
         _set_cookie(
             response, settings, _scoped(settings, name), value, _longest_s(settings), _SHARED

@@ -24,9 +24,8 @@ from web.units import HOUR_S, TEN_MINUTES_S
 from words import say, span
 
 _STUDIO = f"{STUDIO}/"
-# A whole company may come from one address (a proxy); a flood is hundreds a minute.
-SESSIONS_PER_ADDRESS = 300
-_RETURNS_PER_ADDRESS = 300
+# Links that open nothing; who comes back with a good one is not counted.
+_FAILED_RETURNS_PER_ADDRESS = 300
 
 
 class PrivateLink(BaseModel):
@@ -39,10 +38,10 @@ class PrivateLink(BaseModel):
     instead: bool = False
 
 
-def router() -> APIRouter:
+def router(settings: Settings) -> APIRouter:
     routes = APIRouter()
-    starts = RateLimiter(SESSIONS_PER_ADDRESS, TEN_MINUTES_S)
-    returns = RateLimiter(_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
+    starts = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
+    returns = RateLimiter(_FAILED_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
     def welcome(
@@ -105,8 +104,8 @@ def router() -> APIRouter:
         request: Request, link: PrivateLink, services: Parts, ticket: TicketText
     ) -> Response:
         """Open the session behind a link. 409: this browser is in another one, so ask first."""
-        returns.count(address_of(request))
-        services.sessions.open(link.ticket)
+        with returns.failures(address_of(request)):
+            services.sessions.open(link.ticket)
         another = ticket != link.ticket and _opens(services, ticket)
         if another and not link.instead:
             return JSONResponse({"sentence": say("return.another")}, 409)
