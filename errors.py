@@ -90,7 +90,13 @@ class UnknownSession(LikenessError):
 
 
 class Busy(LikenessError):
-    """A rate, size or queue limit was reached."""
+    """A rate, size or queue limit was reached. `wait_s`: in how many seconds trying again helps."""
+
+    def __init__(
+        self, key: str, /, *, wait_s: float = 60.0, **values: str | int | float | Message
+    ) -> None:
+        super().__init__(key, **values)
+        self.wait_s = wait_s
 
 
 class DiskFull(LikenessError):

@@ -7,6 +7,7 @@ docs/settings.md, and a test keeps the two equal.
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -71,10 +72,31 @@ class Settings(BaseSettings):
     upload_memory_mb: int = Field(
         256, ge=32, le=65536, description="Uploads in memory at once, all visitors together, MB."
     )
-    max_photo_megapixels: int = Field(50, ge=1, le=200, description="Largest photo, megapixels.")
+    max_photo_megapixels: int = Field(
+        65,  # phones of "64 megapixels" have up to 64.5
+        ge=1,
+        le=200,
+        description="Largest photo, megapixels; of a WebP three quarters.",
+    )
     portraits: int = Field(100, ge=1, le=500, description="Portraits offered by default.")
     max_portraits: int = Field(200, ge=1, le=1000, description="Most portraits in one job.")
-    queue_length: int = Field(20, ge=1, le=1000, description="Jobs that may wait at once.")
+    sample_portraits: int = Field(
+        20, ge=1, le=1000, description="Most portraits in one job of the sample photos."
+    )
+    queue_length: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="Jobs that may wait at once; three quarters of them from one address, a "
+        "quarter of sample photos.",
+    )
+    starts_per_address: int = Field(
+        1000,
+        ge=1,
+        le=1_000_000,
+        description="Sessions that may begin from one address in ten minutes; a company behind one "
+        "proxy is one address.",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )
@@ -83,6 +105,12 @@ class Settings(BaseSettings):
     )
     https: bool = Field(
         False, description="The visitors' side is HTTPS: cookies become Secure and `__Host-`."
+    )
+    hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names under which visitors reach this server, separated by spaces; addresses "
+        "and `localhost` always work. Without any, on plain HTTP only names work that nobody can "
+        "buy: without a dot, or ending in `.local`, `.lan`, `.internal`, `.home.arpa`.",
     )
     portals: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that may show the page in a frame, separated by spaces."
@@ -102,7 +130,7 @@ class Settings(BaseSettings):
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
     )
 
-    @field_validator("portals", "acknowledge", "trusted_proxies", mode="before")
+    @field_validator("portals", "acknowledge", "trusted_proxies", "hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
@@ -115,6 +143,14 @@ class Settings(BaseSettings):
             if scheme not in ("http", "https") or not rest or any(c in rest for c in "/;,'\" "):
                 raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
         return value
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+                raise ValueError(f"{name!r} is no name such as headshots.corp.example")
+        return tuple(name.lower().rstrip(".") for name in value)
 
     @field_validator("trusted_proxies")
     @classmethod

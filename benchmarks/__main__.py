@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import erasure, ingest, likeness, main_job, model, pages, photo_way, vault
+from benchmarks import erasure, fairness, ingest, likeness, main_job, model, pages, photo_way, vault
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "vault_write": vault.vault_write,
     "vault_read": vault.vault_read,
     "ingest_20": ingest.ingest_20,
+    "decode_fair": fairness.decode_fair,
     "delete_all": erasure.delete_all,
     "sweep_10000": erasure.sweep,
     "pages": pages.run,

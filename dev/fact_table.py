@@ -59,16 +59,27 @@ FACTS = {
     31: "no pixel of the room behind a person is kept: only their own colours and alpha",
     32: "a decoder that a photo took over opens no file, starts and signals no process, reaches no "
     "network, gets no other photo and ends with the server, as root neither",
+    33: "what takes long to open costs nobody else: scans are counted before, processor time is "
+    "bounded per photo and per session and hour, and sessions take turns",
     34: "bodies are bounded before any session: 16 KB and ten seconds, uploads by a common budget",
     35: "silent connections stop neither the erasure nor the next visitor",
+    36: "on plain HTTP the server answers to addresses, to names that nobody can buy and to those "
+    "it was given: a page that rebinds its own name drives nothing",
     37: "the shipped proxy serves beside thousands of silent connections, and passes on nothing "
     "that a client says of its address",
     38: "sample photos asked for many times at once come once, in the same turns as uploads",
     39: "where a visitor is, is said by a declared proxy alone; a forged header changes nothing",
+    40: "the queue cannot be filled by one address or with samples: addresses take turns, samples "
+    "are small and last, and no order is overtaken more than ten times",
+    41: "only names that the server signed vote, one for each opened link and browser, and an "
+    "address gets few new ones",
     42: "an order that a kill cut off goes on with its visitor, and what nobody asked for is gone "
     "at the next start",
     43: "a damaged database stops the start or is said aloud, one command erases everything, and "
     "while erasure is late nobody new is let in",
+    46: "a limit stops guessing and floods, not whoever comes back; a person reads a page that "
+    "says so, with Retry-After",
+    47: "downloads, previews, samples, goodbyes and stops in masses leave threads for others",
 }
 
 

@@ -6,6 +6,7 @@ and loads nothing heavy: the base is loaded by the first job, and stays for the 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -26,6 +27,7 @@ from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
+from pipeline.photos import cpu_budget
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Faces
@@ -115,6 +117,7 @@ def open_assembly(
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,
+            cpu_s_per_hour=math.inf if own_run else cpu_budget.SECONDS,
         )
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
@@ -128,7 +131,7 @@ def open_assembly(
             segmenter=segmenter,
             mesh=mesh,
             styles=styles,
-            limits=Limits(settings.min_photos, settings.max_portraits),
+            limits=Limits(settings.min_photos, settings.max_portraits, settings.sample_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
             planning=Planning(facts, settings.scratch / CALIBRATION, _others(settings.base_folder)),
         )

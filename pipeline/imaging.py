@@ -56,13 +56,15 @@ class CutOut:
     colours: uint8 RGB [H, W, 3], the person's own, 0 where alpha is 0. alpha: uint8 [H, W], 255 is
     person. confidence: of the matte, 0 to 1. faults: codes of what is wrong with it, none if it may
     be set before another wall: "face_hidden", "unsure", "holes", "head_missing", "hair_cut",
-    "bystander".
+    "bystander". covered: what of the face something seems to hide, which is but a hint: "mouth",
+    "eyes", "half" or None.
     """
 
     colours: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
     confidence: float = 1.0
     faults: tuple[str, ...] = ()
+    covered: str | None = None
 
     @property
     def edges_sure(self) -> bool:

@@ -1,4 +1,4 @@
-"""The queue: one job at a time, first come first served, in one worker thread.
+"""The queue: one job at a time, in the order of `turns`, in one worker thread.
 
 A job goes on when the visitor closes the page, and ends within seconds when their session is
 erased. One that the end of the server cut off goes on when the visitor is back. Data keys live here
@@ -9,7 +9,6 @@ pages.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -23,6 +22,7 @@ from pipeline.orders import ENDED, Order, Progress
 from pipeline.planning.pace import Countdown
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import count_made, load_sheet
+from pipeline.turns import Turns
 from privacy.sessions import Session
 
 log = structlog.get_logger()
@@ -36,6 +36,7 @@ class _QueuedJob:
     session: Session | None
     order: Order
     progress: Progress
+    sample: bool = False
     countdown: Countdown | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -45,10 +46,10 @@ class JobQueue:
     """Runs jobs. Thread-safe; at most one job per session waits or runs."""
 
     def __init__(self, services: Services, *, queue_length: int) -> None:
+        """queue_length: how many jobs may wait at once."""
         self._services = services
-        self._queue_length = queue_length
         self._changed = threading.Condition()
-        self._waiting: deque[str] = deque()
+        self._turns = Turns(queue_length)
         self._running: str | None = None
         self._jobs: dict[str, _QueuedJob] = {}
         self._count = 0
@@ -57,37 +58,47 @@ class JobQueue:
         self._worker: threading.Thread | None = None
         services.sessions.on_erase.append(self._forget)
 
-    def submit(self, session: Session, order: Order) -> None:
-        """Queue a job.
+    def submit(self, session: Session, order: Order, address: str | None = None) -> None:
+        """Queue a job. One of sample photos is made smaller, and comes last.
+
+        address: where the visitor is, who shares the queue with others there; None is alone.
 
         Raises:
             BadOrder: the order cannot start, or a job of this session is under way.
-            Busy: too many jobs wait.
+            Busy: too many jobs wait, in all, from this address or of samples.
         """
-        good = sum(record.accepted for record in self._services.album.records(session))
-        jobs.check(order, good, self._services)
+        good = [record for record in self._services.album.records(session) if record.accepted]
+        jobs.check(order, len(good), self._services)
+        sample = any(record.is_sample for record in good)
+        if sample:
+            most = self._services.limits.sample_portraits
+            order = replace(order, count=min(order.count, most))
         if order.earlier is None:
             order = replace(order, earlier=count_made(self._services.vault, session))
         with self._changed:
             current = self._jobs.get(session.id)
             if current and current.progress.phase not in ENDED:
                 raise BadOrder("order.running")
-            if len(self._waiting) >= self._queue_length:
-                raise Busy("order.queue_full")
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
-            kept_order.keep(self._services.vault, session, order)
+            self._turns.add(
+                session.id, address=address, seconds=self._seconds(order), sample=sample
+            )
+            try:
+                kept_order.keep(self._services.vault, session, order)
+            except BaseException:
+                self._turns.remove(session.id)
+                raise
             self._count += 1
             self._jobs[session.id] = _QueuedJob(
-                self._count, session, order, Progress("queued", count=order.count)
+                self._count, session, order, Progress("queued", count=order.count), sample
             )
-            self._waiting.append(session.id)
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="queue", daemon=True)
                 self._worker.start()
             self._changed.notify_all()
 
-    def resume(self, session: Session) -> None:
+    def resume(self, session: Session, address: str | None = None) -> None:
         """Queue the order of this session that a stop of the server cut off, if there is one.
 
         It goes on where it was. When too many jobs wait, a later call tries again.
@@ -102,7 +113,7 @@ class JobQueue:
         if order is None:
             return
         try:
-            self.submit(session, order)
+            self.submit(session, order, address)
         except Busy:
             return
         except BadOrder:  # what it asks for is there no more, or another request was quicker
@@ -120,10 +131,16 @@ class JobQueue:
             if job.progress.phase != "queued":
                 ticking = job.countdown if job.progress.phase not in ENDED else None
                 return ticking.shown(job.progress) if ticking else job.progress
-            place = self._waiting.index(session_id) + (self._running is not None)
-            several = Message("job.ahead.other", {"n": place})
-            ahead = several if place > 1 else Message("job.ahead.next")
-            return replace(job.progress, place=place, message=ahead)
+            before, seconds = self._turns.ahead(session_id)
+            place = before + (self._running is not None)
+            if place > 1:
+                ahead = Message(
+                    "job.ahead.sample" if job.sample else "job.ahead.other", {"n": place}
+                )
+            else:
+                ahead = Message("job.ahead.next")
+            left = self._left_of_running() + seconds + self._seconds(job.order)
+            return replace(job.progress, place=place, seconds_left=left, message=ahead)
 
     def stop(self, session_id: str, wait_s: float = 5.0) -> bool:
         """Ask the session's job to end and wait for it; True when nothing runs any more."""
@@ -132,8 +149,8 @@ class JobQueue:
             if job is None or job.progress.phase in ENDED:
                 return True
             job.stopping.set()
-            if session_id in self._waiting:
-                self._waiting.remove(session_id)
+            if session_id in self._turns:
+                self._turns.remove(session_id)
                 self._done_with(job)
                 self._end(job, Progress("stopped", message=Stopped().message))
         return job.ended.wait(wait_s)
@@ -156,6 +173,17 @@ class JobQueue:
         if self._worker is not None:
             self._worker.join(10.0)
 
+    def _seconds(self, order: Order) -> float:
+        return self._services.planning.pace.seconds(order.way, order.count)
+
+    def _left_of_running(self) -> float:
+        """Seconds until the running job ends, 0 without one."""
+        job = self._jobs.get(self._running) if self._running is not None else None
+        if job is None or job.progress.phase in ENDED:
+            return 0.0
+        shown = job.countdown.shown(job.progress).seconds_left if job.countdown else None
+        return self._seconds(job.order) if shown is None else shown
+
     def _forget(self, session_id: str) -> None:
         """Called before a session's files are erased: nothing may be written after."""
         self.stop(session_id)
@@ -176,10 +204,10 @@ class JobQueue:
     def _work(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: bool(self._waiting) or self._closing)
+                self._changed.wait_for(lambda: bool(self._turns) or self._closing)
                 if self._closing:
                     return
-                self._running = self._waiting.popleft()
+                self._running = self._turns.next()
                 job = self._jobs[self._running]
                 getting_ready = Message("job.sentence.preparing")
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
@@ -195,8 +223,7 @@ class JobQueue:
         """Run one job to its end; whatever happens, the worker lives on."""
         assert job.session is not None
 
-        pace = self._services.planning.pace
-        countdown = Countdown(pace.seconds(job.order.way, job.order.count))
+        countdown = Countdown(self._seconds(job.order))
         with self._changed:
             job.countdown = countdown
 
@@ -229,7 +256,7 @@ class JobQueue:
                 message=Message("job.sentence.broke"),
             )
         self._seconds_per_portrait = result.seconds_per_portrait
-        pace.learn(result)
+        self._services.planning.pace.learn(result)
         log.info("job_done", job=job.number, seconds=result.seconds, made=result.headshots)
         return Progress(
             "done",

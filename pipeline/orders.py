@@ -52,10 +52,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Limits:
-    """What an order may ask, from the settings."""
+    """What an order may ask, from the settings. sample_portraits: most of an order of samples."""
 
     min_photos: int
     max_portraits: int
+    sample_portraits: int
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from errors import BadSettings, TamperedError
 from privacy import scratch
+from privacy.receipt_index import ReceiptIndex
 from privacy.receipt_lines import (
     BadLine,
     Head,
@@ -69,6 +70,7 @@ class ReceiptLog:
         self._lock = threading.Lock()
         self._head, self._cut = Head(), 0
         self._descriptor, self._length = -1, 0
+        self._index: ReceiptIndex | None = None
         with ExitStack() as undo:
             self._hold = undo.enter_context(scratch.hold(self._folder, _SETTING))
             try:
@@ -100,6 +102,9 @@ class ReceiptLog:
                 head, lines = head.after(line), lines + line + b"\n"
             self._write(lines)
             self._head, self._cut = head, 0
+            if self._index is not None:
+                file = files_of(self._folder)[-1]
+                self._index.add(_number(file), self._length - len(lines), lines)
 
     def lines(self) -> Iterator[bytes]:
         """Every whole line from the first on, without its end."""
@@ -114,16 +119,35 @@ class ReceiptLog:
             yield file.read_bytes()[: length if file == files[-1] else None]
 
     def mentions(self, words: str) -> list[Line]:
-        """The lines in which `words` (a hash or an id) stand, oldest first.
+        """The lines in which `words` (a hash or an id, in hex) stand, oldest first.
+
+        The first call reads the whole log, later ones only these lines.
 
         Raises:
             TamperedError: one of them is not what was written.
         """
-        wanted = words.encode()
+        with self._lock:
+            if self._index is None:
+                self._index = self._indexed()
+            found = self._index.find(words)
         try:
-            return [read(line, self.key) for line in self.lines() if wanted in line]
-        except BadLine:
+            lines = [read(self._line_at(file, at), self.key) for file, at in found]
+        except (BadLine, OSError):
             raise TamperedError from None
+        return [line for line in lines if words in (line.get("id"), line.get("receipt"))]
+
+    def _indexed(self) -> ReceiptIndex:
+        """Where all lines of the log stand. Under the lock."""
+        index, files = ReceiptIndex(), files_of(self._folder)
+        for file in files:
+            data = file.read_bytes()[: self._length if file == files[-1] else None]
+            index.add(_number(file), 0, data)
+        return index
+
+    def _line_at(self, file: int, at: int) -> bytes:
+        with (self._folder / _name(file)).open("rb") as opened:
+            opened.seek(at)
+            return opened.readline().removesuffix(b"\n")
 
     def checkpoint(self, day: str) -> None:
         """Renew the checkpoint file if it is of another day (ISO) and there is a line to sign.
@@ -144,6 +168,8 @@ class ReceiptLog:
         return None
 
     def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
         os.close(self._descriptor)
         self._hold.release()
 
@@ -200,7 +226,7 @@ class ReceiptLog:
 
     def _begin_file(self) -> None:
         """Go on in a new file, named by the number of its first line."""
-        descriptor = self._open_file(self._folder / f"log-{self._head.size:09d}.jsonl")
+        descriptor = self._open_file(self._folder / _name(self._head.size))
         with scratch.open_folder(self._folder) as folder:
             os.fsync(folder)
         if self._descriptor >= 0:
@@ -244,6 +270,15 @@ class ReceiptLog:
                 "Put it back, or move the folder away to begin a new log."
             )
         return seed
+
+
+def _name(number: int) -> str:
+    """Of the file whose first line has this number."""
+    return f"log-{number:09d}.jsonl"
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.removeprefix("log-"))
 
 
 def files_of(folder: Path) -> list[Path]:

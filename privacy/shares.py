@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -129,6 +130,27 @@ class Shares:
             raise UnknownSession
         self._vault.put(guest._session, kind, name, data)
 
+    def vote_of(self, guest: Guest, text: str | None) -> str | None:
+        """The voter's name in a text of `admit`, None if that is not for this session."""
+        name, _, signature = _parts(text)
+        known = hmac.compare_digest(signature, self._signature(f"{guest.pseudonym(name)}.{name}"))
+        return name if known else None
+
+    def admit(self, guest: Guest, text: str | None) -> str:
+        """The text that lets a browser vote in this session: a random name, which a browser keeps
+        from session to session, and signatures of the name and of its being let in here.
+
+        text: what the browser has, if anything; a name that is not ours is replaced.
+        """
+        name, ours, _ = _parts(text)
+        if not hmac.compare_digest(ours, self._signature(f"voter.{name}")):
+            name = secrets.token_urlsafe(16)
+        here = self._signature(f"{guest.pseudonym(name)}.{name}")
+        return f"{name}.{self._signature(f'voter.{name}')}.{here}"
+
+    def _signature(self, text: str) -> str:
+        return self._master_key.signature(f"likeness/vote/v1.{text}")
+
     def end(self, session: Session) -> None:
         """End the session's share; nothing happens if there is none."""
         if self.shred(session.id):
@@ -141,3 +163,9 @@ class Shares:
     def shred(self, session_id: str) -> int:
         """Destroy the wrapped keys of a session's shares, in the caller's transaction if any."""
         return self._database.change("DELETE FROM shares WHERE session_id = ?", (session_id,))
+
+
+def _parts(text: str | None) -> tuple[str, str, str]:
+    """Name and both signatures of what a browser sent, unchecked, as ASCII; empty without them."""
+    parts = (text or "").encode("ascii", "replace").decode().split(".")
+    return (parts[0], parts[1], parts[2]) if len(parts) == 3 else ("", "", "")

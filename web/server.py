@@ -14,6 +14,7 @@ from web.gradio.upload_names import VirtualFiles
 from web.http.bodies import Bodies
 from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
+from web.http.heavy import Heavy
 from web.routes import (
     deletion,
     editor,
@@ -43,7 +44,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
     app.state.editor = Editor(services)
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
-        welcome.router(),
+        welcome.router(settings),
         photos.router(services, files, removed=app.state.editor.sitters.forget),
         status.router(),
         portraits.router(),
@@ -60,6 +61,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
         events = page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
+    app.add_middleware(Heavy, services=services)
     app.add_middleware(Firewall, services=services, files=files, events=events)
     app.add_middleware(Bodies)
     app.add_middleware(Edge, settings=settings)

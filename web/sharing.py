@@ -1,8 +1,9 @@
-"""What colleagues see and say: the hearted portraits, small, and one vote each.
+"""What colleagues see and say: the hearted portraits, small, and one vote for each browser.
 
 The owner holds a `Session`; a colleague holds a `Guest`, for whom only the functions with `guest`
-work. Votes are kept by voter, who is known only by a hash of a random cookie, another one for each
-session: votes for two people cannot be brought together.
+work. Votes are kept by voter, who is known only by a hash of a random name, another one for each
+session: votes for two people cannot be brought together. Only names that the server signed for the
+session vote (`Shares.admit`); whoever opens the link anew in another browser votes again.
 """
 
 from __future__ import annotations

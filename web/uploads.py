@@ -1,9 +1,10 @@
 """Photos on their way in: from the request's body to the album, in RAM all the way.
 
 Each file goes to the album in a worker thread as soon as it has arrived whole, two at a time for
-the whole server, since decoding is what costs. While both are busy the body is read no further,
-so an upload of thirty photos never holds more than a few in memory. What all uploads hold
-together has a limit too, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
+the whole server, since decoding is what costs. Sessions take turns, so that thirty photos of one
+never stand before another's first. Until its turn comes a body is read no further than one whole
+file, so an upload of thirty never holds more than a few in memory. What all uploads hold together
+has a limit too, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
 from web.http.limits import Budget, ConcurrencyLimiter, RateLimiter
 from web.http.multipart import IncomingFile, files_in
+from web.http.turns import Turns
 from web.services import Services
 from web.units import HOUR_S, MB
 
 _WORKERS = 2
-_WAITING = 2  # photos in memory for which no worker is free yet
 _UPLOADS_AT_ONCE = 3  # per session: the file field, the camera, and a second tab
 
 
@@ -35,8 +36,7 @@ class Uploads:
     def __init__(self, services: Services, files: VirtualFiles) -> None:
         self._services = services
         self._files = files
-        self._workers = asyncio.Semaphore(_WORKERS)
-        self._room = asyncio.Semaphore(_WORKERS + _WAITING)
+        self._turns = Turns(_WORKERS)
         self._memory = Budget(services.settings.upload_memory_mb * MB)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._samples_at_once = ConcurrencyLimiter(1)
@@ -63,7 +63,7 @@ class Uploads:
                 async for file in self._files_of(request, held):
                     self._photos_per_hour.count(session.id)
                     held.whole(len(file.data))
-                    await self._room.acquire()
+                    await self._turns.take(session.id)
                     tasks.append(asyncio.create_task(self._add(session, file, held)))
             except ClientDisconnect:
                 pass  # a phone lost its network: what arrived whole is kept
@@ -93,7 +93,7 @@ class Uploads:
             await run_in_threadpool(self._services.sessions.touch_first_photo, session)
             for label, data in photos:
                 self._photos_per_hour.count(session.id)
-                async with self._workers:
+                async with self._turns.hold(session.id):
                     await run_in_threadpool(album.add, session, data, label)
 
     def _files_of(self, request: Request, held: _Held) -> AsyncIterator[IncomingFile]:
@@ -108,14 +108,13 @@ class Uploads:
         )
 
     async def _add(self, session: Session, file: IncomingFile, held: _Held) -> str | LikenessError:
-        """Add one photo and give its room back. Errors are returned, so that none ends the rest."""
+        """Add one photo whose turn it is. Errors are returned, so that none ends the rest."""
         try:
-            async with self._workers:
-                return await run_in_threadpool(self._add_now, session, file)
+            return await run_in_threadpool(self._add_now, session, file)
         except LikenessError as error:
             return error
         finally:
-            self._room.release()
+            self._turns.give_back()
             held.done(len(file.data))
 
     def _add_now(self, session: Session, file: IncomingFile) -> str:

@@ -11,7 +11,8 @@ Knows torch and bitsandbytes, nothing of pictures or prompts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
 import torch
 from diffusers import BitsAndBytesConfig
@@ -88,6 +89,25 @@ def _nf4(linear: nn.Linear, device: torch.device, compute_dtype: torch.dtype) ->
     # its bytes; and that kernel wants rows in multiples of 64, which ours are not.
     quantised.support_avx512bf16_for_cpu = False
     return quantised
+
+
+@contextmanager
+def answering_in_compute_dtype() -> Iterator[None]:
+    """For the time of the block, every 4-bit layer answers in the type that it computes in.
+
+    By itself it answers in its input's, which under autocast is float32 after a norm: activations
+    are then twice as large.
+    """
+    own = Linear4bit.forward
+
+    def forward(layer: Linear4bit, x: torch.Tensor) -> torch.Tensor:
+        return own(layer, x if layer.compute_dtype is None else x.to(layer.compute_dtype))
+
+    Linear4bit.forward = forward
+    try:
+        yield
+    finally:
+        Linear4bit.forward = own
 
 
 def stored_bytes(network: nn.Module) -> int:

@@ -2,8 +2,8 @@
 
 Segmenter and a small network (`refine`), trimap (`trimap`), closed-form alpha in the unknown band
 (`closed_form`), enlarged by a guided filter (`upsample`), the person's own colours (`foreground`),
-and what may be wrong with it (`faults`). pymatting and scipy are imported inside the functions that
-use them: they compile at their first import and weigh 290 MB.
+and what may be wrong with it (`faults`, `covering`). pymatting and scipy are imported inside the
+functions that use them: they compile at their first import and weigh 290 MB.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.covering import measured
 from pipeline.compositing.dispute import disputed, settled
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
@@ -76,18 +77,20 @@ def cut_out(
     final = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
     sure = confidence(coarse, final)
     colours = person_colours(image, bytes_)
-    seen = _presence(image, face, mesh)
-    return CutOut(colours, bytes_, sure, faults(final, small_face, clean, sure, seen))
+    seen, covered = _seen(image, face, mesh)
+    wrong = faults(final, small_face, clean, sure, seen)
+    return CutOut(colours, bytes_, sure, wrong, covered)
 
 
-def _presence(image: Picture, face: Face | None, mesh: FaceMesh | None) -> float:
-    """How sure the mesh is of the face, 0 to 1; 1 where nobody is asked."""
+def _seen(image: Picture, face: Face | None, mesh: FaceMesh | None) -> tuple[float, str | None]:
+    """How sure the mesh is of the face, 0 to 1, and what of it is covered; 1 if it is not asked."""
     if face is None or mesh is None:
-        return 1.0
+        return 1.0, None
     try:
-        return mesh.find(image, face.landmarks).presence
+        found = mesh.find(image, face.landmarks)
     except ValueError:  # the landmarks fall on one point
-        return 0.0
+        return 0.0, None
+    return found.presence, measured(image, found, face.score).part
 
 
 def _fine_alpha(image: Picture, coarse: Floats, trimap: Floats) -> Floats:

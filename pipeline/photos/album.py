@@ -104,12 +104,12 @@ class Album:
         Raises:
             UnknownSession: the session was erased meanwhile; nothing is kept.
             DiskFull: no room; nothing of this photo is kept.
-            Busy: the server is shutting down.
+            Busy: this session's photos took too long, or the server is shutting down.
             BaseUnavailable: the face models are missing.
         """
         label = label if isinstance(label, Message) else clean_label(label)
         try:
-            image = self._decoder.decode(data)
+            image = self._decoder.decode(data, session.id)
             checked = check_photo(image, self._faces, self._keeping.photo_px)
         except BadPhoto as bad:
             return self._reject(session, label, bad)

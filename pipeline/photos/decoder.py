@@ -15,11 +15,13 @@ Request on standard input:   8 bytes format ("JPEG", "PNG", "WEBP" or "HEIF", pa
 Reply on standard output:    8 bytes code ("ok", or why not: see `REFUSALS`, padded with NUL),
                              u32 width, u32 height, then width * height * 3 bytes of sRGB.
                              Numbers are little-endian; width and height are 0 unless "ok".
-On standard error:           `ENDED`, once the fork has ended. Only the first process holds it.
+On standard error:           `ENDED` and what the fork took of the processor, once it has ended.
+                             Only the first process holds it. If a fork died badly, the first
+                             process ends too, with `OUT_OF_TIME` where time was the reason.
 
 Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
-pictures) is gone by construction. Imports nothing of the project but `sandbox`; needs no file once
-it waits.
+pictures) is gone by construction. Imports nothing of the project but `jpeg`, `nclx`, `sandbox`
+and `scans`; needs no file once it waits.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import io
 import os
 import resource
 import select
+import signal
 import struct
 import sys
 import warnings
@@ -36,29 +39,48 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, ImageCms, MpoImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageCms,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-from pipeline.photos import sandbox
+from pipeline.photos import jpeg, nclx, sandbox, scans
 
 REQUEST = struct.Struct("<8sI")
 REPLY = struct.Struct("<8sII")
-ENDED = b"."
+ENDED = struct.Struct("<cI")
+"""A full stop, and milliseconds of processor time."""
 
-TOO_MANY_PIXELS, ANIMATED, UNREADABLE = "pixels", "animated", "broken"
-REFUSALS = (TOO_MANY_PIXELS, ANIMATED, UNREADABLE)
+OUT_OF_TIME = 24
+"""Exit code of the first process when a fork took `CPU_SECONDS`."""
 
-CPU_SECONDS = 20
-"""Processor time for one photo. The slowest honest one measured, a 50 MP RGBA PNG, took 2.7 s."""
+TOO_MANY_PIXELS, TOO_MANY_SCANS, ANIMATED, UNREADABLE = "pixels", "scans", "animated", "broken"
+REFUSALS = (TOO_MANY_PIXELS, TOO_MANY_SCANS, ANIMATED, UNREADABLE)
+
+CPU_SECONDS = 6
+"""Processor time for one photo. The slowest honest one measured, a 64 MP RGBA PNG, took 3.5 s."""
 
 BASE_BYTES = 128 << 20
-BYTES_PER_PIXEL = 18
+BYTES_PER_PIXEL = 14
 """Address space of a fork: the libraries (58 MB) and an allowance for each permitted pixel.
 
-Most that 50 MP took above the libraries, in MB: JPEG 37, progressive 4:4:4 JPEG 299, RGB PNG 282,
-RGBA PNG 449, palette PNG 486, HEIC 354, WebP 762, WebP with transparency 819 (16.4 a pixel).
+Most that 64 MP took above the libraries, in MB: JPEG 44, progressive 4:4:4 JPEG 411, RGB PNG 345,
+RGBA PNG 555, palette PNG 615 (9.6 a pixel), HEIC 443, of ten bits 473. WebP takes up
+to 17.5 a pixel.
 """
+
+WEBP_SHARE = 0.75
+"""Of the pixels of other formats. No camera writes WebP, and its decoder takes the most memory."""
+
+TEXT_BYTES = 16 << 20
+"""What a text in a PNG may unpack to. Editors keep their history there, megabytes of it."""
 
 _ENOUGH = 0.83
 """A JPEG is decoded at 1/2, 1/4 or 1/8 where that leaves this share of the long side or more."""
@@ -100,16 +122,18 @@ def main() -> None:
         if fork == 0:
             shut_in(own, sealed)
             _serve_one(reply_to, max_pixels, long_side)
-        _, status = os.waitpid(fork, 0)
-        if status != 0:
-            os._exit(1)  # the reply may be cut short, so the pipe cannot be used any more
-        os.write(2, ENDED)
+        _, status, used = os.wait4(fork, 0)
+        if status != 0:  # the reply may be cut short, so the pipe cannot be used any more
+            overdue = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+            os._exit(OUT_OF_TIME if overdue else 1)
+        os.write(2, ENDED.pack(b".", round(1000 * (used.ru_utime + used.ru_stime))))
 
 
 def _prepare_libraries(max_pixels: int) -> None:
     """Set the limits of the libraries, and load what they would load at first use."""
     Image.preinit()
     Image.MAX_IMAGE_PIXELS = max_pixels
+    PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES  # of all together Pillow takes 64 MB
     warnings.simplefilter("ignore")  # corrupt EXIF and the like; nobody reads them
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     pillow_heif.options.DECODE_THREADS = 1
@@ -149,7 +173,8 @@ def shut_in(parent: int, sealed: bool) -> None:
     try:
         os.dup2(1, 2)  # nowhere: that it has ended is not for itself to say
         sandbox.end_with(parent)
-        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        # Asked to end, and a second later made to.
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
         if sealed:
             sandbox.seal()
@@ -190,41 +215,57 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
     The longer side has at most `long_side` pixels; smaller pictures keep their size.
 
     Raises:
-        Refused: too many pixels, or more than a still.
+        Refused: too many pixels or scans, or more than a still.
         Exception: anything Pillow and its plugins raise on a damaged file.
     """
+    if name == "JPEG" and scans.scans_of(data) > scans.MOST:
+        raise Refused(TOO_MANY_SCANS)
     try:
         image: Image.Image = Image.open(io.BytesIO(data), formats=(name,))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused(TOO_MANY_PIXELS) from None
-    if image.width * image.height > max_pixels:
+    if image.width * image.height > most_pixels(max_pixels, name):
         raise Refused(TOO_MANY_PIXELS)
     if name in ("PNG", "WEBP") and getattr(image, "is_animated", False):
         raise Refused(ANIMATED)
     orientation = _orientation(image)
-    profile = image.info.get("icc_profile")
-    image = _reduced(image, long_side)
+    profile = image.info.get("icc_profile") or nclx.profile(image.info.get("nclx_profile"))
+    image = _reduced(image, data, long_side)
     image = _on_white(image)
     image = _to_srgb(image, profile)
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
+def most_pixels(max_pixels: int, name: str) -> int:
+    """How many pixels a photo of the format `name` may have, where most may have `max_pixels`."""
+    return int(max_pixels * WEBP_SHARE) if name == "WEBP" else max_pixels
+
+
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1 where there is none or it is damaged, as browsers do."""
+    """The EXIF orientation, 1 to 8; 1 where there is none or it is damaged, as browsers do.
+
+    What XMP or a PNG's texts say of it counts for nothing with browsers; Pillow would take it.
+    """
+    exif = Image.Exif()
     try:
-        return int(image.getexif().get(0x0112, 1))
+        if image.format == "PNG" and "exif" not in image.info:
+            image.load()  # it may stand after the pixels
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(0x0112, 1))
     except (SyntaxError, ValueError, TypeError, struct.error, OSError):
         return 1
 
 
-def _reduced(image: Image.Image, long_side: int) -> Image.Image:
-    """Decode, as small as will do, in a mode that can be resampled."""
-    longest = max(image.size)
-    enough = max(1, int(long_side * _ENOUGH))
-    if longest > long_side:
-        # A hint to the JPEG decoder, which scales while decoding; others ignore it.
-        image.draft(None, (image.width * enough // longest, image.height * enough // longest))
-    image.load()
+def _reduced(image: Image.Image, data: bytes, long_side: int) -> Image.Image:
+    """Decode the file, as small as will do, in a mode that can be resampled."""
+    if isinstance(image, JpegImagePlugin.JpegImageFile):
+        least = min(1.0, max(1, int(long_side * _ENOUGH)) / max(image.size))
+        jpeg.load(
+            image, data, (max(1, int(image.width * least)), max(1, int(image.height * least)))
+        )
+    else:
+        image.load()
+    dots = image.mode in ("1", "L", "P") and image.getcolors(2) is not None
     if image.mode.startswith("I"):
         image = image.point(lambda value: value * (1 / 256)).convert("L")  # 16 bits a sample
     elif image.mode == "1":
@@ -235,6 +276,8 @@ def _reduced(image: Image.Image, long_side: int) -> Image.Image:
     if scale >= 1:
         return image
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if dots:  # a scan in two tones, which must not look like a photo of many
+        return image.resize(size, Image.Resampling.NEAREST)
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
 
 

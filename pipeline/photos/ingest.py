@@ -7,6 +7,7 @@ Knows nothing of faces, sessions or the vault.
 
 from __future__ import annotations
 
+import math
 import os
 import queue
 import select
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ from numpy.typing import NDArray
 
 from errors import BadPhoto, Busy
 from pipeline.photos import decoder, sandbox
+from pipeline.photos.cpu_budget import CpuBudget
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
@@ -33,7 +36,6 @@ TIMEOUT_S = 30.0
 """Wall time for one photo, from the first byte sent to the last received."""
 
 DECODER = Path(decoder.__file__).resolve()
-_PIPE_BYTES = 1 << 20
 _HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1"))
 
 log = structlog.get_logger()
@@ -46,11 +48,18 @@ class Decoder:
     """
 
     def __init__(
-        self, *, max_bytes: int, max_pixels: int, workers: int = 2, timeout_s: float = TIMEOUT_S
+        self,
+        *,
+        max_bytes: int,
+        max_pixels: int,
+        workers: int = 2,
+        timeout_s: float = TIMEOUT_S,
+        cpu_s_per_hour: float = math.inf,
     ) -> None:
         self._max_bytes = max_bytes
         self._max_pixels = max_pixels
         self._closed = False
+        self._cpu = CpuBudget(cpu_s_per_hour)
         if not sandbox.supported():
             log.warning("photos_opened_without_walls", because="this kernel gives no seccomp")
         # A decoding process ends with the thread that started it, so that is a thread that stays.
@@ -61,15 +70,16 @@ class Decoder:
         for worker in self._workers:
             self._idle.put(worker)
 
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
+    def decode(self, data: bytes, owner: str = "") -> NDArray[np.uint8]:
         """The photo as uint8 [H, W, 3] in sRGB, upright, the longer side at most `LONG_SIDE`.
 
-        Transparent pixels become white. Nothing but pixels survives.
+        Transparent pixels become white. Nothing but pixels survives. owner: whose processor time
+        it takes.
 
         Raises:
             BadPhoto: code "empty", "too_large_file", "not_a_photo", "too_many_pixels",
-                "animated", "unreadable" or "timeout".
-            Busy: the server is shutting down.
+                "too_many_scans", "animated", "unreadable" or "timeout".
+            Busy: the owner has spent `cpu_s_per_hour`, or the server is shutting down.
         """
         if not data:
             raise _refusal("empty")
@@ -78,14 +88,17 @@ class Decoder:
         name = sniff(data)
         if name is None:
             raise _refusal("not_a_photo")
+        self._cpu.require(owner)
         worker = self._idle.get()
         try:
             if self._closed:
                 raise Busy("errors.stopping")
             return worker.decode(data, name)
         except _Refused as refused:
-            raise _refusal(refused.code, megapixels=self._max_pixels / 1e6) from None
+            most = decoder.most_pixels(self._max_pixels, name)
+            raise _refusal(refused.code, megapixels=most / 1e6) from None
         finally:
+            self._cpu.spend(owner, worker.cpu_s)
             self._idle.put(worker)
 
     def close(self) -> None:
@@ -122,6 +135,7 @@ def sniff(data: bytes) -> str | None:
 
 _CODES = {
     decoder.TOO_MANY_PIXELS: "too_many_pixels",
+    decoder.TOO_MANY_SCANS: "too_many_scans",
     decoder.ANIMATED: "animated",
     decoder.UNREADABLE: "unreadable",
 }
@@ -143,8 +157,11 @@ class _Worker:
     """One decoding process, started when needed and replaced after it died.
 
     Used by one thread at a time, except `kill`. Whatever the process answers is not trusted:
-    it may have been taken over by the photo it opened.
+    it may have been taken over by the photo it opened. `cpu_s` is what the last photo took of the
+    processor; that is the kernel's word.
     """
+
+    cpu_s = 0.0
 
     def __init__(self, max_pixels: int, timeout_s: float, starter: ThreadPoolExecutor) -> None:
         self._max_pixels = max_pixels
@@ -154,7 +171,9 @@ class _Worker:
 
     def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
         """The pixels of a file of the format `name`; raises `_Refused`."""
+        self.cpu_s = 0.0
         process = self._running()
+        started = time.monotonic()
         expired = threading.Event()
 
         def expire() -> None:
@@ -164,12 +183,19 @@ class _Worker:
         watchdog = threading.Timer(self._timeout_s, expire)
         watchdog.start()
         try:
-            return _exchange(process, data, name)
+            _send(process, data, name)
+            code, pixels = _receive(process)
+            self.cpu_s = _ended(process)
         except (OSError, EOFError, ValueError):  # it died, or answered nonsense
             self.kill()
-            raise _Refused("timeout" if expired.is_set() else "unreadable") from None
+            self.cpu_s = min(time.monotonic() - started, decoder.CPU_SECONDS)
+            overdue = expired.is_set() or process.returncode == decoder.OUT_OF_TIME
+            raise _Refused("timeout" if overdue else "unreadable") from None
         finally:
             watchdog.cancel()
+        if code in _CODES:
+            raise _Refused(_CODES[code])
+        return pixels
 
     def kill(self) -> None:
         if self._process is not None:
@@ -216,32 +242,45 @@ def _has_more_to_say(process: subprocess.Popen[bytes]) -> bool:
     return bool(select.select([process.stdout, process.stderr], [], [], 0)[0])
 
 
-def _exchange(process: subprocess.Popen[bytes], data: bytes, name: str) -> NDArray[np.uint8]:
-    """Send one file, receive one picture.
+def _send(process: subprocess.Popen[bytes], data: bytes, name: str) -> None:
+    """Send one file; raises OSError if the process died."""
+    assert process.stdin is not None
+    _write(process.stdin.fileno(), decoder.REQUEST.pack(name.encode(), len(data)))
+    _write(process.stdin.fileno(), data)
+
+
+def _receive(process: subprocess.Popen[bytes]) -> tuple[str, NDArray[np.uint8]]:
+    """One answer: "ok" and a picture, or a key of `_CODES` and an empty one.
 
     Raises:
-        _Refused: the process says why it did not open the photo.
         OSError, EOFError: the process died.
         ValueError: the answer is not one that a healthy process gives.
     """
-    assert process.stdin is not None
     assert process.stdout is not None
-    assert process.stderr is not None
-    source, sink = process.stdout.fileno(), process.stdin.fileno()
-    _write(sink, decoder.REQUEST.pack(name.encode(), len(data)))
-    _write(sink, data)
+    source = process.stdout.fileno()
     code, width, height = decoder.REPLY.unpack(_read(source, decoder.REPLY.size))
     code = code.rstrip(b"\0").decode()
-    opened = code == "ok" and 0 < max(width, height) <= LONG_SIDE and min(width, height) > 0
-    if not opened and code not in _CODES:
+    if code in _CODES:
+        return code, np.empty((0, 0, 3), np.uint8)
+    if code != "ok" or not (0 < max(width, height) <= LONG_SIDE and min(width, height) > 0):
         raise ValueError("the decoder's answer makes no sense")
-    pixels = _read(source, width * height * 3) if opened else b""
-    # A fork that answers and stays would read the next visitor's photo from the same pipe.
-    if _read(process.stderr.fileno(), len(decoder.ENDED)) != decoder.ENDED:
+    pixels = _read(source, width * height * 3)
+    return code, np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> float:
+    """Wait until the fork has ended: one that answers and stays would read the next visitor's photo
+    from the same pipe. Returns the processor time that it took, s.
+
+    Raises:
+        OSError, EOFError: the process died.
+        ValueError: somebody but the first process said so.
+    """
+    assert process.stderr is not None
+    said, took_ms = decoder.ENDED.unpack(_read(process.stderr.fileno(), decoder.ENDED.size))
+    if said != b".":
         raise ValueError("something but the first process said that the fork has ended")
-    if not opened:
-        raise _Refused(_CODES[code])
-    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+    return took_ms / 1000
 
 
 def _write(sink: int, data: bytes) -> None:

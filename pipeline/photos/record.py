@@ -19,6 +19,9 @@ from pipeline.imaging import CutOut
 
 MINIATURE_SIDE = 16
 
+SAMPLE = "photos.sample"
+"""Key of what a sample photo is called; no visitor's own photo has a key."""
+
 Label = str | Message
 """A visitor's file name, or what to call a photo that has none of theirs."""
 

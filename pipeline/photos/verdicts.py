@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from messages import Message
 from pipeline.imaging import CutOut
-from pipeline.photos.record import FaceRecord, Label
+from pipeline.photos.record import SAMPLE, FaceRecord, Label
 from pipeline.photos.similarity import near_duplicates, strangers
 
 
@@ -29,6 +29,11 @@ class PhotoRecord:
     verdict: Message
     cut_out_usable: bool
     sharpness: float = 0.0
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether it came with Likeness, rather than from the visitor."""
+        return isinstance(self.label, Message) and self.label.key == SAMPLE
 
     @property
     def code(self) -> str | None:
@@ -85,7 +90,9 @@ def number_of(photo_id: str) -> int | None:
 
 
 def said_of(cut_out: CutOut) -> Message:
-    """What to say of a good photo: its fault, or that its edges want a look, or just that."""
+    """What to say of a good photo: its fault, what hides the face, doubtful edges, or just that."""
     if cut_out.faults:
         return Message(f"photos.fault.{cut_out.faults[0]}")
+    if cut_out.covered:
+        return Message(f"photos.covered.{cut_out.covered}")
     return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline.orders import Way
-from pipeline.portraits.export import SUFFIXES, Cutter, Finish, finish
+from pipeline.portraits.export import SUFFIXES, Cutter, Finish, bytes_more, finish
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # ZIP cannot tell times before 1980 and needs one; a fixed one tells nothing about the person.
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+_PLAIN_ZIP_BYTES = 1 << 31  # a longer one may need fields that depend on its length
 
 
 def render(png: bytes, size: str, way: Way = "painted") -> bytes:
@@ -72,10 +75,33 @@ def archive(
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
         for place, record in enumerate(records, start=1):
-            entry = zipfile.ZipInfo(file_name(place, record, how.format, how.name), _ZIP_TIME)
-            bundle.writestr(entry, one(vault, session, record, how, cut))
+            bundle.writestr(_entry(place, record, how), one(vault, session, record, how, cut))
             yield outbox.take()
     yield outbox.take()
+
+
+def length(stored: Mapping[str, int], records: Sequence[PortraitRecord], how: Finish) -> int | None:
+    """How many bytes `archive` will give; None where only making the portraits tells.
+
+    Args:
+        stored: bytes of each portrait in the vault, by its id.
+    """
+    total = 0
+    outbox = _Outbox()
+    # What a ZIP adds depends on the names alone, so it is that of empty files.
+    with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
+        for place, record in enumerate(records, start=1):
+            more = bytes_more(how, record.way)
+            if more is None or record.id not in stored:
+                return None
+            total += stored[record.id] + more
+            bundle.writestr(_entry(place, record, how), b"")
+    total += len(outbox.take())
+    return total if total < _PLAIN_ZIP_BYTES else None
+
+
+def _entry(place: int, record: PortraitRecord, how: Finish) -> zipfile.ZipInfo:
+    return zipfile.ZipInfo(file_name(place, record, how.format, how.name), _ZIP_TIME)
 
 
 class _Outbox(io.RawIOBase):

@@ -130,8 +130,7 @@ def finish(
         cut: takes the wall away; for `TRANSPARENT` alone, which carries no caption.
     """
     how = how if way == "painted" else replace(how, watermark=False)
-    asks_nothing = how.size == "original" and not how.caption and not how.watermark
-    if how.format == "png" and asks_nothing:
+    if _as_stored(how):
         return _marked_png(png, way) if how.marked else png
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
@@ -143,6 +142,18 @@ def finish(
     if (how.caption or how.watermark) and cut is None:
         image = _drawn(image, how.caption, how.watermark)
     return _encoded(image, how, way)
+
+
+def bytes_more(how: Finish, way: Way) -> int | None:
+    """How many bytes longer `finish` makes a stored PNG; None where only making it tells."""
+    if not _as_stored(how if way == "painted" else replace(how, watermark=False)):
+        return None
+    return len(_mark_chunk(way)) if how.marked else 0
+
+
+def _as_stored(how: Finish) -> bool:
+    drawn = how.caption or how.watermark
+    return how.format == "png" and how.size == "original" and not drawn
 
 
 def cv_frame(width: int, height: int, face: Sequence[float]) -> tuple[float, float, float, float]:
@@ -251,9 +262,12 @@ def _encoded(image: Image.Image, how: Finish, way: Way) -> bytes:
 def _marked_png(png: bytes, way: Way) -> bytes:
     """The same PNG with the mark in an iTXt chunk behind the header; pixels are not touched."""
     header_end = 8 + 25  # signature, IHDR
+    return png[:header_end] + _mark_chunk(way) + png[header_end:]
+
+
+def _mark_chunk(way: Way) -> bytes:
     body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARKS[way]
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    return png[:header_end] + chunk + png[header_end:]
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
 
 
 @lru_cache(maxsize=32)

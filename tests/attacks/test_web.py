@@ -26,7 +26,6 @@ from tests.support.hand import Hand
 from tests.support.own_process import in_own_process
 from tests.support.web import Place, served, session_of, upload, visitor
 from web.gradio.guard import NOWHERE
-from web.routes import welcome
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
@@ -39,16 +38,15 @@ CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A server with narrow limits, shown in a portal."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(welcome, "SESSIONS_PER_ADDRESS", 5)
-        with served(
-            tmp_path_factory.mktemp("small"),
-            max_photo_mb=1,
-            max_photos=4,
-            min_photos=2,
-            portals="https://portal.example",
-        ) as place:
-            yield place
+    with served(
+        tmp_path_factory.mktemp("small"),
+        max_photo_mb=1,
+        max_photos=4,
+        min_photos=2,
+        portals="https://portal.example",
+        starts_per_address=5,
+    ) as place:
+        yield place
 
 
 def file_data(path: object, url: str | None = None) -> dict[str, object]:
@@ -406,8 +404,9 @@ def test_a_change_from_elsewhere_is_not_carried_out(
 def test_no_page_of_another_site_may_read_anything(place: Place, ann: httpx.Client) -> None:
     for address in ("/", "/status", "/studio/", "/studio/theme.css", f"{API}/upload_progress"):
         # For hosts other than localhost Gradio reflects any Origin, with credentials.
-        foreign = {"origin": "https://evil.example", "host": "photos.corp.example"}
+        foreign = {"origin": "https://evil.example", "host": "photos.corp.internal"}
         answer = ann.get(address, headers=foreign)
+        assert answer.status_code == 200
         assert not [name for name in answer.headers if name.startswith("access-control-")]
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 

@@ -266,9 +266,7 @@ from pathlib import Path
 import httpx
 from privacy.log import configure
 from tests.support.web import served, upload
-from web.routes import welcome
 configure("debug")
-welcome.SESSIONS_PER_ADDRESS = 3
 address, forwarded, agent, referrer, scratch, photo = sys.argv[1:]
 said = {
     "x-forwarded-for": forwarded, "x-real-ip": forwarded, "forwarded": f"for={forwarded}",
@@ -278,7 +276,7 @@ def client(place, source):
     way = httpx.HTTPTransport(local_address=source)
     headers = said | {"origin": place.url}
     return httpx.Client(transport=way, base_url=place.url, headers=headers, timeout=30)
-with served(Path(scratch)) as place:
+with served(Path(scratch), starts_per_address=3) as place:
     with client(place, address) as visitor:
         statuses = []
         for _ in range(5):

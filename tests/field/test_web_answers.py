@@ -69,6 +69,16 @@ def test_a_proxy_that_rewrites_host_is_told_what_to_set(place: Place) -> None:
     assert "set-cookie" not in answer.headers
 
 
+def test_consent_of_a_browser_that_keeps_no_cookie(place: Place) -> None:
+    headers = PERSON | {"origin": place.url}
+    answer = httpx.post(f"{place.url}/session", data={"consent": "yes"}, headers=headers)
+    while answer.is_redirect:  # each request as if it were the first
+        answer = httpx.get(place.url + answer.headers["location"], headers=PERSON)
+    assert answer.status_code == 200
+    assert "your browser keeps no cookies" in answer.text
+    assert "was erased" not in answer.text
+
+
 def test_an_https_origin_is_foreign_to_a_plain_server(place: Place, tmp_path: Path) -> None:
     assert [start_from(place, scheme) for scheme in ("https", "http")] == [403, 303]
     with served(tmp_path / "scratch", https=True) as behind_tls:

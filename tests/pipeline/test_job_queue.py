@@ -1,4 +1,4 @@
-"""The queue: one at a time, first come first served, and stopped within seconds."""
+"""The queue: one at a time, in turns, and stopped within seconds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -18,12 +19,15 @@ from pipeline import job, kept_order
 from pipeline.assembly import Assembly
 from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
+from pipeline.photos.record import SAMPLE
 from privacy.sessions import Session
 from tests.support.refused import refused
 from tests.support.waiting import until
 from words import tell
 
 pytestmark = pytest.mark.slow
+
+SAMPLES = Path(__file__).parents[2] / "web" / "samples"
 
 
 @pytest.fixture
@@ -76,6 +80,12 @@ def phase(job_queue: JobQueue, session: Session) -> str:
     return progress.phase
 
 
+def place(job_queue: JobQueue, session: Session) -> int:
+    progress = job_queue.progress(session.id)
+    assert progress is not None
+    return progress.place
+
+
 def test_jobs_run_one_after_another_in_order(
     job_queue: JobQueue, gate: Gate, visitors: list[Session]
 ) -> None:
@@ -90,6 +100,51 @@ def test_jobs_run_one_after_another_in_order(
     gate.open.set()
     until(lambda: phase(job_queue, c) == "done")
     assert gate.ran == [a.id, b.id, c.id]
+
+
+def test_what_waits_is_told_its_place_and_the_time_of_all_before_it(
+    job_queue: JobQueue, gate: Gate, assembly: Assembly, visitors: list[Session]
+) -> None:
+    a, b, c, _ = visitors
+    seconds = assembly.services.planning.pace.seconds
+    job_queue.submit(a, ORDER, "192.0.2.1")
+    until(lambda: phase(job_queue, a) == "training")
+    job_queue.submit(b, replace(ORDER, count=4), "192.0.2.1")
+    assert place(job_queue, b) == 1
+    job_queue.submit(c, ORDER, "192.0.2.2")
+    first, second = job_queue.progress(c.id), job_queue.progress(b.id)
+    assert first is not None
+    assert second is not None
+    # The queue was empty when b came, so both addresses stand level, and b came first.
+    assert (second.place, first.place) == (1, 2)
+    assert second.seconds_left is not None
+    assert first.seconds_left is not None
+    own = seconds("photo", 2)
+    assert first.seconds_left - second.seconds_left == pytest.approx(own, abs=0.2)
+    assert 0 < second.seconds_left - seconds("photo", 4) <= own
+    job_queue.stop(b.id)
+    assert place(job_queue, c) == 1
+    gate.open.set()
+
+
+def test_an_order_of_sample_photos_is_small_and_last(
+    job_queue: JobQueue, gate: Gate, assembly: Assembly, visitors: list[Session]
+) -> None:
+    a, b, *_ = visitors
+    curious, _ = assembly.services.sessions.create()
+    photo = (SAMPLES / "selfie-01.jpg").read_bytes()
+    assembly.services.album.add(curious, photo, Message(SAMPLE, {"n": 1}))
+    job_queue.submit(a, ORDER)
+    until(lambda: phase(job_queue, a) == "training")
+    job_queue.submit(curious, replace(ORDER, count=100))
+    job_queue.submit(b, ORDER)
+    told = job_queue.progress(curious.id)
+    assert told is not None
+    assert (told.count, told.place) == (assembly.services.limits.sample_portraits, 2)
+    assert told.message == Message("job.ahead.sample", {"n": 2})
+    gate.open.set()
+    until(lambda: phase(job_queue, curious) == "done")
+    assert gate.ran == [a.id, b.id, curious.id]
 
 
 def test_a_full_queue_is_a_sentence(

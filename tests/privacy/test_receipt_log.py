@@ -13,7 +13,7 @@ import pytest
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from errors import BadSettings
+from errors import BadSettings, TamperedError
 from privacy import receipt_log
 from privacy.receipt_lines import Head, VerifierKey, hash_of, hour, read, read_checkpoint, write
 from privacy.receipt_log import ReceiptLog, files_of
@@ -206,3 +206,36 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     key = Ed25519PrivateKey.from_private_bytes((tmp_path / "signing.key").read_bytes())
     raw = write(EVENT, Head(), "1.0", key)
     assert read(raw, log.key).items() >= EVENT.items()
+
+
+def test_lines_are_found_by_an_index_and_nothing_else_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receipt_log, "FILE_BYTES", 2000)
+    log = ReceiptLog(tmp_path, "1.0")
+    before, after = (hash_of(word) for word in (b"before", b"after"))
+    ids = {before: "b" * 32, after: "c" * 32}
+    for number in range(20):
+        log.append([numbered(number)])
+        if number == 7:
+            log.append([EVENT | {"receipt": before, "id": ids[before]}])
+    assert len(log.mentions(before)) == 1  # from here on there is an index
+    log.append([EVENT | {"receipt": after, "id": ids[after]}])
+    with monkeypatch.context() as reading:
+        reading.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read through"))
+        for mark, name in ids.items():
+            assert [line["receipt"] for line in log.mentions(mark)] == [mark]
+            assert [line["id"] for line in log.mentions(name)] == [name]
+        assert log.mentions("d" * 64) == []
+        assert log.mentions(before[:16] + "0" * 48) == []  # the same mark, another hash
+    log.close()
+
+
+def test_a_changed_line_is_found_by_the_index_and_refused(tmp_path: Path) -> None:
+    log = ReceiptLog(tmp_path, "1.0")
+    log.append([EVENT])
+    assert len(log.mentions(EVENT["receipt"])) == 1
+    file = tmp_path / "log-000000000.jsonl"
+    file.write_bytes(file.read_bytes().replace(b"T09", b"T10"))
+    with pytest.raises(TamperedError):
+        log.mentions(EVENT["receipt"])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -167,6 +170,25 @@ def visit(browser: Browser, url: str, watch: Watch, **options: Any) -> Iterator[
         page = context.new_page()
         watch.on(page)
         yield page
+    finally:
+        context.close()
+
+
+@contextmanager
+def with_preferences(
+    browser: Browser, folder: Path, profile: dict[str, Any], *flags: str
+) -> Iterator[BrowserContext]:
+    """A person whose browser has settings of its own, `profile.*` of Chromium's preferences."""
+    (folder / "Default").mkdir()
+    (folder / "Default" / "Preferences").write_text(json.dumps({"profile": profile}))
+    context = browser.browser_type.launch_persistent_context(
+        folder,
+        executable_path=shutil.which("chromium") or "/usr/bin/chromium",
+        args=["--no-sandbox", "--disable-gpu", "--no-first-run", *flags],
+        ignore_https_errors=True,
+    )
+    try:
+        yield context
     finally:
         context.close()
 

@@ -80,7 +80,7 @@ class FakeJobQueue:
         self._threads: dict[str, threading.Thread] = {}
         sessions.on_erase.append(self._forget)
 
-    def submit(self, session: Session, order: Order) -> None:
+    def submit(self, session: Session, order: Order, address: str | None = None) -> None:
         if unknown := [key for key in order.styles if key not in STYLES]:
             raise BadOrder("order.unknown_style", key=repr(unknown[0]), known=", ".join(STYLES))
         needed = 4 if "painted" in order.ways else 1

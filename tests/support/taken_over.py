@@ -111,7 +111,9 @@ def stay_and_answer() -> None:
     """Answer as a healthy fork would, claim to have ended, and wait for the next photo."""
     for descriptor in (3, 2, 1):
         with suppress(OSError):
-            os.write(descriptor, decoder.REPLY.pack(b"ok", 1, 1) + bytes(3) + decoder.ENDED)
+            os.write(
+                descriptor, decoder.REPLY.pack(b"ok", 1, 1) + bytes(3) + decoder.ENDED.pack(b".", 0)
+            )
     os.read(0, 1 << 20)
     os.write(3, decoder.REPLY.pack(b"ok", 1, 1) + b"\xff\xff\xff")
     while True:
@@ -125,6 +127,8 @@ def hostile(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Im
         stay_and_answer()
     if at.get("do") == "sleep":
         time.sleep(600)
+    while at.get("do") == "burn":
+        pass
     if at.get("do") == "x32":
         ctypes.CDLL(None).syscall(0x40000000 + 39)
     told = json.dumps(attempts(at) if "key" in at else {}).encode()

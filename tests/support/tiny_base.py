@@ -27,19 +27,18 @@ from diffusers import (
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     AutoTokenizer,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
-    Qwen2Tokenizer,
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3Model,
 )
 
 import settings as configuration
+from tools.full_size import byte_tokenizer
 
 MINI = configuration.ROOT / "models" / "studio-mini"
 WIDTH = 32
@@ -160,7 +159,7 @@ def build_tiny_sdxl(folder: Path, *, seed: int = 0) -> None:
 
 def build_tiny_z_image(folder: Path, *, seed: int = 0) -> None:
     torch.manual_seed(seed)
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     ZImagePipeline(
         vae=AutoencoderKL(
             sample_size=SIDE,
@@ -190,7 +189,7 @@ def build_tiny_z_image(folder: Path, *, seed: int = 0) -> None:
 def build_tiny_flux2_klein(folder: Path, *, seed: int = 0) -> None:
     """With a distilled transformer, which predicts something else."""
     torch.manual_seed(seed)
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     vae = AutoencoderKLFlux2(sample_size=SIDE, **_variational(4, (8, 8, 16, 16)))
     vae.bn.running_mean.normal_()
     vae.bn.running_var.uniform_(0.5, 2)
@@ -253,22 +252,3 @@ def _qwen(words: int, layers: int) -> Qwen3Config:
         bos_token_id=1,
         eos_token_id=2,
     )
-
-
-def _byte_tokenizer() -> Qwen2Tokenizer:
-    """Qwen's tokenizer with a token for every byte, and no merges."""
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    letters = sorted(ByteLevel.alphabet())
-    tokenizer = Qwen2Tokenizer(
-        vocab={token: number for number, token in enumerate(special + letters)},
-        merges=[],
-        unk_token=None,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        additional_special_tokens=["<|im_start|>"],
-    )
-    tokenizer.chat_template = (
-        "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}"
-        "<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
-    )
-    return tokenizer

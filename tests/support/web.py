@@ -22,6 +22,7 @@ from app import listen
 from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.segmenter import Segmenter
+from pipeline.photos import cpu_budget
 from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
@@ -76,6 +77,7 @@ def place(
         decoder = Decoder(
             max_bytes=chosen.max_photo_mb * MB,
             max_pixels=chosen.max_photo_megapixels * MB,
+            cpu_s_per_hour=cpu_budget.SECONDS,
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")

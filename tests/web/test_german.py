@@ -46,7 +46,6 @@ def test_english_would_be_noticed(ann: httpx.Client) -> None:
     ("address", "words"),
     [
         ("/", "Auf diesem Gerät haben Sie bereits eine Sitzung."),
-        ("/?ended=1", "Sie können gern neu anfangen."),
         ("/privacy", "Was hier mit Ihrem Gesicht geschieht"),
         ("/receipt", "Einen Beleg nachschlagen"),
         ("/return", "Willkommen zurück"),
@@ -63,6 +62,18 @@ def test_every_page_is_german(anna: httpx.Client, address: str, words: str) -> N
     assert '<html lang="de">' in answer.text
     assert answer.headers["content-language"] == "de"
     assert answer.headers["vary"] == "Accept-Language"
+
+
+def test_that_there_is_no_session_is_said_in_german(place: Place) -> None:
+    with closing(visitor(place)) as client:
+        client.headers.update(GERMAN)
+        place.services.sessions.erase(session_of(place, client).id, "expired")
+        ended = client.get("/?ended=1", headers=PAGE).text
+        client.cookies.clear()
+        refused = client.get("/?cookies=0", headers=PAGE).text
+    assert "Sie können gern neu anfangen." in ended
+    assert "nimmt Ihr Browser hier keine Cookies an" in refused
+    assert english_in(ended) | english_in(refused) == set()
 
 
 def test_the_first_page_is_german(place: Place) -> None:
@@ -165,6 +176,8 @@ def test_what_a_thread_said_is_told_in_german(
     assert job["title"] == "Ihre Porträts entstehen"
     assert re.fullmatch(r"\d+ von 200 Porträts", job["detail"])
     anna.post("/job/stop")
+    while anna.get("/status").json()["job"]["phase"] == "generating":
+        time.sleep(0.02)
     told = anna.get("/status").json()["job"]
     assert (told["title"], told["sentence"]) == ("Angehalten", "Angehalten, wie Sie es wollten.")
 

@@ -51,8 +51,30 @@ def test_who_has_a_session_keeps_it(ann: httpx.Client) -> None:
 
 def test_studio_without_a_session_leads_to_the_entrance(stranger: httpx.Client) -> None:
     answer = stranger.get("/studio/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/?cookies=0")
+    assert "No session was found in this browser" in stranger.get("/?cookies=0").text
+
+
+def test_who_had_a_session_is_told_that_it_has_ended(place: Place, ann: httpx.Client) -> None:
+    place.services.sessions.erase(session_of(place, ann).id, "expired")
+    answer = ann.get("/studio/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/?ended=1")
-    assert "session has ended" in stranger.get("/?ended=1").text
+    assert "session has ended" in ann.get("/?ended=1").text
+
+
+@pytest.mark.parametrize("cookie", [None, "", "nonsense", "alive"])
+def test_nobody_is_told_of_an_erasure_that_was_none(
+    ann: httpx.Client, stranger: httpx.Client, cookie: str | None
+) -> None:
+    alive = ann.cookies["likeness"]
+    if cookie is not None:
+        stranger.cookies.set("likeness", alive if cookie == "alive" else cookie)
+    for address in ("/studio/", "/?ended=1", "/?cookies=0"):
+        page = stranger.get(address, follow_redirects=True)
+        assert page.status_code == 200
+        assert "was erased" not in page.text, address
+    led_here = stranger.get("/studio/", follow_redirects=True).text
+    assert ("No session was found" in led_here) is (cookie != "alive")
 
 
 def test_private_link_opens_the_session_elsewhere(

@@ -159,7 +159,7 @@ def test_every_verdict_has_words() -> None:
                     for node in ast.walk(call.args[0])
                     if isinstance(node, ast.Constant) and isinstance(node.value, str)
                 }
-    codes |= {"too_many_pixels", "animated"}  # of the decoding process
+    codes |= {"too_many_pixels", "too_many_scans", "animated"}  # of the decoding process
     assert {f"verdict.{code}" for code in codes} == {
         key for key in catalogue(ENGLISH) if key.startswith("verdict.")
     }

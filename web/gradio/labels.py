@@ -36,11 +36,15 @@ _ENGLISH_ONLY = {
     "File upload": "gradio.file",
     "Empty value": "gradio.empty",
     "Close": "gradio.close",
+    "Error": "gradio.error",
 }
 """Whole texts; those that end in a space have a label behind them."""
 
 _SHORT_S = 90
 """Seconds up to which a time is told in seconds."""
+
+_REFUSED = (400, 404, 408, 413, 415, 429, 500, 502, 503, 504, 507)
+"""How uploads may fail. Gradio puts the number before the sentence."""
 
 COUNTS = (12, 24, 100)
 """Portraits that most people want."""
@@ -98,4 +102,5 @@ def _told_time(seconds: float) -> str:
 
 def english_only() -> dict[str, str]:
     """Gradio's words -> ours, in the language of whoever is served now."""
-    return {theirs: say(ours) for theirs, ours in _ENGLISH_ONLY.items()}
+    numbers = {f"HTTP {status}: ": "" for status in _REFUSED}
+    return numbers | {theirs: say(ours) for theirs, ours in _ENGLISH_ONLY.items()}

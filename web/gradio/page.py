@@ -31,8 +31,8 @@ from web.gradio.theme import theme
 from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
 from web.http.errors import language_of, note
+from web.http.limits import address_of
 from web.services import Services
-from web.units import MB
 from words import language, say, speaking, tell
 
 _SILENT: dict[str, Any] = {
@@ -86,7 +86,6 @@ def mount(app: FastAPI, services: Services, path: str) -> frozenset[int]:
         pwa=False,
         footer_links=[],
         show_error=False,
-        max_file_size=services.settings.max_photo_mb * MB,
     )
     # Gradio checks paths only for apps that were launched, and mounting does not count. Without
     # this line a request could name any file on the machine. tests/attacks/test_web.py watches it.
@@ -106,7 +105,6 @@ def _page(services: Services) -> gr.Blocks:
             files = gr.File(
                 label=_told("photos.drop"),
                 file_count="multiple",
-                file_types=["image"],
                 show_label=False,
                 interactive=True,
                 elem_id="files",
@@ -213,7 +211,7 @@ def _refused(services: Services, request: Request, form: _Form) -> str:
         order = _order_of(form)
         if "painted" in order.ways:
             services.album.compare(session)
-        services.job_queue.submit(session, order)
+        services.job_queue.submit(session, order, address_of(request))
     except LikenessError as error:
         return tell(error.message)
     except Exception as error:  # the edge of an event: Gradio would print a traceback

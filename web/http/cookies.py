@@ -10,6 +10,7 @@ import re
 
 from fastapi import Request, Response
 
+from errors import UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
 from web.units import HOUR_S
@@ -55,7 +56,7 @@ def handed_receipt(request: Request, settings: Settings) -> bytes | None:
 
 
 def admit_guest(response: Response, settings: Settings, ticket: str, voter: str) -> None:
-    """Give a colleague's browser a share's ticket and a voter's random name, for `/shared` only."""
+    """Give a colleague's browser a share's ticket and a voter's signed name, for `/shared` only."""
     for name, value in ((_GUEST, ticket), (_VOTER, voter)):
         _set_cookie(
             response, settings, _scoped(settings, name), value, _longest_s(settings), _SHARED
@@ -70,6 +71,15 @@ def guest_ticket_of(request: Request, settings: Settings) -> str | None:
 def voter_of(request: Request, settings: Settings) -> str | None:
     """The voter's name that the browser sent, unchecked."""
     return request.cookies.get(_scoped(settings, _VOTER))
+
+
+def is_ticket(text: str | None) -> bool:
+    """Whether a cookie's text has the form of a visitor's ticket, whatever it opens."""
+    try:
+        Ticket.parse(text)
+    except UnknownSession:
+        return False
+    return True
 
 
 def _longest_s(settings: Settings) -> int:

@@ -7,6 +7,7 @@ code it happened, and nothing that a visitor sent.
 
 from __future__ import annotations
 
+import math
 import secrets
 import traceback
 from collections.abc import Mapping
@@ -167,7 +168,9 @@ def handle_errors(app: FastAPI) -> None:
     def known(request: Request, error: LikenessError) -> Response:
         if isinstance(error, UnknownSession):
             return not_found(request)
-        return refusal(request, status_of(error), tell(error.message))
+        answer = refusal(request, status_of(error), tell(error.message))
+        answer.headers.update(when_again(error))
+        return answer
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -180,6 +183,11 @@ def handle_errors(app: FastAPI) -> None:
         if error.status_code == 404:
             return not_found(request)
         return refusal(request, error.status_code, say("errors.not_understood"))
+
+
+def when_again(error: LikenessError) -> dict[str, str]:
+    """Headers that tell a script or a proxy when trying again helps."""
+    return {"retry-after": f"{max(1, math.ceil(error.wait_s))}"} if isinstance(error, Busy) else {}
 
 
 def status_of(error: LikenessError) -> int:

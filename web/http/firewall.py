@@ -1,6 +1,7 @@
 """What may pass to the application: an ASGI layer in front of our routes and of Gradio.
 
-1. Anything but GET must come from a page of this server (`Origin`). HEAD arrives here as GET.
+1. `Host` must be a name of this server, or an address (`hosts`). Anything but GET must come from a
+   page of it (`Origin`). HEAD arrives here as GET.
 2. Below `/studio/` everything is refused except the few routes that the page needs, and these
    need a session. Gradio has about seventy more: API info, monitoring, deep links, run history,
    a proxy, file reading. None of them can be reached.
@@ -28,7 +29,8 @@ from errors import UnknownSession
 from privacy.sessions import Session
 from settings import Settings
 from web.gradio.upload_names import VirtualFiles
-from web.http.cookies import cookie_name
+from web.http import hosts
+from web.http.cookies import cookie_name, is_ticket
 from web.http.errors import not_found, refusal
 from web.services import Services
 from words import say
@@ -83,6 +85,8 @@ class Firewall:
         # A private link is made of it, and drawn as a code that holds only so much.
         if len(request.headers.get("host", "")) > _MAX_HOST:
             return refusal(request, 400, say("errors.not_understood"))
+        if not hosts.is_ours(request.headers.get("host", ""), settings):
+            return refusal(request, 421, say("errors.foreign_host"), for_operator=True)
         if request.method not in ("GET", "HEAD") and not from_our_page(request, settings):
             return refusal(request, 403, say("errors.foreign_origin"), for_operator=True)
         path = request.scope["path"]
@@ -113,10 +117,16 @@ class Firewall:
                 ]
         except UnknownSession:
             at_the_door = path == f"{STUDIO}/"
-            answer = RedirectResponse("/?ended=1", 303) if at_the_door else not_found(request)
+            answer = self._away(request) if at_the_door else not_found(request)
             await answer(request.scope, request.receive, send)
             return
         await self._app(scope, receive, send)
+
+    def _away(self, request: Request) -> Response:
+        """To the first page, which says why. That everything was erased is said to who had a
+        session; who brings no cookie may have a browser that keeps none."""
+        had_one = is_ticket(request.cookies.get(cookie_name(self._services.settings)))
+        return RedirectResponse("/?ended=1" if had_one else "/?cookies=0", 303)
 
     async def _session_of(self, request: Request) -> Session:
         ticket = request.cookies.get(cookie_name(self._services.settings))

@@ -8,6 +8,7 @@ address are generous: they stop a flood, not a department.
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 import threading
 import time
@@ -18,7 +19,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 
 from starlette.requests import Request
 
-from errors import Busy
+from errors import Busy, UnknownSession
 
 
 def address_of(request: Request) -> str:
@@ -61,19 +62,51 @@ class RateLimiter:
         Raises:
             Busy: there were as many already.
         """
-        mark = hashlib.blake2b(who.encode("utf-8", "replace"), key=self._key).digest()
+        mark = self._mark(who)
         with self._lock:
             now = self._now()
-            since = now - self._window_s
-            self._forget(since)
+            self._forget(now - self._window_s)
             events = self._events.pop(mark, deque())
-            while events and events[0] <= since:
-                events.popleft()
             # At the end of the dictionary, which so stays ordered: the longest quiet come first.
             self._events[mark] = events
-            if len(events) >= self._most:
-                raise Busy("errors.too_often")
+            self._require_room(events, now)
             events.append(now)
+
+    def check(self, who: str) -> None:
+        """Count nothing.
+
+        Raises:
+            Busy: the next event would be one too many.
+        """
+        with self._lock:
+            self._require_room(self._events.get(self._mark(who), deque()), self._now())
+
+    @contextmanager
+    def failures(self, who: str) -> Iterator[None]:
+        """Count the block only if it ends in `UnknownSession`: guessing, not coming back.
+
+        Raises:
+            Busy: there were as many already; the block is not run.
+        """
+        self.check(who)
+        try:
+            yield
+        except UnknownSession:
+            self.count(who)
+            raise
+
+    def _mark(self, who: str) -> bytes:
+        return hashlib.blake2b(who.encode("utf-8", "replace"), key=self._key).digest()
+
+    def _require_room(self, events: deque[float], now: float) -> None:
+        while events and events[0] <= now - self._window_s:
+            events.popleft()
+        if len(events) >= self._most:
+            wait_s = events[0] + self._window_s - now
+            minutes = math.ceil(wait_s / 60)
+            if minutes > 1:
+                raise Busy("errors.too_often_long", wait_s=wait_s, n=minutes)
+            raise Busy("errors.too_often", wait_s=wait_s)
 
     def _forget(self, before: float) -> None:
         """Drop whoever has been quiet for a whole window."""

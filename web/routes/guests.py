@@ -6,14 +6,13 @@ sends to `/shared` only. That cookie's value is a share ticket: no route of a vi
 
 from __future__ import annotations
 
-import re
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
+from errors import UnknownSession
 from privacy.shares import Guest
 from web import pages, sharing
 from web.http.cookies import admit_guest, guest_ticket_of, voter_of
@@ -22,13 +21,13 @@ from web.http.limits import RateLimiter, address_of
 from web.routes.photos import Name
 from web.routes.portraits import Tap
 from web.routes.welcome import PrivateLink
-from web.services import Services
 from web.units import TEN_MINUTES_S
 
-# Colleagues come through one proxy too; a page with twenty portraits is twenty-two requests.
-_OPENINGS_PER_ADDRESS = 300
+# Colleagues come through one proxy too: only links that open nothing are counted.
+_FAILED_OPENINGS_PER_ADDRESS = 300
 _VOTES_PER_SHARE = 3000
-_VOTER = re.compile("[A-Za-z0-9_-]{22}")
+# Browsers that begin to vote at one link. Whoever clears cookies begins anew, as often as this.
+NEW_VOTERS_PER_ADDRESS = 100
 
 
 class Seen(BaseModel):
@@ -50,10 +49,26 @@ def guest_of(request: Request, services: Parts) -> Guest:
 Colleague = Annotated[Guest, Depends(guest_of)]
 
 
+def voter_name_of(request: Request, services: Parts, guest: Colleague) -> str:
+    """Who votes: a name that this server gave to a browser that opened a link of this session.
+
+    Raises:
+        UnknownSession: none, an invented one, or one for other sessions only.
+    """
+    name = services.sessions.shares.vote_of(guest, voter_of(request, services.settings))
+    if name is None:
+        raise UnknownSession
+    return name
+
+
+Voter = Annotated[str, Depends(voter_name_of)]
+
+
 def router() -> APIRouter:
     routes = APIRouter()
-    openings = RateLimiter(_OPENINGS_PER_ADDRESS, TEN_MINUTES_S)
+    openings = RateLimiter(_FAILED_OPENINGS_PER_ADDRESS, TEN_MINUTES_S)
     votes = RateLimiter(_VOTES_PER_SHARE, TEN_MINUTES_S)
+    new_voters = RateLimiter(NEW_VOTERS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.post("/session/share")
     def make_link(services: Parts, session: Visitor) -> Response:
@@ -72,19 +87,21 @@ def router() -> APIRouter:
 
     @routes.post("/shared/open")
     def let_in(request: Request, link: PrivateLink, services: Parts) -> Response:
-        openings.count(address_of(request))
-        services.sessions.shares.open(link.ticket)
-        voter = _voter(request, services)
-        if not _VOTER.fullmatch(voter):
-            voter = secrets.token_urlsafe(16)
+        shares = services.sessions.shares
+        with openings.failures(address_of(request)):
+            guest = shares.open(link.ticket)
+        voter = voter_of(request, services.settings)
+        if shares.vote_of(guest, voter) is None:
+            new_voters.count(f"{guest.share_id} {address_of(request)}")
+            voter = shares.admit(guest, voter)
         response = Response(status_code=204)
-        admit_guest(response, services.settings, link.ticket, voter)
+        admit_guest(response, services.settings, link.ticket, voter or "")
         return response
 
     @routes.get("/shared/portraits")
-    def portraits(request: Request, services: Parts, guest: Colleague) -> list[Seen]:
+    def portraits(services: Parts, guest: Colleague, voter: Voter) -> list[Seen]:
         shares = services.sessions.shares
-        own = sharing.own_votes(shares, guest, _voter(request, services))
+        own = sharing.own_votes(shares, guest, voter)
         return [Seen(id=name, voted=name in own) for name in sharing.shown(shares, guest)]
 
     @routes.get("/shared/portrait/{portrait_id}")
@@ -94,15 +111,10 @@ def router() -> APIRouter:
 
     @routes.post("/shared/portrait/{portrait_id}/vote")
     def vote(
-        portrait_id: Name, tap: Tap, request: Request, services: Parts, guest: Colleague
+        portrait_id: Name, tap: Tap, services: Parts, guest: Colleague, voter: Voter
     ) -> Response:
         votes.count(guest.share_id)
-        voter = _voter(request, services)
         sharing.vote(services.sessions.shares, guest, voter, portrait_id, tap.on)
         return Response(status_code=204)
 
     return routes
-
-
-def _voter(request: Request, services: Services) -> str:
-    return voter_of(request, services.settings) or ""

@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 
 from errors import LikenessError, UnknownSession
 from messages import Message
+from pipeline.photos.record import SAMPLE
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
-from web.http.errors import status_of
+from web.http.errors import status_of, when_again
 from web.http.firewall import API
 from web.services import Services
 from web.uploads import Uploads
@@ -44,7 +45,7 @@ def router(
             raise
         except LikenessError as error:
             # Gradio shows the body of a failed upload as it is: so a bare sentence, no JSON.
-            return PlainTextResponse(tell(error.message), status_of(error))
+            return PlainTextResponse(tell(error.message), status_of(error), when_again(error))
 
     @routes.get(f"{API}/upload_progress")
     async def upload_progress(session: Visitor) -> Response:
@@ -64,7 +65,7 @@ def router(
     async def samples(session: Visitor) -> Response:
         """Photos of a person who does not exist, so that nobody has to give a face to try this."""
         photos = [
-            (Message("photos.sample", {"n": number}), file.read_bytes())
+            (Message(SAMPLE, {"n": number}), file.read_bytes())
             for number, file in enumerate(sorted(_SAMPLES.glob("*.jpg")), start=1)
         ]
         await uploads.take_samples(session, photos)

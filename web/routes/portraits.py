@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from errors import UnknownSession
-from pipeline.portraits.archive import archive, one, render
+from pipeline.portraits.archive import archive, length, one, render
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
+from privacy.file_rows import Entry
 from privacy.sessions import Session
 from web import download_options, favourites
+from web.http import ranges
 from web.http.dependencies import Parts, Visitor
+from web.http.turns import Turns
 from web.routes.photos import Name
 from web.services import Services
+
+_ZIPS_AT_ONCE = 2  # portraits being finished for one
 
 
 class Tap(BaseModel):
@@ -37,6 +42,7 @@ class Options(BaseModel):
 
 def router() -> APIRouter:
     routes = APIRouter()
+    turns = Turns(_ZIPS_AT_ONCE)
 
     @routes.get("/portrait/{portrait_id}")
     def portrait(
@@ -66,6 +72,7 @@ def router() -> APIRouter:
     @routes.get("/portrait/{portrait_id}/download")
     def download(
         portrait_id: Name,
+        request: Request,
         services: Parts,
         session: Visitor,
         size: str = "original",
@@ -74,21 +81,23 @@ def router() -> APIRouter:
         record = _record(services, session, portrait_id)
         how = _how(services, session, size, format)
         name = _named(how, f"{portrait_id}.{SUFFIXES[format]}")
-        return Response(
-            one(services.vault, session, record, how, services.album.without_wall),
-            media_type=FORMATS[format],
-            headers={"content-disposition": name},
-        )
+        made = one(services.vault, session, record, how, services.album.without_wall)
+        return ranges.sent(request, made, FORMATS[format], name)
 
     @routes.get("/portraits.zip")
     def portraits_zip(
+        request: Request,
         services: Parts,
         session: Visitor,
         size: str = "original",
         format: str = "png",
         hearted: bool = False,
     ) -> Response:
-        """Made while it is sent. If the session is erased meanwhile, the download breaks off."""
+        """Made while it is sent. If the session is erased meanwhile, the download breaks off.
+
+        Portraits as they are stored have a length that is known before, so that one which was
+        broken off for another reason goes on where it was.
+        """
         records = services.job_queue.portraits(session)
         if hearted:
             chosen = favourites.chosen(services.vault, session)
@@ -96,13 +105,23 @@ def router() -> APIRouter:
         if not records:
             raise UnknownSession
         how = _how(services, session, size, format)
-        return StreamingResponse(
-            archive(services.vault, session, records, how, services.album.without_wall),
-            media_type="application/zip",
-            headers={"content-disposition": _named(how, "portraits.zip")},
-        )
+        made = archive(services.vault, session, records, how, services.album.without_wall)
+        part = _part(request, services.vault.list(session, kinds.PORTRAIT), records, how)
+        name = _named(how, "portraits.zip")
+        return ranges.streamed(part, turns.each(session.id, made), "application/zip", name)
 
     return routes
+
+
+def _part(
+    request: Request, stored: Sequence[Entry], records: Sequence[PortraitRecord], how: Finish
+) -> ranges.Part | None:
+    """What of a ZIP is asked for; None where its length is not known."""
+    bytes_in_all = length({entry.name: entry.size for entry in stored}, records, how)
+    if bytes_in_all is None:
+        return None
+    named = [(record.id, record.style, record.doubtful, record.way) for record in records]
+    return ranges.part_of(request, bytes_in_all, ranges.tag(stored, named, how))
 
 
 def _record(services: Services, session: Session, portrait_id: str) -> PortraitRecord:

@@ -32,7 +32,7 @@ from words import count, say
 
 FILE_NAME = "likeness-receipt.json"
 _MAX_BODY_BYTES = 16_384
-_LOOKUPS_PER_ADDRESS = 300  # a look-up reads the whole log
+_LOOKUPS_PER_ADDRESS = 300
 
 
 def router() -> APIRouter:

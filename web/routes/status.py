@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
@@ -24,6 +24,7 @@ from privacy.file_rows import Entry
 from privacy.sessions import Session
 from web import download_options, favourites, sharing
 from web.http.dependencies import Parts, Visitor
+from web.http.limits import address_of
 from web.services import Services
 from words import count, language, say, span, tell, tell_kept
 
@@ -44,20 +45,30 @@ def router() -> APIRouter:
 
     @routes.get("/status")
     def status(
-        services: Parts, session: Visitor, photos: Mark = "", portraits: Mark = ""
+        request: Request,
+        services: Parts,
+        session: Visitor,
+        photos: Mark = "",
+        portraits: Mark = "",
     ) -> Response:
-        return JSONResponse(snapshot(services, session, seen=(photos, portraits)))
+        seen, address = (photos, portraits), address_of(request)
+        return JSONResponse(snapshot(services, session, seen=seen, address=address))
 
     @routes.post("/job/stop")
     def stop(services: Parts, session: Visitor) -> Response:
-        services.job_queue.stop(session.id)
+        # Asked to end, and no more: the page sees it end, and no thread waits for that.
+        services.job_queue.stop(session.id, wait_s=0)
         return Response(status_code=204)
 
     return routes
 
 
-def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dict[str, Any]:
+def snapshot(
+    services: Services, session: Session, *, seen: tuple[str, str], address: str
+) -> dict[str, Any]:
     """The visitor's situation, without what they have `seen`.
+
+    address: where the visitor is; an order that was cut off is queued anew from there.
 
     Raises:
         UnknownSession: the session was erased.
@@ -67,7 +78,7 @@ def snapshot(services: Services, session: Session, seen: tuple[str, str]) -> dic
     portraits_mark = _mark(entries, kinds.PORTRAIT, kinds.SHEET)
     job = services.job_queue.progress(session.id)
     if job is None and any(entry.kind == kinds.ORDER for entry in entries):
-        services.job_queue.resume(session)
+        services.job_queue.resume(session, address)
         job = services.job_queue.progress(session.id)
     working = job is not None and job.phase not in ENDED
     answer: dict[str, Any] = {

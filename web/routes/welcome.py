@@ -14,7 +14,7 @@ from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
 from web.gradio import labels
-from web.http.cookies import admit, dismiss
+from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
@@ -24,9 +24,8 @@ from web.units import HOUR_S, TEN_MINUTES_S
 from words import say, span
 
 _STUDIO = f"{STUDIO}/"
-# A whole company may come from one address (a proxy); a flood is hundreds a minute.
-SESSIONS_PER_ADDRESS = 300
-_RETURNS_PER_ADDRESS = 300
+# Links that open nothing; who comes back with a good one is not counted.
+_FAILED_RETURNS_PER_ADDRESS = 300
 
 
 class PrivateLink(BaseModel):
@@ -39,14 +38,23 @@ class PrivateLink(BaseModel):
     instead: bool = False
 
 
-def router() -> APIRouter:
+def router(settings: Settings) -> APIRouter:
     routes = APIRouter()
-    starts = RateLimiter(SESSIONS_PER_ADDRESS, TEN_MINUTES_S)
-    returns = RateLimiter(_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
+    starts = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
+    returns = RateLimiter(_FAILED_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
-    def welcome(services: Parts, ticket: TicketText, ended: bool = False) -> Response:
-        return _welcome(services.settings, known=_opens(services, ticket), ended=ended)
+    def welcome(
+        services: Parts, ticket: TicketText, ended: bool = False, cookies: bool = True
+    ) -> Response:
+        known = _opens(services, ticket)
+        return _welcome(
+            services.settings,
+            known=known,
+            # Whatever the address says: only of a session that there was.
+            ended=ended and not known and is_ticket(ticket),
+            without_cookie=not cookies and not is_ticket(ticket),
+        )
 
     @routes.post("/session")
     def start(
@@ -96,8 +104,8 @@ def router() -> APIRouter:
         request: Request, link: PrivateLink, services: Parts, ticket: TicketText
     ) -> Response:
         """Open the session behind a link. 409: this browser is in another one, so ask first."""
-        returns.count(address_of(request))
-        services.sessions.open(link.ticket)
+        with returns.failures(address_of(request)):
+            services.sessions.open(link.ticket)
         another = ticket != link.ticket and _opens(services, ticket)
         if another and not link.instead:
             return JSONResponse({"sentence": say("return.another")}, 409)
@@ -138,9 +146,11 @@ def _welcome(
     status: int = 200,
     known: bool = False,
     ended: bool = False,
+    without_cookie: bool = False,
     unticked: bool = False,
 ) -> Response:
-    """The first page. `known`: there is a session to go on with; `ended`: there was one."""
+    """The first page. `known`: there is a session to go on with; `ended`: there was one, and all of
+    it was erased; `without_cookie`: the browser may keep none."""
     return pages.page(
         "welcome.html",
         status=status,
@@ -149,6 +159,7 @@ def _welcome(
         undelivered=span(settings.undelivered_hours * HOUR_S),
         known=known,
         ended=ended,
+        without_cookie=without_cookie,
         unticked=unticked,
     )
 

@@ -1,5 +1,6 @@
 // How downloads are finished: size, format, caption, names, mark; and the links that start them.
 
+import { sentenceOf } from "./answers.js";
 import { slot, text } from "./templates.js";
 
 export class Downloads {
@@ -84,7 +85,7 @@ export class Downloads {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     }).catch(() => null);
-    const sentence = answer && !answer.ok ? (await answer.json()).sentence : "";
+    const sentence = answer && !answer.ok ? await sentenceOf(answer) : "";
     text(problem, sentence);
     problem.hidden = sentence === "";
     if (answer?.ok) this.saving = null;

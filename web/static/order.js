@@ -21,7 +21,7 @@ export class OrderForm {
     this.takes = new Map(
       [...section.querySelectorAll("[data-slot=takes] data")].map((data) => [data.value, data.textContent]),
     );
-    this.wanted = JSON.parse(sessionStorage.getItem(KEPT) ?? "null"); // before a reload
+    this.wanted = recalled(); // before a reload
     this.missing = {};
     section.addEventListener("change", () => this.#changed());
     // Gradio draws its fields again when it likes.
@@ -121,7 +121,7 @@ export class OrderForm {
   #changed() {
     if (this.wanted) return; // not yet restored
     const chosen = this.#boxes().filter((box) => box.checked);
-    sessionStorage.setItem(KEPT, JSON.stringify(chosen.map(nameOf)));
+    remember(chosen.map(nameOf));
     this.mended();
     this.#draw();
   }
@@ -144,6 +144,24 @@ export class OrderForm {
     const needs = slot(this.section, "needs");
     text(needs, this.missing[this.way] ?? "");
     needs.hidden = needs.textContent === "";
+  }
+}
+
+/** What was chosen before a reload, null where nothing is known of it. */
+function recalled() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT));
+    return Array.isArray(kept) ? kept : null;
+  } catch {
+    return null; // a browser that keeps nothing, or somebody wrote into it
+  }
+}
+
+function remember(chosen) {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(chosen));
+  } catch {
+    // Then it is forgotten at a reload.
   }
 }
 

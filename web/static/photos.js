@@ -2,7 +2,7 @@
 
 import { Memory } from "./memory.js";
 import { follow, slot, text } from "./templates.js";
-import { sendPhotos } from "./upload.js";
+import { offerPictures, sendPhotos } from "./upload.js";
 
 export class Photos {
   /** @param section where Gradio put its fields */
@@ -12,6 +12,7 @@ export class Photos {
     this.section = section;
     this.clone = clone;
     this.memory = new Memory(section);
+    offerPictures(section);
     this.known = null; // labels and verdicts by id, as drawn last
     this.list = slot(section, "photos");
   }
@@ -39,13 +40,18 @@ export class Photos {
     return item.nextElementSibling ?? item.previousElementSibling;
   }
 
-  /** A phone's camera, by a field that asks for it. Resolves once the photo is sent. */
+  /** A phone's camera, by a field that asks for it. Resolves, once the photo is sent, with what is wrong, or "". */
   async take() {
     const field = slot(this.section, "taken");
     field.value = "";
     field.click();
     await new Promise((done) => { field.addEventListener("change", done, { once: true }); });
-    await sendPhotos(field.files).catch(() => "");
+    return sendPhotos(field.files).catch(() => "");
+  }
+
+  /** Why the last photo was not taken, until the next verdicts. */
+  tell(sentence) {
+    text(slot(this.section, "hint"), sentence);
   }
 
   /** The keyboard goes on at a photo, or where photos are added. */

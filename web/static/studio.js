@@ -7,6 +7,8 @@ import { OrderForm } from "./order.js";
 import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
 import { Photos } from "./photos.js";
+import { learnWords, sentenceOf, tellGradio } from "./answers.js";
+import { ROUTE } from "./upload.js";
 import { drawBar, drawJob } from "./status_view.js";
 
 // Milliseconds between two polls.
@@ -16,6 +18,7 @@ const QUIET = 5000;
 const HIDDEN = 15000;
 const LOST = 15000; // at most, when the server does not answer
 const BRISK_FOR = 20000;
+const ENDED = "/?ended=1"; // where the studio's address leads when everything was erased
 
 class Studio {
   constructor(clone, places) {
@@ -53,6 +56,8 @@ class Studio {
     portraits.append(this.clone("portraits-part"));
     document.body.append(this.clone("foot"), this.clone("dialogs"));
     replaceWords(document.body, this.clone("gradio-words"));
+    learnWords(this.clone("answer-words"));
+    tellGradio(ROUTE);
   }
 
   async poll() {
@@ -121,8 +126,11 @@ class Studio {
     if (heading && !document.querySelector("dialog[open]")) focusOn(heading);
   }
 
-  /** The session is gone: by time, or by a click in another tab. */
-  #ended() {
+  /** The session is gone: by time, or by a click in another tab. Or only its cookie is. */
+  async #ended() {
+    clearTimeout(this.timer);
+    const door = await fetch("/studio/").catch(() => null);
+    if (door?.redirected && !door.url.endsWith(ENDED)) return location.replace(door.url);
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     for (const section of Object.values(this.places)) section.replaceChildren();
     this.bar.remove();
@@ -220,7 +228,7 @@ class Studio {
       if (answer.status === 404) return this.#ended();
       if (answer.status === 200) return location.replace((await answer.json()).next);
       if (answer.ok) dialog.close();
-      else text(problem, (await answer.json()).sentence);
+      else text(problem, await sentenceOf(answer));
     } catch {
       text(problem, slot(this.bar, "offline").textContent);
     }
@@ -245,14 +253,16 @@ class Studio {
   }
 
   async #takePhoto() {
-    await this.album.take();
+    const trouble = await this.album.take();
     await this.poll();
+    if (trouble) this.album.tell(trouble);
   }
 
   async #stopJob(button) {
     button.disabled = true;
     await fetch("/job/stop", { method: "POST" }).catch(() => null);
     button.disabled = false;
+    this.#hurry(); // it ends in a moment
     await this.poll();
   }
 

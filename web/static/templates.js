@@ -6,7 +6,6 @@ const AGAIN = 2000; // milliseconds until the templates are asked for once more
 /** Fetches the templates, however often it takes. Returns a function that clones one by its id. */
 export async function loadTemplates() {
   const answer = await fetch("/studio-parts", { cache: "no-store" }).catch(() => null);
-  if (answer?.status === 404) location.replace("/?ended=1");
   if (!answer?.ok) {
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
     return loadTemplates();

@@ -1,6 +1,7 @@
 // The first page: a chosen photo opens the session and is sent at once. Without this script the
 // button opens the session, and the photo is chosen in the studio.
 
+import { learnWords, sentenceOf } from "./answers.js";
 import { sendPhotos } from "./upload.js";
 
 const STUDIO = "/studio/";
@@ -13,8 +14,7 @@ async function openSession() {
   // The answer leads to the studio: there only once the photos are sent.
   const answer = await fetch(form.action, { method: "POST", body, redirect: "manual" });
   if (answer.type === "opaqueredirect") return "";
-  const told = answer.headers.get("content-type") ?? "";
-  return told.includes("json") ? (await answer.json()).sentence : form.dataset.failed;
+  return sentenceOf(answer);
 }
 
 async function begin() {
@@ -38,7 +38,14 @@ function tell(sentence) {
   part("trouble").hidden = sentence === "";
 }
 
+// Inside another page a browser may keep nothing of ours: there is a way out of the frame.
+if (window.self !== window.top) {
+  for (const framed of document.querySelectorAll("[data-framed]")) framed.hidden = false;
+  for (const outside of document.querySelectorAll("[data-outside]")) outside.hidden = true;
+}
+
 if (form) {
+  learnWords(part("answer-words").content);
   part("choose").addEventListener("click", (event) => {
     event.preventDefault();
     if (form.reportValidity()) part("photos").click();

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from errors import Busy
+from errors import Busy, UnknownSession
 from tests.support.hand import Hand
 from web.http.limits import ConcurrencyLimiter, RateLimiter
 
@@ -41,3 +41,30 @@ def test_slots_are_given_back_even_after_an_error() -> None:
     with limiter.hold("a"):
         pass
     assert len(limiter) == 0
+
+
+def test_looking_counts_nothing_and_tells_how_long_to_wait(hand: Hand) -> None:
+    limiter = RateLimiter(1, 60, now=hand)
+    for _ in range(3):
+        limiter.check("a")
+    limiter.count("a")
+    hand.forward(20)
+    with pytest.raises(Busy) as busy:
+        limiter.check("a")
+    assert busy.value.wait_s == pytest.approx(40)
+    hand.forward(41)
+    limiter.check("a")
+
+
+def test_only_what_fails_is_counted(hand: Hand) -> None:
+    limiter = RateLimiter(2, 60, now=hand)
+    for _ in range(5):
+        with limiter.failures("a"):
+            pass
+    for _ in range(2):
+        with pytest.raises(UnknownSession), limiter.failures("a"):
+            raise UnknownSession
+    ran = False
+    with pytest.raises(Busy), limiter.failures("a"):
+        ran = True
+    assert not ran

@@ -1,5 +1,6 @@
 // What the editor asks the server for, once each: figures, frames, walls, and what is alike for all.
 
+import { sentenceOf } from "../answers.js";
 import { unpack, unpackWall } from "./figure.js";
 
 const AGAIN = 800; // milliseconds until a busy server is asked once more
@@ -98,6 +99,6 @@ export async function ask(address, options = {}, tries = TRIES) {
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
     return ask(address, options, tries - 1);
   }
-  if (!answer.ok) throw new Told((await answer.json()).sentence);
+  if (!answer.ok) throw new Told(await sentenceOf(answer));
   return answer;
 }

@@ -1,0 +1,68 @@
+"""An nginx as somebody may already have one: with its own limits and its own pages of errors."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.waiting import until
+
+_CONFIGURATION = """
+daemon off;
+pid {folder}/pid;
+error_log {folder}/errors;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{ proxy_pass {behind}; proxy_set_header Host $http_host; }}
+    location /studio/gradio_api/upload {{ proxy_pass {uploads}; proxy_set_header Host $http_host; }}
+  }}
+}}
+"""
+
+
+@contextmanager
+def plain_proxy(folder: Path, behind: str, uploads: str = "") -> Iterator[str]:
+    """The address of an nginx before a server. uploads: whereto these go, if elsewhere."""
+    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if nginx is None:
+        pytest.skip("needs nginx: apt install nginx-light")
+    port = free_port()
+    file = folder / "nginx.conf"
+    file.write_text(
+        _CONFIGURATION.format(folder=folder, port=port, behind=behind, uploads=uploads or behind)
+    )
+    process = subprocess.Popen([nginx, "-p", folder, "-c", file, "-e", folder / "errors"])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until(lambda: _answers(url))
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health").status_code == 200
+    except httpx.TransportError:
+        return False
