@@ -20,8 +20,8 @@ On standard error:           `ENDED` and what the fork took of the processor, on
                              process ends too, with `OUT_OF_TIME` where time was the reason.
 
 Only pixels come out, so whatever else was in the file (place, camera, profile, comments, more
-pictures) is gone by construction. Imports nothing of the project but `jpeg`, `nclx`, `sandbox`
-and `scans`; needs no file once it waits.
+pictures) is gone by construction. Imports nothing of the project but `colours`, `jpeg`, `nclx`,
+`sandbox` and `scans`; needs no file once it waits.
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from typing import BinaryIO
 import pillow_heif
 from PIL import (
     Image,
-    ImageCms,
     JpegImagePlugin,
     MpoImagePlugin,
     PngImagePlugin,
@@ -51,7 +50,7 @@ from PIL import (
 
 if __name__ == "__main__":  # `-I` knows no folder of the project; last, so that it shadows nothing
     sys.path.append(str(Path(__file__).resolve().parents[2]))
-from pipeline.photos import jpeg, nclx, sandbox, scans
+from pipeline.photos import colours, jpeg, nclx, sandbox, scans
 
 REQUEST = struct.Struct("<8sI")
 REPLY = struct.Struct("<8sII")
@@ -98,8 +97,6 @@ _UPRIGHT = {
 
 _LOADED_EARLY = (MpoImagePlugin, TiffImagePlugin, WebPImagePlugin)
 """What Pillow would import while opening a file (TIFF for EXIF), when no file can be read."""
-
-_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
 class Refused(Exception):
@@ -231,8 +228,8 @@ def decode(data: bytes, name: str, max_pixels: int, long_side: int) -> Image.Ima
     orientation = _orientation(image)
     profile = image.info.get("icc_profile") or nclx.profile(image.info.get("nclx_profile"))
     image = _reduced(image, data, long_side)
-    image = _on_white(image)
-    image = _to_srgb(image, profile)
+    image = colours.on_white(image)
+    image = colours.to_srgb(image, profile)
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
@@ -279,29 +276,6 @@ def _reduced(image: Image.Image, data: bytes, long_side: int) -> Image.Image:
     if dots:  # a scan in two tones, which must not look like a photo of many
         return image.resize(size, Image.Resampling.NEAREST)
     return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """What is transparent becomes white; other modes stay."""
-    if image.mode not in ("LA", "La", "PA", "RGBa", "RGBA"):
-        return image
-    image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image, mask=image.getchannel("A"))
-    return white
-
-
-def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Colours as an sRGB screen shows them; a profile that does not fit is ignored."""
-    if profile:
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError):
-            return image.convert("RGB")
-        if converted is not None:
-            return converted
-    return image.convert("RGB")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ from pipeline.photos.cpu_budget import CpuBudget
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
-
 TIMEOUT_S = 30.0
 """Wall time for one photo, from the first byte sent to the last received."""
 

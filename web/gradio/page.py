@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 from fastapi import FastAPI
 from gradio.routes import templates
+from gradio.utils import LRUCache
 from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
@@ -63,6 +64,9 @@ _HEAD = f"""
 _HANDLERS_AT_ONCE = 8
 _EVENTS_WAITING = 200
 _LOOK_FOR_EVENTS_S = 0.1
+# Event streams that Gradio remembers, 40 KB each: a browser invents as many as it likes, and 10,000
+# are kept else. The page keeps nothing in them, so the oldest go.
+CHANNELS = 500
 
 
 def mount(app: FastAPI, services: Services, path: str) -> frozenset[int]:
@@ -73,6 +77,7 @@ def mount(app: FastAPI, services: Services, path: str) -> frozenset[int]:
     with describing():
         demo = _page(services)
         demo.queue(default_concurrency_limit=_HANDLERS_AT_ONCE, max_size=_EVENTS_WAITING)
+    demo.state_session_capacity = CHANNELS
     gr.mount_gradio_app(
         app,
         demo,
@@ -92,6 +97,10 @@ def mount(app: FastAPI, services: Services, path: str) -> frozenset[int]:
     demo.has_launched = True
     # Gradio looks for events a thousand times a second, which costs an idle server 7 % of a core.
     demo._queue.sleep_when_free = _LOOK_FOR_EVENTS_S
+    # Of these small ones it keeps all, but forgets the messages that belong to them.
+    demo._queue.pending_event_ids_session = LRUCache(
+        demo._queue.pending_messages_per_session.max_size
+    )
     _make_the_page_ours()
     return frozenset(demo.fns)
 
