@@ -1,7 +1,6 @@
 """Measure a base at its full size on this machine's GPU, without its weights and without a network.
 
     python -m tools.measure_full_size sdxl
-    python -m tools.measure_full_size sdxl --compute-dtype both    # two configurations, twice
 
 Builds the base with random weights (`tools/full_size.py`), loads it as the product does, and
 measures training, painting, words, fingerprint, and how soon a stop is heard; prints a Markdown
@@ -19,7 +18,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,13 +69,7 @@ def main(
         device.release()
         if not table.tried("load", measuring.load):
             return 1
-        if chosen.compute_dtype == "both":
-            measuring.compare()
-        else:
-            with (
-                nf4.answering_in_compute_dtype() if chosen.compute_dtype == "on" else nullcontext()
-            ):
-                measuring.everything()
+        measuring.everything()
     print("\n" + table.shown(chosen.key))
     return 0
 
@@ -125,13 +117,6 @@ class Measuring:
             )
         self.table.tried("fingerprint after all", lambda: self._unchanged(prints))
 
-    def compare(self) -> None:
-        """Training that keeps activations, by both answers of 4-bit layers."""
-        for side in sorted(self.sides):
-            self._train(side, 1, False, ", answers as its input")
-            with nf4.answering_in_compute_dtype():
-                self._train(side, 1, False, ", answers in compute type")
-
     def _stored(self) -> dict[str, Any]:
         base, facts = self.base, self.facts
         stored = [nf4.stored_bytes(denoiser) for denoiser in base._denoisers()]
@@ -148,8 +133,8 @@ class Measuring:
 
     # Training
 
-    def _train(self, side: int, at_once: int, again: bool, more: str = "") -> None:
-        name = f"train {side} px, {at_once} at once, {'checkpointing' if again else 'keep'}{more}"
+    def _train(self, side: int, at_once: int, again: bool) -> None:
+        name = f"train {side} px, {at_once} at once, {'checkpointing' if again else 'keep'}"
         draft = self._plan(side, at_once, again)
         self.table.tried(f"{name}: a picture", lambda: self._learn(draft), self._computed(draft, 0))
 
@@ -278,12 +263,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("key", choices=full_size.KEYS)
     parser.add_argument(
         "--full-text", action="store_true", help="every layer of the text encoder, not a few"
-    )
-    parser.add_argument(
-        "--compute-dtype",
-        choices=("off", "on", "both"),
-        default="off",
-        help="4-bit layers answer in their compute type instead of their input's (off)",
     )
     parser.add_argument(
         "--limit", type=float, default=math.inf, help="seconds, after which nothing more is begun"

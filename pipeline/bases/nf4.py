@@ -11,8 +11,7 @@ Knows torch and bitsandbytes, nothing of pictures or prompts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 import torch
 from diffusers import BitsAndBytesConfig
@@ -91,23 +90,23 @@ def _nf4(linear: nn.Linear, device: torch.device, compute_dtype: torch.dtype) ->
     return quantised
 
 
-@contextmanager
-def answering_in_compute_dtype() -> Iterator[None]:
-    """For the time of the block, every 4-bit layer answers in the type that it computes in.
+class AnswersInComputeType(Linear4bit):
+    """A 4-bit layer whose answer has the type that it computes in, as autocast's `nn.Linear` has.
 
-    By itself it answers in its input's, which under autocast is float32 after a norm: activations
-    are then twice as large.
+    bitsandbytes' own answers in its input's, which under autocast is float32 after a norm:
+    activations are then twice as large (measured on an H200: 28.2 instead of 19.4 GiB for one
+    picture of 1024 pixels in FLUX.2 klein 4B, and a quarter slower).
     """
-    own = Linear4bit.forward
 
-    def forward(layer: Linear4bit, x: torch.Tensor) -> torch.Tensor:
-        return own(layer, x if layer.compute_dtype is None else x.to(layer.compute_dtype))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x if self.compute_dtype is None else x.to(self.compute_dtype))
 
-    Linear4bit.forward = forward
-    try:
-        yield
-    finally:
-        Linear4bit.forward = own
+
+def answer_in_compute_type(network: nn.Module) -> None:
+    """Turn every 4-bit layer of a network into such a one, whoever made it; weights stay."""
+    for module in network.modules():
+        if type(module) is Linear4bit:
+            module.__class__ = AnswersInComputeType
 
 
 def stored_bytes(network: nn.Module) -> int:

@@ -47,3 +47,15 @@ def test_a_quantised_prediction_is_within_a_tenth_of_the_plain_one(
             for each in (base, load_base(tiny_base, quantise=False))
         )
     assert 0 < (ours - plain).norm() < 0.1 * plain.norm()
+
+
+def test_layers_answer_in_their_compute_type_whoever_made_them() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(64, 64))
+    nf4.quantise(network, torch.device("cpu"), torch.bfloat16)
+    x = torch.linspace(-1, 1, 64)[None]
+    before = network(x)
+    nf4.answer_in_compute_type(network)
+    assert isinstance(network[0], Linear4bit)
+    assert before.dtype == torch.float32
+    assert network(x).dtype == torch.bfloat16
+    assert torch.equal(network(x), before.bfloat16())
