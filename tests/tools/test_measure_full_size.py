@@ -56,7 +56,10 @@ def rows_of(printed: str) -> dict[str, list[str]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("small", BUILDERS, indirect=True)
-def test_a_dry_run_measures_everything(small: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_measures_everything(
+    small: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure_full_size, "PORTRAITS", 2)
     assert measure_full_size.main([small], sides=SIDES) == 0
     rows = rows_of(capsys.readouterr().out)
     notes = {name: cells[-1] for name, cells in rows.items()}
@@ -64,9 +67,9 @@ def test_a_dry_run_measures_everything(small: str, capsys: pytest.CaptureFixture
     for side in SIDES:
         for way in ("1 at once, checkpointing", "1 at once, keep", "4 at once, keep"):
             assert float(rows[f"train {side} px, {way}: a picture"][0]) > 0
-        painting = f"paint {side} px, 12 at once: a portrait"
+        painting = f"paint {side} px, 2 at once: a portrait"
         assert float(rows[painting][0]) > 0
-        assert notes[painting].startswith("0 of 12 portraits flat; ")
+        assert notes[painting].startswith("0 of 2 portraits flat; ")
     assert float(rows["stop while training, 64 px"][0]) >= 0
     assert notes["fingerprint after all"] == "unchanged"
 
