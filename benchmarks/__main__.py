@@ -7,7 +7,18 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import erasure, fairness, ingest, likeness, main_job, model, pages, photo_way, vault
+from benchmarks import (
+    crowd,
+    erasure,
+    fairness,
+    ingest,
+    likeness,
+    main_job,
+    model,
+    pages,
+    photo_way,
+    vault,
+)
 from benchmarks.measure import Measurement
 
 BENCHMARKS = {
@@ -22,6 +33,7 @@ BENCHMARKS = {
     "vault_read": vault.vault_read,
     "ingest_20": ingest.ingest_20,
     "decode_fair": fairness.decode_fair,
+    "crowd": crowd.crowd,
     "delete_all": erasure.delete_all,
     "sweep_10000": erasure.sweep,
     "pages": pages.run,

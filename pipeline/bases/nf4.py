@@ -90,7 +90,7 @@ def _nf4(linear: nn.Linear, device: torch.device, compute_dtype: torch.dtype) ->
     return quantised
 
 
-class AnswersInComputeType(Linear4bit):
+class AnswersInComputeType(Linear4bit):  # type: ignore[misc]  # read as Any
     """A 4-bit layer whose answer has the type that it computes in, as autocast's `nn.Linear` has.
 
     bitsandbytes' own answers in its input's, which under autocast is float32 after a norm:
