@@ -104,7 +104,7 @@ def _sitters(
     """The people, spread evenly over the classes when fewer than all are asked for."""
     files = [shared / name for name in PEOPLE.read_text().split()]
     for place in np.linspace(0, len(files) - 1, min(count, len(files))).round().astype(int):
-        image = _read(files[place])
+        image = read_picture(files[place])
         found = plain_walls.key(image, segment)
         face = next(iter(faces.detect(image)), None)
         if found is None or face is None:
@@ -141,7 +141,7 @@ def _walls(shared: Path, segment: Segment) -> list[tuple[Picture, Picture]]:
     """Photos with busy walls that no training has seen, and their masks, at 400 pixels."""
     found = []
     for file in sorted((shared / "people-cc0").glob("*.jpg"))[1::2]:
-        image = cv2.resize(_read(file), (400, 400), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(read_picture(file), (400, 400), interpolation=cv2.INTER_AREA)
         found.append((image, segment(image)))
     return found
 
@@ -259,7 +259,8 @@ def _line(name: str, rows: list[Row], middle: object) -> str:
     )
 
 
-def _read(file: Path) -> Picture:
+def read_picture(file: Path) -> Picture:
+    """uint8 RGB [H, W, 3]; raises FileNotFoundError if it is none."""
     data = cv2.imread(str(file))
     if data is None:
         raise FileNotFoundError(file)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset, get_worker_info
 
-from pipeline.compositing.refine import network_input
+from pipeline.compositing.refine import flip_averaged, network_input
 from pipeline.compositing.segmenter import Segment
 from train_matting.scene import SHAPES, Person, Picture, draw
 
@@ -65,12 +65,3 @@ def _found(
     x, y, width, height = box
     x, y = x + rng.normal(0, 0.04) * width, y + rng.normal(0, 0.04) * height
     return x, y, width * rng.uniform(0.92, 1.08), height * rng.uniform(0.92, 1.08)
-
-
-def flip_averaged(
-    picture: Picture, segment: Segment
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The mask averaged over a flip, and how far the two disagree: float32 [H, W], 0 to 1."""
-    one = segment(picture).astype(np.float32) / 255
-    two = segment(np.ascontiguousarray(picture[:, ::-1]))[:, ::-1].astype(np.float32) / 255
-    return np.asarray((one + two) / 2, np.float32), np.abs(one - two)

@@ -17,7 +17,7 @@ import numpy as np
 
 from dev import plain_walls
 from dev.joined import Bytes, join, split
-from dev.measure_matting import PEOPLE, ROOT
+from dev.measure_matting import PEOPLE, ROOT, read_picture
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from train_matting.scene import Person, Picture
@@ -61,7 +61,7 @@ def _people(shared: Path) -> list[Person]:
     for file in sorted((shared / "portraits").glob("*.jpg")):
         if f"portraits/{file.name}" in kept_back:
             continue
-        image = _read(file)
+        image = read_picture(file)
         found = plain_walls.key(image, segment)
         face = next(iter(faces.detect(image)), None)
         if found is None or face is None or not found.fit:
@@ -82,7 +82,7 @@ def _walls(shared: Path) -> list[Wall]:
     files += sorted((shared / "portraits-bioguide").glob("*.jpg"))[1::12]
     walls = []
     for file in files:
-        image = _read(file)
+        image = read_picture(file)
         if max(image.shape[:2]) > _WALL_SIDE:
             size = (_WALL_SIDE, _WALL_SIDE)
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -138,13 +138,6 @@ def _colour(coded: Bytes) -> Picture:
 
 def _grey(coded: Bytes) -> Picture:
     return np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
-
-
-def _read(file: Path) -> Picture:
-    data = cv2.imread(str(file))
-    if data is None:
-        raise FileNotFoundError(file)
-    return np.ascontiguousarray(data[..., ::-1])
 
 
 if __name__ == "__main__":

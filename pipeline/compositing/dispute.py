@@ -11,7 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from pipeline.compositing.refine import Coarse, Floats, Picture
+from pipeline.compositing.refine import Coarse, Floats, Picture, sharpened
 from pipeline.compositing.trimap import PERSON, Area, disc
 from pipeline.imaging import Face
 
@@ -89,7 +89,7 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
         here = parts[cut] == part
         if coarse.mask[cut][here].mean() > _SURE:
             # A brim, a sleeve: the network keeps them when it is not told whose face is meant.
-            result[cut][here] = np.maximum(alpha[cut], coarse.anybody[cut])[here]
+            result[cut][here] = np.maximum(alpha[cut], anybody(image, coarse)[cut])[here]
             continue
         solid = alpha[cut] > 0.5
         labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
@@ -104,6 +104,11 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
         person = _joined(((labels & 1) == 1) & here, solid, coarse.mask[cut])
         result[cut][here] = person[here]
     return result
+
+
+def anybody(image: Picture, coarse: Coarse) -> Floats:
+    """The network's matte when it is not told whose face is meant: float32 [h, w], 0 to 1."""
+    return sharpened(image, coarse.mask, coarse.doubt)
 
 
 def _joined(found: Area, person: Area, mask: Floats) -> Area:

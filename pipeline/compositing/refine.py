@@ -38,13 +38,12 @@ class Coarse(NamedTuple):
     """Where the person is, at a long side of at most `SIDE`: float32 [h, w] each, 0 to 1.
 
     alpha: the network's matte. mask: the segmenter's, averaged over a flip. doubt: how far the two
-    masks of the flip disagree. anybody: the network's matte if it is not told whose face is meant.
+    masks of the flip disagree.
     """
 
     alpha: Floats
     mask: Floats
     doubt: Floats
-    anybody: Floats
 
 
 def coarse_matte(image: Picture, segment: Segment, box: Box | None = None) -> Coarse:
@@ -56,14 +55,17 @@ def coarse_matte(image: Picture, segment: Segment, box: Box | None = None) -> Co
         BaseUnavailable: the network's file is missing or altered.
     """
     small = shrunk(image, SIDE)
-    one = segment(small).astype(np.float32) / 255
-    two = segment(np.ascontiguousarray(small[:, ::-1]))[:, ::-1].astype(np.float32) / 255
-    mask, doubt = np.asarray((one + two) / 2, np.float32), np.abs(one - two)
+    mask, doubt = flip_averaged(small, segment)
     scale = small.shape[0] / image.shape[0]
     near = None if box is None else (box[0] * scale, box[1] * scale, box[2] * scale, box[3] * scale)
-    anybody = sharpened(small, mask, doubt)
-    alpha = anybody if near is None else sharpened(small, mask, doubt, near)
-    return Coarse(alpha, mask, doubt, anybody)
+    return Coarse(sharpened(small, mask, doubt, near), mask, doubt)
+
+
+def flip_averaged(image: Picture, segment: Segment) -> tuple[Floats, Floats]:
+    """The mask averaged over a flip, and how far the two disagree: float32 [h, w], 0 to 1."""
+    one = segment(image).astype(np.float32) / 255
+    two = segment(np.ascontiguousarray(image[:, ::-1]))[:, ::-1].astype(np.float32) / 255
+    return np.asarray((one + two) / 2, np.float32), np.abs(one - two)
 
 
 def shrunk(image: Picture, side: int) -> Picture:
