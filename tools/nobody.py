@@ -39,13 +39,21 @@ class Stopper:
 
 def nobody(recipe: Recipe) -> Personalisation:
     """One photo of noise, of which the same middle is always cut out."""
-    picture = np.random.default_rng(1).integers(0, 256, (160, 160, 3), dtype=np.uint8)
-    points = np.array([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]], np.float32)
-    photo: Any = Photo(picture, points, np.eye(128, dtype=np.float32)[0])
-    return Personalisation([photo], _middle, recipe, seed=1)
+    photos: Any = noise_photos(1)
+    return Personalisation(photos, middle, recipe, seed=1)
 
 
-def _middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def noise_photos(count: int) -> list[Photo]:
+    """Photos of 160 pixels on which a face is said to be in the middle."""
+    rng = np.random.default_rng(1)
+    landmarks = np.array([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]], np.float32)
+    embedding = np.eye(128, dtype=np.float32)[0]
+    pictures = rng.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8)
+    return [Photo(picture, landmarks, embedding) for picture in pictures]
+
+
+def middle(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Segment by always cutting out the same middle: uint8 [H, W], 255 = person."""
     matte = np.zeros(image.shape[:2], np.uint8)
     side = image.shape[0]
     matte[side // 8 :, side // 4 : -side // 4] = 255

@@ -95,13 +95,13 @@ class Large(Base):
 
     def _store_one(self, denoiser: nn.Module) -> None:
         denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
-        if getattr(denoiser, "is_quantized", False):  # while it was read
-            nf4.answer_in_compute_type(denoiser)
+        read_so = getattr(denoiser, "is_quantized", False)
+        if self.quantised and not read_so:
+            nf4.quantise(denoiser, self.device, self.compute_dtype, precise=self.precise)
+        nf4.answer_in_compute_type(denoiser)
+        if read_so:
             denoiser.to(device=self.device)
             return
-        if self.quantised:
-            nf4.quantise(denoiser, self.device, self.compute_dtype, precise=self.precise)
-            nf4.answer_in_compute_type(denoiser)
         denoiser.to(device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last)
 
     # Words
