@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pipeline.imaging import TEMPLATE_SIZE, face_bump
 from train_base.checkpoint import (
+    DEVICE,
     Average,
     Metrics,
     load,
@@ -35,8 +36,6 @@ from train_base.identity import SFace, faces_112, sface_grid
 from train_base.likeness import reconstruction_likeness
 from train_base.people import probe_woman, read_held_out, sampling_weights, split
 from train_base.restyle import Person, exposure, jitter, person_at, restyle
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 TAPS = (3, 7, 13, 21)
 """After which convolutions SFace's activations are compared: skin, parts, layout, person."""
@@ -207,7 +206,7 @@ class Trainer:
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
-        self.average.values = state["average"]
+        self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.done = state["done"]
 

@@ -13,6 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+"""Where every stage computes."""
+
 
 def save_atomic(state: dict[str, Any], path: Path) -> None:
     """Write a checkpoint so that a reader sees the old file or the new one, never half of it."""
@@ -52,6 +55,10 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_mul_(self.values, decay)
         torch._foreach_add_(self.values, [p.detach() for p in parameters], alpha=1 - decay)
+
+    def restore(self, values: Iterable[Tensor]) -> None:
+        """Go on from the values of a checkpoint, wherever those are."""
+        self.values = [kept.to(own.device) for kept, own in zip(values, self.values, strict=True)]
 
     @torch.no_grad()
     def copy_to(self, parameters: Iterable[Tensor]) -> None:

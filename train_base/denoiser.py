@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from train_base.autoencoder import face_weight, load_autoencoder
 from train_base.checkpoint import (
+    DEVICE,
     Average,
     Metrics,
     load,
@@ -34,8 +35,6 @@ from train_base.checkpoint import (
 from train_base.latents import JUDGES_FILE
 from train_base.sampling import Sampler, signal_share, training_sheet
 from train_base.words import adopt, build_text_encoder, build_tokenizer, numbers_of
-
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 @dataclass
@@ -207,7 +206,7 @@ class Trainer:
     def restore(self, state: dict) -> None:
         self.unet.load_state_dict(state["unet"])
         self.text.load_state_dict(state["text"])
-        self.average.values = [value.to(DEVICE) for value in state["average"]]
+        self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.done, self.samples = state["done"], state["samples"]
 
@@ -254,7 +253,9 @@ def main() -> None:
         trainer.unet.compile()
     metrics = Metrics(log)
     start = saved = sheet_at = time.monotonic()
-    ended, lowest = False, math.inf
+    liked = load(folder / "best.pt")
+    lowest = averaged(liked).judge(judges["latents"], judges["words"]) if liked else math.inf
+    ended = False
     while not ended:
         if args.minutes:
             share = min(1.0, (time.monotonic() - start) / 60 / args.minutes)

@@ -29,9 +29,15 @@ def best_autoencoder(work: Path) -> Path:
     return sharpened if sharpened.exists() else work / "autoencoder" / "last.pt"
 
 
+def best_denoiser(work: Path) -> Path:
+    """The checkpoint that the held-out people liked best, where a run has judged any."""
+    best = work / "denoiser" / "best.pt"
+    return best if best.exists() else work / "denoiser" / "last.pt"
+
+
 def export(work: Path, target: Path) -> dict[str, float]:
     """Write the pipeline to `target`; returns what was written, for the log."""
-    state = torch.load(work / "denoiser" / "last.pt", weights_only=True)
+    state = torch.load(best_denoiser(work), weights_only=True)
     trainer = averaged(state)
     autoencoder = load_autoencoder(best_autoencoder(work))
     autoencoder.register_to_config(scaling_factor=float(trainer.scale))

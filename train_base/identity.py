@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from pipeline.imaging import EYES_AND_MOUTH, TEMPLATE_SIZE
+from train_base.checkpoint import DEVICE
 from train_base.faces import RECOGNISER
 
 SFACE_SIZE = 112
@@ -51,8 +52,7 @@ class SFace(nn.Module):
             name: value.float() if value.is_floating_point() else value
             for name, value in self._constants.items()
         }
-        where = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._constants = {name: value.to(where) for name, value in self._constants.items()}
+        self._constants = {name: value.to(DEVICE) for name, value in self._constants.items()}
         self._input = next(i.name for i in graph.input if i.name not in self._constants)
         self._output = graph.output[0].name
 

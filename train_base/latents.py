@@ -24,7 +24,7 @@ from diffusers import AutoencoderTiny
 from torch import Tensor
 
 from train_base.autoencoder import load_autoencoder, to_tensor
-from train_base.checkpoint import save_atomic, step_rng
+from train_base.checkpoint import DEVICE, save_atomic, step_rng
 from train_base.data import Portraits
 from train_base.people import probe_woman, read_held_out, sampling_weights, split
 from train_base.restyle import person_at, restyle
@@ -109,8 +109,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     cv2.setNumThreads(1)
     folder = args.work / "latents"
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = load_autoencoder(args.work / "autoencoder" / "last.pt").to(device)
+    model = load_autoencoder(args.work / "autoencoder" / "last.pt").to(DEVICE)
     everyone = Portraits.load(args.work / "data" / "portraits.npz")
     training, judges = split(everyone, read_held_out())
     woman = probe_woman(everyone)

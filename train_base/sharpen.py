@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train_base import autoencoder as plain
-from train_base.autoencoder import DEVICE
 from train_base.checkpoint import (
+    DEVICE,
     Average,
     Metrics,
     load,
@@ -136,7 +136,7 @@ class Trainer:
 
     def restore(self, state: dict) -> None:
         self.model.load_state_dict(state["model"])
-        self.average.values = state["average"]
+        self.average.restore(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.adversary.load_state_dict(state["adversary"])
         self.opponent.load_state_dict(state["opponent"])

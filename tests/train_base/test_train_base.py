@@ -15,8 +15,9 @@ from pipeline.compositing.backdrops import compose
 from pipeline.portraits.style import Style, load_styles
 from tests.support.looks import SHIPPED, STYLES
 from train_base import autoencoder, data, denoiser, people, sharpen
-from train_base.checkpoint import load, save_atomic
+from train_base.checkpoint import Average, load, save_atomic
 from train_base.evaluate import frechet
+from train_base.export import best_denoiser
 from train_base.faces import Face
 from train_base.restyle import Person, restyle
 from train_base.walls import WallClassifier
@@ -310,3 +311,19 @@ def test_frechet_distance_is_zero_for_equal_sets_and_grows() -> None:
     first = rng.normal(size=(400, 6))
     assert frechet(first, first) == pytest.approx(0, abs=1e-6)
     assert frechet(first, first + 1) == pytest.approx(6, rel=0.05)
+
+
+def test_the_weights_that_the_judges_liked_best_are_exported(tmp_path: Path) -> None:
+    folder = tmp_path / "denoiser"
+    folder.mkdir()
+    (folder / "last.pt").touch()
+    assert best_denoiser(tmp_path) == folder / "last.pt"
+    (folder / "best.pt").touch()
+    assert best_denoiser(tmp_path) == folder / "best.pt"
+
+
+def test_an_average_goes_on_from_a_checkpoint_where_it_was() -> None:
+    average = Average([torch.zeros(3)], 0.9)
+    average.restore([torch.arange(3.0)])
+    average.update([torch.arange(3.0)], 10**6)
+    assert torch.allclose(average.values[0], torch.arange(3.0))
