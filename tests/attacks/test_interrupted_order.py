@@ -13,14 +13,7 @@ import pytest
 
 from dev.own_server import own_server
 from privacy.sessions import Session
-from tests.support.gradio_client import (
-    element_place,
-    event_of,
-    gradio_config,
-    refusal,
-    send_event,
-    usual_inputs,
-)
+from tests.support.gradio_client import order_photo_portraits
 from tests.support.store import Store
 from tests.support.waiting import until
 
@@ -45,7 +38,7 @@ def test_a_killed_server_finishes_the_order_when_its_visitor_is_back(
         files = [("files", ("me.jpg", photo, "image/jpeg")) for photo in selfie_jpegs[:3]]
         assert client.post("/studio/gradio_api/upload", files=files).status_code == 200
         until(lambda: photos(client) == 3, 60)
-        order_photo_portraits(client, COUNT)
+        assert order_photo_portraits(client, COUNT) == ""
         until(lambda: portraits(client) >= 8, 60)
         process.kill()
         process.wait()
@@ -85,18 +78,6 @@ def test_what_a_training_had_learnt_goes_at_the_start_unless_an_order_needs_it(
 def put(store: Store, session: Session, *kinds: str) -> None:
     for kind in kinds:
         store.vault.put(session, kind, kind, b"what was learnt of a face")
-
-
-def order_photo_portraits(client: httpx.Client, count: int) -> None:
-    """Press Create, as the page does."""
-    config = gradio_config(client)
-    create = event_of(config, "create")
-    data = usual_inputs(config, create)
-    data[0] = ["corporate"]
-    data[element_place(config, create, "count")] = count
-    data[element_place(config, create, "way")] = "photo"
-    _, messages = send_event(client, create, data)
-    assert refusal(messages) == ""
 
 
 def browser_at(url: str) -> httpx.Client:

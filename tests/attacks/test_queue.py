@@ -10,14 +10,7 @@ import httpx
 import pytest
 
 from dev.own_server import own_server
-from tests.support.gradio_client import (
-    element_place,
-    event_of,
-    gradio_config,
-    refusal,
-    send_event,
-    usual_inputs,
-)
+from tests.support.gradio_client import order_photo_portraits
 from tests.support.waiting import until
 
 ATTACKER, COMPANY = "192.0.2.66", "198.51.100.7"
@@ -51,17 +44,6 @@ def house() -> Iterator[House]:
         yield House(url, closing)
 
 
-def order(client: httpx.Client, count: int) -> str:
-    """Press Create for portraits of the photos; what it was answered with."""
-    config = gradio_config(client)
-    create = event_of(config, "create")
-    data = usual_inputs(config, create)
-    data[0] = ["corporate"]
-    data[element_place(config, create, "count")] = count
-    data[element_place(config, create, "way")] = "photo"
-    return refusal(send_event(client, create, data)[1])
-
-
 def job(client: httpx.Client) -> dict[str, Any]:
     return dict(client.get("/status").json()["job"] or {})
 
@@ -72,17 +54,17 @@ def test_neither_samples_nor_one_address_fill_the_queue(
     house: House, selfie_jpegs: list[bytes]
 ) -> None:
     first = house.visitor(ATTACKER, selfie_jpegs[0])
-    assert order(first, 200) == ""
+    assert order_photo_portraits(first, 200) == ""
     until(lambda: job(first)["phase"] not in ("queued", "preparing"), 60)
     samples = [house.visitor(ATTACKER, None) for _ in range(2)]
-    assert order(samples[0], 200) == ""
-    assert "try again" in order(samples[1], 200)
+    assert order_photo_portraits(samples[0], 200) == ""
+    assert "try again" in order_photo_portraits(samples[1], 200)
     flood = [house.visitor(ATTACKER, selfie_jpegs[0]) for _ in range(3)]
-    assert [order(client, 200) for client in flood[:2]] == ["", ""]
-    assert "your network" in order(flood[2], 200)
+    assert [order_photo_portraits(client, 200) for client in flood[:2]] == ["", ""]
+    assert "your network" in order_photo_portraits(flood[2], 200)
 
     colleague = house.visitor(COMPANY, selfie_jpegs[1])
-    assert order(colleague, 1) == ""
+    assert order_photo_portraits(colleague, 1) == ""
     waiting = {
         "colleague": job(colleague)["sentence"],
         "flood": job(flood[1])["sentence"],

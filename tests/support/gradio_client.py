@@ -48,6 +48,17 @@ def refusal(messages: list[dict[str, Any]]) -> str:
     return str(last["output"]["data"][0])
 
 
+def order_photo_portraits(client: httpx.Client, count: int) -> str:
+    """Press Create for portraits of the photos, as the page does; what it was answered with."""
+    config = gradio_config(client)
+    create = event_of(config, "create")
+    data = usual_inputs(config, create)
+    data[0] = ["corporate"]
+    data[element_place(config, create, "count")] = count
+    data[element_place(config, create, "way")] = "photo"
+    return refusal(send_event(client, create, data)[1])
+
+
 def hear(client: httpx.Client, channel: str) -> list[dict[str, Any]]:
     """Everything on an event stream until the server closes it."""
     messages = []
