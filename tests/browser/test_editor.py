@@ -304,13 +304,12 @@ def test_settings_stay_with_their_photo_over_a_reload(
         shown(page, "Corporate")
         strip.get_by_role("radio").nth(1).check()
         shown(page, "Old Money")
-        kept = "() => sessionStorage.getItem('likeness-editor')"
-        until(lambda: json.loads(page.evaluate(kept) or "{}").get("photo") == best[1], PATIENCE_S)
-        kept = page.evaluate(kept)
+        page.reload()  # within a moment of the last choice
+        shown(page, "Old Money")
+        kept = page.evaluate("() => sessionStorage.getItem('likeness-editor')")
+        assert json.loads(kept)["photo"] == best[1]
         assert "data:" not in kept
         assert len(kept) < 2000  # names and numbers only
-        page.reload()
-        shown(page, "Old Money")
         expect(page.locator(".editor figure canvas")).to_have_attribute("data-photo", best[1])
         expect(page.locator('.editor [name=shape][value="4:5"]')).to_be_checked()
         assert sphere(page).get_attribute("aria-valuetext") == where

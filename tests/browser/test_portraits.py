@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from pipeline.portraits.score import appearance
 from pipeline.portraits.sheet import load_sheet
@@ -143,16 +143,26 @@ def test_the_large_view_by_keyboard_and_by_swipe_on_a_phone(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:
     phone = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
+    on_their_way: list[Route] = []
+
+    def hold(route: Route) -> None:
+        on_their_way.append(route)
+
     with visit(chromium, place.url, watch, **phone) as page:
         with_portraits(page, place)
+        page.route("**/portrait/*?size=original", hold)
         tile(page, 1).locator(".portrait").focus()
         page.keyboard.press("Enter")
         caption = page.locator("#viewer p")
         expect(caption).to_have_text("Corporate · 1 / 4")
         page.keyboard.press("ArrowRight")
         expect(caption).to_have_text("Corporate · 2 / 4")
-        stroke(page, (300, 300), (80, 310))  # to the left: the next
+        # To the left: the next, also while the picture is still on its way.
+        stroke(page, (300, 300), (80, 310))
         expect(caption).to_have_text("Old Money · 3 / 4")
+        assert len(on_their_way) == 3
+        page.unroute("**/portrait/*?size=original")  # now they come
+        expect(page.locator("#viewer img")).to_have_js_property("complete", True)
         stroke(page, (80, 300), (300, 290))
         expect(caption).to_have_text("Corporate · 2 / 4")
         stroke(page, (200, 400), (210, 150))  # up: nothing

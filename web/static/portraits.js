@@ -194,14 +194,15 @@ export class Portraits {
       const tile = this.section.querySelector(`[data-id="${this.shown}"] .portrait`);
       if (tile?.checkVisibility()) tile.focus();
     });
-    const image = slot(this.viewer, "image");
+    // On the whole view, also where the picture is not there yet. A button is pressed, not drawn on.
     let start = null;
-    image.addEventListener("pointerdown", (event) => {
-      start = event.isPrimary ? event : null;
-      image.setPointerCapture(event.pointerId);
+    this.viewer.addEventListener("pointerdown", (event) => {
+      const swipes = event.isPrimary && !event.target.closest("button, a");
+      start = swipes ? event : null;
+      if (swipes) this.viewer.setPointerCapture(event.pointerId);
     });
-    image.addEventListener("pointercancel", () => { start = null; });
-    image.addEventListener("pointerup", (event) => {
+    this.viewer.addEventListener("pointercancel", () => { start = null; });
+    this.viewer.addEventListener("pointerup", (event) => {
       if (!start || event.pointerId !== start.pointerId) return;
       const across = event.clientX - start.clientX;
       const down = event.clientY - start.clientY;

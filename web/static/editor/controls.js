@@ -16,11 +16,12 @@ export class Controls {
     this.changes = {}; // of the light
     this.blur = null; // as the look has it
     this.touched = Boolean(this.memory.photo); // then no other photo is chosen by itself
-    this.saving = 0;
+    this.saving = 0; // a timer, while something is to be kept
     this.sphere = new Sphere(slot(section, "sphere"), (azimuth, elevation) => {
       Object.assign(this.changes, { azimuth, elevation });
       this.#choose();
     });
+    window.addEventListener("pagehide", () => this.#remember());
     this.form.addEventListener("submit", (event) => event.preventDefault());
     this.form.addEventListener("input", (event) => this.#input(event.target));
     // A light that is chosen once more is as it was, whatever was moved meanwhile.
@@ -64,6 +65,7 @@ export class Controls {
   /** Forgets everything: there is no photo any more. */
   stop() {
     clearTimeout(this.saving);
+    this.saving = 0;
     this.memory = {};
     this.touched = false;
     forget();
@@ -132,8 +134,16 @@ export class Controls {
     };
     this.memory = { photo, photos: { ...this.memory.photos, [photo]: rest } };
     clearTimeout(this.saving);
-    this.saving = setTimeout(() => remember(this.memory), LATER);
+    this.saving = setTimeout(() => this.#remember(), LATER);
     this.changed({ photo, ...rest });
+  }
+
+  /** Keeps what was chosen; at once where the page is left before the time is over. */
+  #remember() {
+    if (!this.saving) return;
+    clearTimeout(this.saving);
+    this.saving = 0;
+    remember(this.memory);
   }
 }
 
