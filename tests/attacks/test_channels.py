@@ -21,6 +21,7 @@ from web.gradio import guard
 ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False, True]
 
 
+@pytest.mark.slow
 def test_gradio_remembers_no_more_channels_than_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

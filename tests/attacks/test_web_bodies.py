@@ -126,6 +126,7 @@ def test_all_uploads_together_have_one_budget(
         assert bob.get("/status").json()["photos"]["good"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fact(34)
 def test_an_upload_that_stands_still_ends_and_keeps_what_came(
     narrow: Place, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch

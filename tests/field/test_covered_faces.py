@@ -122,6 +122,7 @@ def test_what_covers_a_face_is_seen(who: str, name: str) -> None:
     assert part(draw(picture, place)) in parts
 
 
+@pytest.mark.slow
 def test_a_face_that_shows_is_not_called_covered() -> None:
     for picture in (*photos("a"), *photos("b"), shown(portrait("a"), 300)):
         assert part(picture) is None
@@ -155,6 +156,7 @@ def test_of_real_people_only_those_behind_dark_glasses_are_hinted_at() -> None:
     assert min(covered.values()) >= 13, covered  # of 17 each
 
 
+@pytest.mark.slow
 def test_the_hint_stands_beside_a_photo_that_is_taken(tmp_path: Path) -> None:
     store = Store(tmp_path)
     session = store.sessions.create()[0]

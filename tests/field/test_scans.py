@@ -72,6 +72,7 @@ def test_a_copy_without_greys_is_refused(decoder: Decoder) -> None:
     assert verdict(decoder, saved(hard, "PNG")) == "two_tones"
 
 
+@pytest.mark.slow
 def test_grey_noisy_and_coarse_photos_are_not(decoder: Decoder) -> None:
     rng = np.random.default_rng(2)
     for picture in photos("a")[:3]:

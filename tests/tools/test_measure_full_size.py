@@ -74,6 +74,7 @@ def test_a_dry_run_measures_everything(
     assert notes["fingerprint after all"] == "unchanged"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("small", ["sdxl"], indirect=True)
 def test_a_failure_is_a_line_and_the_rest_goes_on(
     small: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -82,14 +83,14 @@ def test_a_failure_is_a_line_and_the_rest_goes_on(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried")
 
     monkeypatch.setattr(Base, "loss", short)
-    assert measure_full_size.main([small], sides=SIDES) == 0
+    assert measure_full_size.main([small], sides=SIDES[1:]) == 0
     rows = rows_of(capsys.readouterr().out)
     failed = "failed: OutOfMemoryError: CUDA out of memory. Tried"
     training = {name: cells[-1] for name, cells in rows.items() if name.startswith("train ")}
     assert set(training.values()) == {failed}
-    assert len(training) == 3 * len(SIDES)
+    assert len(training) == 3
     painting = [float(cells[0]) for name, cells in rows.items() if name.startswith("paint ")]
-    assert len(painting) == len(SIDES)
+    assert len(painting) == 1
     assert all(seconds > 0 for seconds in painting)
 
 

@@ -117,6 +117,7 @@ def test_a_whole_training_and_portraits_leave_the_base_as_it_was(
     assert base.fingerprint() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", list(BUILDERS))
 def test_an_interrupted_training_goes_on_to_the_same_bits(
     bases: dict[str, Base], photos: list[TrainingPhoto], key: str
@@ -131,6 +132,7 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(
     assert [step.step for step in seen] == [5, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*BUILDERS, "sd15"])
 def test_diffusers_makes_the_same_of_the_adapter(
     folders: dict[str, Path], key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -326,6 +328,7 @@ def test_what_does_not_work_leaves_before_anything_comes(
     assert moves == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("offload", ["none", "parts", "words"])
 def test_denoisers_leave_while_words_are_read_and_take_turns(
     folders: dict[str, Path], offload: Any, monkeypatch: pytest.MonkeyPatch
