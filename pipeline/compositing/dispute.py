@@ -33,6 +33,10 @@ _NARROW, _NEAR, _AROUND = 0.012, 0.02, 0.12
 """Shares of the long side: what is narrower is a blurred edge; how near a disputed place must be to
 the person, and how far the wall reaches into it; how far colours are compared."""
 
+_GLASS, _BEFORE_EYES = 0.25, 0.6
+"""Radius of what glasses cover about an eye, in widths of the face's box; how much of a place must
+lie there."""
+
 _JOINED = 0.4
 """Share of its outline that a piece of the person has in common with the rest."""
 
@@ -60,6 +64,26 @@ def disputed(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
     wide = cv2.morphologyEx(wide, cv2.MORPH_CLOSE, disc(2 * _NEAR * side))
     zone = (wide > 0) & (alpha < PERSON)
     return zone if face is None else zone & _likely(zone, coarse.mask, face)
+
+
+def glasses(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
+    """Find the glass before the eyes that was taken for the wall which it mirrors: bool [h, w].
+
+    alpha, face: as `disputed` has them.
+    """
+    eyes = np.zeros(alpha.shape, np.uint8)
+    if face is not None:
+        reach = max(1, round(_GLASS * face.box[2]))
+        for x, y in face.landmarks[:2]:
+            cv2.circle(eyes, (round(float(x)), round(float(y))), reach, 1, -1)
+    lost = (coarse.mask - alpha > _DIFFERENCE) & (coarse.mask > _MASK)
+    _, parts = cv2.connectedComponents(lost.astype(np.uint8))
+    share = np.bincount(parts.ravel(), eyes.ravel()) / np.bincount(parts.ravel())
+    found = (share > _BEFORE_EYES)[parts] & lost
+    closed = cv2.morphologyEx(
+        found.astype(np.uint8), cv2.MORPH_CLOSE, disc(_NEAR * max(eyes.shape))
+    )
+    return closed > 0
 
 
 def _likely(zone: Area, mask: Floats, face: Face) -> Area:

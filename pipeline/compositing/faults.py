@@ -77,11 +77,21 @@ def faults(
 
 
 def _head(alpha: Floats, face: Face) -> float:
-    """Mean alpha of the ellipse in the face's box, as far as the frame shows it."""
+    """Mean alpha of the ellipse in the face's box, as far as the frame shows it.
+
+    Of a face in profile only what lies below the eyes and behind them: the rest may be air.
+    """
     zone = np.zeros(alpha.shape, np.uint8)
     left, top, width, height = face.box
     centre = (round(left + width / 2), round(top + height / 2))
     cv2.ellipse(zone, centre, (round(0.42 * width), round(0.45 * height)), 0, 0, 360, 1, -1)
+    eyes, nose, mouth = face.landmarks[:2], face.landmarks[2], face.landmarks[3:]
+    front = nose[0] - (eyes[:, 0].mean() + mouth[:, 0].mean()) / 2  # where the nose points to
+    corners = np.concatenate([eyes, mouth])[:, 0] * np.sign(front)
+    if nose[0] * np.sign(front) > corners.max():
+        columns = np.arange(alpha.shape[1]) * np.sign(front)
+        zone[:, columns > min(corners[:2].max(), corners[2:].max())] = 0
+        zone[: max(0, round(float(eyes[:, 1].mean())))] = 0
     return float(alpha[zone > 0].mean()) if zone.any() else 0.0
 
 

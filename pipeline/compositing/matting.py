@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.compositing.closed_form import solve_alpha
 from pipeline.compositing.covering import measured
-from pipeline.compositing.dispute import disputed, settled
+from pipeline.compositing.dispute import disputed, glasses, settled
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
@@ -66,10 +66,13 @@ def cut_out(
     coarse = coarse_matte(image, segment, None if face is None else face.box)
     small_face = _scaled(face, coarse.alpha.shape[0] / image.shape[0])
     clean = cleaned(coarse.alpha, small_face)
+    glass = glasses(coarse, clean.alpha, small_face)
+    clean.alpha[glass] = 1.0
     coarse = coarse._replace(alpha=clean.alpha)
     trimap = make_trimap(coarse, clean.alpha, small_face)
     zone = disputed(coarse, clean.alpha, small_face)
     trimap[zone] = 0.5
+    trimap[glass] = 1.0
     guess = settled(shrunk(image, SIDE), coarse, clean.alpha, zone)
     alpha = _fine_alpha(image, guess, trimap)
     bytes_ = np.asarray(np.round(alpha * 255), np.uint8)

@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.compositing import dispute, refine
+from pipeline.compositing import dispute, faults, refine
 from pipeline.compositing.closed_form import solve_alpha
-from pipeline.compositing.dispute import disputed, settled
-from pipeline.compositing.faults import faults
+from pipeline.compositing.dispute import disputed, glasses, settled
 from pipeline.compositing.matting import CutOut, cut_out
 from pipeline.compositing.refine import Coarse
-from pipeline.compositing.trimap import cleaned
+from pipeline.compositing.trimap import Cleaned, cleaned
 from pipeline.compositing.upsample import enlarged
 from pipeline.photos.detection import Face, Faces
 from tests.support.faces import segmenter
@@ -150,10 +149,45 @@ def test_a_head_that_the_segmenter_missed_is_a_fault(
     assert "holes" in found.faults
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_air_before_a_profile_is_no_fault_and_a_hole_in_it_is(turned: bool) -> None:
+    rows, columns = np.mgrid[:320, :320]
+    behind = columns < 210 + 0.4 * (rows - 160).clip(-60, 0)  # a forehead that slants back
+    box = (130.0, 100.0, 90.0, 130.0)
+    points = [(188.0, 145.0), (205.0, 140.0), (216.0, 165.0), (190.0, 198.0), (204.0, 195.0)]
+    alpha, landmarks = np.asarray(behind, np.float32), np.array(points, np.float32)
+    if turned:
+        alpha, landmarks[:, 0] = alpha[:, ::-1].copy(), 319 - landmarks[:, 0]
+        box = (319 - 220.0, 100.0, 90.0, 130.0)
+    face, clean = Face(box, landmarks, 0.9), Cleaned(alpha, 0.0, 0.0)
+    assert "holes" not in faults.faults(alpha, face, clean, 1.0)
+    centre = round(float(landmarks[3:, 0].mean())) + (20 if turned else -20)
+    cv2.circle(alpha, (centre, 185), 22, 0.0, -1)
+    assert "holes" in faults.faults(alpha, face, clean, 1.0)
+
+
 def face_at(left: float, top: float, width: float, height: float) -> Face:
     shares = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.75), (0.65, 0.75)], np.float32)
     landmarks = np.array([left, top], np.float32) + shares * np.array([width, height], np.float32)
     return Face((left, top, width, height), landmarks, 0.9)
+
+
+def test_glass_before_the_eyes_is_the_persons_and_a_bottle_beside_the_mouth_is_disputed() -> None:
+    face = face_at(100, 80, 100, 120)
+    alpha = np.zeros((320, 320), np.float32)
+    cv2.ellipse(alpha, (150, 150), (60, 90), 0, 0, 360, 1.0, -1)
+    mask = alpha.copy()
+    lens, bottle = np.zeros_like(alpha), np.zeros_like(alpha)
+    cv2.circle(lens, (round(float(face.landmarks[0, 0])) - 8, 128), 14, 1.0, -1)
+    cv2.circle(bottle, (200, 175), 14, 1.0, -1)
+    for place in (lens, bottle):
+        alpha[place > 0], mask[place > 0] = 0.1, 0.6
+    found = glasses(Coarse(alpha, mask, np.zeros_like(alpha)), alpha, face)
+    assert found[lens > 0].mean() > 0.95
+    assert not found[bottle > 0].any()
+    assert not glasses(Coarse(alpha, mask, np.zeros_like(alpha)), alpha, None).any()
+    plain = np.where(lens + bottle > 0, np.float32(0), mask)
+    assert not glasses(Coarse(alpha, plain, np.zeros_like(alpha)), alpha, face).any()
 
 
 def test_islands_are_dropped_and_small_holes_filled() -> None:
@@ -172,10 +206,10 @@ def test_somebody_else_is_a_fault() -> None:
     alpha[20:100, 30:70] = 1
     face = face_at(35, 25, 30, 30)
     alone = cleaned(alpha, face)
-    assert faults(alone.alpha, face, alone, 0.9) == ()
+    assert faults.faults(alone.alpha, face, alone, 0.9) == ()
     alpha[40:100, 85:100] = 1
     two = cleaned(alpha, face)
-    assert faults(two.alpha, face, two, 0.9) == ("bystander",)
+    assert faults.faults(two.alpha, face, two, 0.9) == ("bystander",)
 
 
 @pytest.mark.parametrize(("top", "found"), [(-0.2, ("hair_cut",)), (15, ())])
@@ -186,7 +220,7 @@ def test_hair_that_ends_at_the_frame_is_a_fault_where_no_portrait_has_room(
     alpha[0:100, 30:70] = 1
     face = face_at(35, top, 30, 30 if top > 0 else 14)
     clean = cleaned(alpha, face)
-    assert faults(clean.alpha, face, clean, 0.9) == found
+    assert faults.faults(clean.alpha, face, clean, 0.9) == found
 
 
 def test_a_face_that_the_mesh_does_not_see_is_a_fault() -> None:
@@ -194,8 +228,8 @@ def test_a_face_that_the_mesh_does_not_see_is_a_fault() -> None:
     alpha[20:100, 30:70] = 1
     face = face_at(35, 25, 30, 30)
     clean = cleaned(alpha, face)
-    assert faults(clean.alpha, face, clean, 0.9, presence=0.2) == ("face_hidden",)
-    assert faults(clean.alpha, face, clean, 0.9, presence=0.8) == ()
+    assert faults.faults(clean.alpha, face, clean, 0.9, presence=0.2) == ("face_hidden",)
+    assert faults.faults(clean.alpha, face, clean, 0.9, presence=0.8) == ()
 
 
 def test_a_large_gap_stays_open() -> None:
