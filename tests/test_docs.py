@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import settings as configuration
-from dev import fact_table
+from dev import fact_table, lock
 
 ROOT = configuration.ROOT
 
@@ -118,6 +118,23 @@ def test_requirements_are_exact() -> None:
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
+
+
+def test_whatever_runs_is_locked_by_digest() -> None:
+    text = (ROOT / "requirements.lock").read_text().replace("\\\n", "")
+    locked = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, *digests = line.split()
+            assert digests, line
+            assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", digest) for digest in digests)
+            locked[name.partition("==")[0]] = name.partition("==")[2]
+    # What was installed here is what requirements.txt needs, each thing that those bring included.
+    assert locked == {name: package.version for name, package in lock.closure().items()}
+    assert "!requirements.lock" in (ROOT / ".dockerignore").read_text().splitlines()
+    asked = {wanted.name.lower().replace("_", "-"): wanted.specifier for wanted in lock.asked_for()}
+    assert asked.keys() - locked.keys() == {"torch"}
+    assert all(version in asked[name] for name, version in locked.items() if name in asked)
 
 
 def test_nothing_private_or_heavy_is_tracked() -> None:

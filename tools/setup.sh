@@ -34,10 +34,12 @@ fi
 
 requirements=requirements.txt
 [ "$kind" = dev ] && requirements=requirements-dev.txt
-wanted=$(cat requirements.txt "$requirements" | sha256sum | cut -c1-64)
+wanted=$(cat requirements.lock "$requirements" | sha256sum | cut -c1-64)
 stamp=.venv/.installed-$kind
 if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
     echo "Installing Python packages into .venv (a few minutes the first time) ..."
+    # Each file by its digest; then torch, whose build depends on the machine, and what tests need.
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
     .venv/bin/pip install --quiet --disable-pip-version-check -r "$requirements"
     echo "$wanted" >"$stamp"
 fi
