@@ -25,7 +25,11 @@ RUN groupadd --gid 10001 likeness \
 COPY --from=build /app /app
 WORKDIR /app
 # numba refuses to start where it cannot write, so what was compiled is copied to where it can.
-ENV LIKENESS_HOST=0.0.0.0 \
+# The user has no home of its own; what libraries would keep in one (CUDA its
+# kernels, here 128 MB at most) is gone with the container.
+ENV HOME=/tmp \
+    CUDA_CACHE_MAXSIZE=134217728 \
+    LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \
     LIKENESS_RECEIPTS=/receipts \
     HF_HUB_OFFLINE=1 \

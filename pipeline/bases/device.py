@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -26,7 +27,19 @@ def threads() -> int:
     other.  On two cores the embedded base trains 1.3 steps/s with one thread and 1.5 with two,
     but 1.1 and 0.4 as soon as one other process is busy.
     """
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    return max(1, min(len(os.sched_getaffinity(0)), _granted()) - 1)
+
+
+def _granted(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Whole cores that a container's share of time comes to; all of them where nothing is shared.
+
+    file: "QUOTA PERIOD" in microseconds, QUOTA "max" for no limit; none outside of a container.
+    """
+    try:
+        quota, period = file.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
