@@ -1,7 +1,8 @@
 # Likeness in one container, for NVIDIA GPUs or none.
 #   docker build -t likeness .
 #   docker build -t likeness:cpu --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu .
-# torch's wheels bring the CUDA runtime; the host brings the driver (nvidia-container-toolkit).
+# torch's wheels bring the CUDA runtime; the host brings the driver (nvidia-container-toolkit), 580 or
+# newer for the default, 525 for https://download.pytorch.org/whl/cu126 as the index.
 
 FROM python:3.11.14-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""

@@ -164,8 +164,13 @@ def test_the_gpu_file_reserves_a_gpu() -> None:
     service = compose("docker-compose.gpu.yml")["services"]["likeness"]
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    (index,) = service["build"]["args"].values()
     # An empty index leaves PyPI's wheels, which bring the CUDA runtime.
-    assert service["build"]["args"] == {"PIP_EXTRA_INDEX_URL": ""}
+    assert interpolated(index, {}) == ""
+    older = "https://download.pytorch.org/whl/cu126"
+    assert interpolated(index, {"LIKENESS_TORCH_INDEX": older}) == older
+    assert list(service["build"]["args"]) == ["PIP_EXTRA_INDEX_URL"]
+    assert "ARG PIP_EXTRA_INDEX_URL=" in (ROOT / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize("name", COMPOSE)

@@ -1,4 +1,4 @@
-"""Where models run, and what a job can see of the GPU: its memory, its name, that it ran short.
+"""Where models run, what a GPU lacks for that, and what a job sees of it: memory, name, shortage.
 
 Everything here works on a machine without one.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,57 @@ import torch
 _SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
+LEAST_CAPABILITY = (8, 0)
+"""Compute capability of the first GPUs (2020) that compute in bfloat16; older ones would need
+float16, which FLUX.2 and Z-Image overflow."""
+
+
 def choose() -> torch.device:
     """The one place that chooses where models run."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if _usable() else "cpu")
+
+
+def _usable() -> bool:
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= LEAST_CAPABILITY
+
+
+def lacking() -> str | None:
+    """What keeps models from a GPU, and what to do, for the operator; None where nothing does."""
+    if _usable():
+        return None
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        return (
+            f"{torch.cuda.get_device_name()} has compute capability {major}.{minor}, and "
+            f"bfloat16 begins at {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}: use a card of 2020 "
+            "or later."
+        )
+    if torch.version.cuda is None:
+        return (
+            f"torch {torch.__version__} is built without CUDA: install requirements.txt without "
+            "PyTorch's CPU index; in containers, start with docker-compose.gpu.yml."
+        )
+    built = f"torch {torch.__version__} for CUDA {torch.version.cuda}"
+    version = driver()
+    if version is None:
+        return (
+            f"No NVIDIA driver was found, and {built} needs one: install it; in containers, start "
+            "with docker-compose.gpu.yml."
+        )
+    return (
+        f"The NVIDIA driver is {version}, and {built} finds no GPU with it: update the driver, or "
+        "install torch for an older CUDA (docs/gpu.md)."
+    )
+
+
+def driver() -> str | None:
+    """The NVIDIA driver's version, as its own tool says it; None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(said.stdout.split()), None)
 
 
 def threads() -> int:
@@ -52,7 +101,7 @@ class Gpu:
 
 def gpu() -> Gpu | None:
     """The one that models run on; None without."""
-    if not torch.cuda.is_available():
+    if not _usable():
         return None
     free, _ = torch.cuda.mem_get_info()
     return Gpu(torch.cuda.get_device_name(), free + torch.cuda.memory_reserved())

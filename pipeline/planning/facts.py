@@ -54,6 +54,11 @@ class Facts:
     guidance: float
     together: int
 
+    @property
+    def large(self) -> bool:
+        """Whether it is a base of billions of weights, which runs on a GPU only."""
+        return not self.words_stay
+
 
 _NUMBERS = ("denoiser", "packed", "largest", "autoencoder", "text_encoder", "adapter")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from errors import BaseUnavailable
 from pipeline.bases.plan import Plan, Work
 from pipeline.orders import OrderedWay
 from pipeline.planning import calibration, search
@@ -48,8 +49,8 @@ class Planning:
 
     @property
     def gpu_plans(self) -> bool:
-        """Whether the base is large: it then needs a GPU, and has one."""
-        return self._facts is not None and not self._facts.words_stay
+        """Whether the base is large: it then needs a GPU, and has one (`require_gpu`)."""
+        return self._facts is not None and self._facts.large
 
     @property
     def default_way(self) -> OrderedWay:
@@ -82,6 +83,20 @@ class Planning:
     def _calibration(self, card: str) -> Calibration:
         assert self._facts is not None
         return calibration.recall(self._file, self._facts.key, card)
+
+
+def require_gpu(facts: Facts | None) -> None:
+    """Fail at start rather than in a visitor's first job.
+
+    Raises:
+        BaseUnavailable: the base is large, and no GPU of this machine can run it.
+    """
+    if facts is None or not facts.large:
+        return
+    from pipeline.bases import device
+
+    if (why := device.lacking()) is not None:
+        raise BaseUnavailable(f"{facts.title} needs an NVIDIA GPU. {why}")
 
 
 def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
