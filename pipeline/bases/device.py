@@ -5,9 +5,13 @@ Everything here works on a machine without one.
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
+import statistics
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,6 +109,32 @@ def gpu() -> Gpu | None:
         return None
     free, _ = torch.cuda.mem_get_info()
     return Gpu(torch.cuda.get_device_name(), free + torch.cuda.memory_reserved())
+
+
+PRODUCT_S = 0.5
+"""For how long the speed of a card is measured."""
+
+
+@functools.cache
+def product_tflops(side: int = 4096) -> float:
+    """TFLOPS of products of two bfloat16 matrices, the median of as many as `PRODUCT_S` holds.
+
+    Measured once in a process, where models run.
+    """
+    left, right = (torch.ones(side, side, dtype=torch.bfloat16, device=choose()) for _ in range(2))
+    seconds = [_seconds(lambda: left @ right)]  # the first one loads the kernel
+    while len(seconds) < 2 or sum(seconds[1:]) < PRODUCT_S:
+        seconds.append(_seconds(lambda: left @ right))
+    return 2 * side**3 / statistics.median(seconds[1:]) / 1e12
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    """How long it takes, until the GPU is done too."""
+    began = time.perf_counter()
+    do()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def short_of_memory(error: BaseException) -> bool:

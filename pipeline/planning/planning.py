@@ -13,7 +13,7 @@ from pipeline.bases.plan import Plan, Work
 from pipeline.orders import OrderedWay
 from pipeline.planning import calibration, search
 from pipeline.planning.calibration import Calibration
-from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, tflops_of
+from pipeline.planning.cost import FRAGMENTATION, UTILISATION, Machine, Workload, known
 from pipeline.planning.facts import Facts
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
@@ -67,7 +67,7 @@ class Planning:
 
         if self._facts is None or (card := device.gpu()) is None:
             return None
-        machine = Machine(card.free, tflops_of(card.name), self._calibration(card.name))
+        machine = Machine(card.free, reached(card.name), self._calibration(card.name))
         return search.plan(self._facts, workload, machine, self._others)
 
     def learn(self, plan: Plan, measured: Measured) -> None:
@@ -83,6 +83,14 @@ class Planning:
     def _calibration(self, card: str) -> Calibration:
         assert self._facts is not None
         return calibration.recall(self._file, self._facts.key, card)
+
+
+def reached(name: str) -> float:
+    """TFLOPS that jobs reach on this machine's GPU: of the table, or measured where it is not."""
+    from pipeline.bases import device
+
+    card = known(name)
+    return device.product_tflops() * UTILISATION if card is None else card.reached
 
 
 def require_gpu(facts: Facts | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,30 @@ def test_the_server_does_not_start_with_a_large_base_and_without_a_gpu(
     with pytest.raises(BaseUnavailable, match="No NVIDIA driver"), open_assembly(settings):
         raise AssertionError("it started")
     assert not settings.scratch.exists()
+
+
+def test_the_speed_of_a_card_is_the_median_of_repeated_products(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device.product_tflops.cache_clear()
+    # The first loads the kernel, and one is disturbed.
+    seconds = iter([9.0, 0.1, 0.3, 0.1, 9.0])
+    with monkeypatch.context() as patch:
+        patch.setattr(device, "_seconds", lambda _: next(seconds))
+        found = device.product_tflops(side=100)
+        assert found == pytest.approx(2 * 100**3 / 0.1 / 1e12)
+        assert device.product_tflops(side=100) == found  # measured once
+        assert list(seconds) == [9.0]
+    device.product_tflops.cache_clear()
+
+
+def test_products_are_really_computed_for_as_long_as_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    device.product_tflops.cache_clear()
+    monkeypatch.setattr(device, "PRODUCT_S", 0.05)
+    began = time.perf_counter()
+    found = device.product_tflops(side=64)
+    assert time.perf_counter() - began >= 0.05
+    assert 0 < found < 100  # of a processor
+    device.product_tflops.cache_clear()
