@@ -164,8 +164,10 @@ def test_products_are_really_computed_for_as_long_as_is_said(
 ) -> None:
     device.product_tflops.cache_clear()
     monkeypatch.setattr(device, "PRODUCT_S", 0.05)
+    before = torch.get_rng_state()
     began = time.perf_counter()
     found = device.product_tflops(side=64)
     assert time.perf_counter() - began >= 0.05
     assert 0 < found < 100  # of a processor
+    assert torch.equal(torch.get_rng_state(), before)
     device.product_tflops.cache_clear()
