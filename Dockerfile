@@ -1,7 +1,8 @@
 # Likeness in one container, for NVIDIA GPUs or none.
 #   docker build -t likeness .
 #   docker build -t likeness:cpu --build-arg PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu .
-# torch's wheels bring the CUDA runtime; the host brings the driver (nvidia-container-toolkit).
+# torch's wheels bring the CUDA runtime; the host brings the driver (nvidia-container-toolkit), 580 or
+# newer for the default, 525 for https://download.pytorch.org/whl/cu126 as the index.
 
 FROM python:3.11.14-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
@@ -25,7 +26,11 @@ RUN groupadd --gid 10001 likeness \
 COPY --from=build /app /app
 WORKDIR /app
 # numba refuses to start where it cannot write, so what was compiled is copied to where it can.
-ENV LIKENESS_HOST=0.0.0.0 \
+# The user has no home of its own; what libraries would keep in one (CUDA its
+# kernels, here 128 MB at most) is gone with the container.
+ENV HOME=/tmp \
+    CUDA_CACHE_MAXSIZE=134217728 \
+    LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \
     LIKENESS_RECEIPTS=/receipts \
     HF_HUB_OFFLINE=1 \

@@ -1,4 +1,4 @@
-"""Count what planning needs to know of a base: weights, operations, bytes of activations.
+"""Count what planning needs to know of a base: weights, operations, kernels, activations.
 
     python -m dev.count_base sdxl          # prints the manifest's [model] and [[model.at]]
 
@@ -21,7 +21,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dev.architectures import ARCHITECTURES, META, TYPE, Architecture, networks, predict, targets_of
-from dev.on_meta import AsOnAGpu, measuring, recomputed
+from dev.on_meta import Alive, AsOnAGpu, measuring, pack, recomputed
 
 RANK = 16
 
@@ -35,18 +35,27 @@ def count(key: str) -> dict[str, Any]:
         _at(architecture, denoiser, autoencoder, targets, pixels)
         for pixels in architecture.resolutions
     ]
-    return weights(architecture, denoiser, autoencoder) | {"at": rows}
+    counted = weights(architecture, denoiser, autoencoder) | launches(architecture, targets)
+    return counted | {"at": rows}
+
+
+def launches(architecture: Architecture, targets: list[str]) -> dict[str, int]:
+    """How many kernels learning starts, whatever the resolution: forward and back; forward again,
+    as with checkpointing."""
+    least = architecture.resolutions[0]
+    kept, again = (
+        training(architecture, targets, least, checkpointing=c).launches for c in (False, True)
+    )
+    return {"launches": kept, "launches_again": again - kept}
 
 
 def weights(
     architecture: Architecture, denoiser: nn.Module, autoencoder: nn.Module
 ) -> dict[str, int]:
     """How many there are, how many of them are stored in 4 bits, and those of an adapter."""
-    precise = getattr(architecture.family, "precise", ())
     packed = [
-        layer.weight.numel()
-        for name, layer in denoiser.named_modules()
-        if type(layer) is nn.Linear and not any(f".{p}." in f".{name}." for p in precise)
+        denoiser.get_submodule(name).weight.numel()
+        for name in packed_layers(architecture, denoiser)
     ]
     targets = targets_of(architecture, denoiser)
     return {
@@ -56,6 +65,16 @@ def weights(
         "adapter": sum(_rank_one(denoiser.get_submodule(name)) for name in targets),
         "largest": max(packed),
     }
+
+
+def packed_layers(architecture: Architecture, denoiser: nn.Module) -> list[str]:
+    """Names of the layers that are stored in 4 bits."""
+    precise = getattr(architecture.family, "precise", ())
+    return [
+        name
+        for name, layer in denoiser.named_modules()
+        if type(layer) is nn.Linear and not any(f".{p}." in f".{name}." for p in precise)
+    ]
 
 
 def _rank_one(layer: nn.Module) -> int:
@@ -88,26 +107,27 @@ def _at(
         "resolution": pixels,
         "flops": flops.get_total_flops() + casts.attention,
         "paint": paint.peak,
-        "recompute": training_bytes(architecture, targets, pixels, checkpointing=True),
-        "keep": training_bytes(architecture, targets, pixels, checkpointing=False),
+        "recompute": training(architecture, targets, pixels, checkpointing=True).peak,
+        "keep": training(architecture, targets, pixels, checkpointing=False).peak,
         "decode": decode.peak,
         "encode": encode.peak,
     }
 
 
-def training_bytes(
+def training(
     architecture: Architecture, targets: list[str], pixels: int, *, checkpointing: bool
-) -> int:
-    """Bytes beyond the weights at the worst moment of a step with one picture."""
+) -> Alive:
+    """One picture learnt: bytes beyond the weights at the worst moment, and launches."""
     with META:
         denoiser: Any = architecture.denoiser()
     denoiser.requires_grad_(False).to(TYPE)
+    pack(denoiser, packed_layers(architecture, denoiser))
     inject_adapter_in_model(LoraConfig(r=RANK, target_modules=targets), denoiser, "person")
     if checkpointing:
         denoiser.enable_gradient_checkpointing(recomputed)
     with measuring(denoiser, autocast=True) as step:  # a flop counter here would keep tensors
         predict(architecture, denoiser, pixels).float().square().mean().backward()
-    return step.peak
+    return step
 
 
 def _written(model: dict[str, Any]) -> str:

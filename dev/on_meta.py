@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from bitsandbytes.nn import Params4bit
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -16,6 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from dev.architectures import META, TYPE
+from pipeline.bases.nf4 import AnswersInComputeType
 
 
 class _Attention(torch.autograd.Function):
@@ -32,31 +34,109 @@ class _Attention(torch.autograd.Function):
         return tuple(torch.empty_like(t) for t in ctx.saved_tensors[:3])
 
 
-class AsOnAGpu(TorchFunctionMode):
-    """Casts as `torch.autocast` does on CUDA and fuses attention; the meta device does neither."""
+class _RmsNorm(torch.autograd.Function):
+    """The fused norm, as a GPU runs it: keeps its input and one number per row."""
 
-    _LOW = (F.linear, F.conv2d)
-    _HIGH = (F.layer_norm, F.group_norm)
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, x.new_empty((*x.shape[:-1], 1), dtype=torch.float32))
+        return torch.empty_like(x)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return torch.empty_like(ctx.saved_tensors[0])
+
+
+class _Product(torch.autograd.Function):
+    """With 4-bit weights, which are unpacked again on the way back: keeps nothing."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, outputs: int) -> torch.Tensor:
+        ctx.inputs = x.shape[-1]
+        return _unpacked(x.new_empty((*x.shape[:-1], outputs)))
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (g,) = gradients
+        return _unpacked(g.new_empty((*g.shape[:-1], ctx.inputs))), None
+
+
+UNPACKING = 3
+"""Kernels that unpack the 4-bit weights of a layer: its scales, their mean, the weights."""
+
+
+def _unpacked(answer: torch.Tensor) -> torch.Tensor:
+    for _ in range(UNPACKING):
+        answer.detach().zero_()
+    return answer
+
+
+class _Packed(AnswersInComputeType):
+    """A 4-bit layer of the product, without bitsandbytes' kernels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = _Product.apply(x.to(self.compute_dtype), self.out_features)
+        return answer if self.bias is None else answer + self.bias
+
+
+def pack(network: nn.Module, layers: Collection[str]) -> None:
+    """Replace these linear layers by 4-bit ones, and have peft see it as after reading on a GPU."""
+    for name in layers:
+        linear = network.get_submodule(name)
+        assert isinstance(linear, nn.Linear)
+        sizes = linear.in_features, linear.out_features
+        packed = _Packed(*sizes, bias=linear.bias is not None, compute_dtype=TYPE, device=META)
+        data = torch.empty((linear.weight.numel() + 1) // 2, 1, dtype=torch.uint8, device=META)
+        packed.weight = Params4bit(data, requires_grad=False, quant_type="nf4")
+        network.set_submodule(name, packed.requires_grad_(False).to(TYPE))
+    network.is_loaded_in_4bit = True  # type: ignore[assignment]
+
+
+class AsOnAGpu(TorchFunctionMode):
+    """Casts as `torch.autocast` does on CUDA, and fuses attention and RMS norms as CUDA does; the
+    meta device does none of it."""
+
+    LOW = frozenset(("linear", "conv2d", "scaled_dot_product_attention"))
+    HIGH = frozenset(
+        ("layer_norm", "group_norm", "rms_norm", "exp", "rsqrt", "pow", "__pow__", "__rpow__")
+    )
+    """Names of functions whose arguments become bfloat16, and float32.  Of all that autocast casts,
+    those that the bases call."""
 
     def __init__(self, autocast: bool) -> None:
         self.autocast, self.attention = autocast, 0
         super().__init__()
 
+    def __enter__(self) -> AsOnAGpu:
+        self._before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        self._tell(self.autocast, TYPE)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        super().__exit__(*problem)
+        self._tell(*self._before)
+
+    @staticmethod
+    def _tell(enabled: bool, dtype: torch.dtype) -> None:
+        """Whoever asks whether autocast is on, as peft does, is told."""
+        torch.set_autocast_enabled("cuda", enabled)
+        torch.set_autocast_dtype("cuda", dtype)
+
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
-        kwargs = dict(kwargs or {})
+        kwargs, name = dict(kwargs or {}), getattr(function, "__name__", "")
+        if self.autocast and (name in self.LOW or name in self.HIGH):
+            wanted = TYPE if name in self.LOW else torch.float32
+            args = [_cast(a, wanted) for a in args]
+            kwargs = {key: _cast(a, wanted) for key, a in kwargs.items()}
         if function is F.scaled_dot_product_attention:
             q, k, v = (kwargs.pop(n, None) for n in ("query", "key", "value"))
             q, k, v = args[:3] if args else (q, k, v)
             rows, columns = q.shape[-2], k.shape[-2]
             self.attention += 4 * q.shape[:-2].numel() * rows * columns * q.shape[-1]
             return _Attention.apply(q, k, v)
-        wanted = None
-        if self.autocast:
-            wanted = TYPE if function in self._LOW else None
-            wanted = torch.float32 if function in self._HIGH else wanted
-        if wanted is not None:
-            args = [_cast(a, wanted) for a in args]
-            kwargs = {key: _cast(a, wanted) for key, a in kwargs.items()}
+        if function is F.rms_norm:
+            return _RmsNorm.apply(args[0])
         return function(*args, **kwargs)
 
 
@@ -66,11 +146,14 @@ def _cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 class Alive(TorchDispatchMode):
-    """Bytes of the storages that exist now, and the most that ever did.  `known` do not count."""
+    """Bytes of the storages that exist now, and the most that ever did.  `known` do not count.
+
+    launches: operations that were no views, each about one kernel on a GPU.
+    """
 
     def __init__(self, known: Iterator[torch.Tensor]) -> None:
         super().__init__()
-        self.now = self.peak = 0
+        self.now = self.peak = self.launches = 0
         self._seen: dict[int, Any] = {}
         for tensor in known:
             self._take(tensor, 0)
@@ -89,6 +172,7 @@ class Alive(TorchDispatchMode):
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):  # type: ignore[no-untyped-def]
         out = function(*args, **(kwargs or {}))
+        self.launches += not function.is_view
         for leaf in tree_leaves(out):
             if isinstance(leaf, torch.Tensor) and leaf.device == META:
                 self._take(leaf, leaf.untyped_storage().nbytes())

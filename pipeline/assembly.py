@@ -34,7 +34,7 @@ from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.calibration import FILE_NAME as CALIBRATION
 from pipeline.planning.facts import Facts, facts_of_folder
-from pipeline.planning.planning import Planning
+from pipeline.planning.planning import Planning, require_gpu
 from pipeline.portraits.style import load_styles
 from privacy import kinds
 from privacy.clock import Clock
@@ -84,9 +84,12 @@ def open_assembly(
     Raises:
         BadSettings: the scratch folder is in use, the key file is badly kept, a style is broken,
             the log of receipts cannot be continued (what was overdue is erased by then).
-        BaseUnavailable: there is no such base, or the face models are missing.
+        BaseUnavailable: there is no such base, it needs a GPU that is not there, or the face
+            models are missing.
     """
     require_base(settings.base_folder, settings.acknowledge)
+    facts = facts_of_folder(settings.base_folder)
+    require_gpu(facts)
     styles = load_styles(settings.styles)
     faces, segmenter = Faces(settings.models / "faces"), Segmenter(settings.models / "faces")
     own_run, scratch = scratch is not None, scratch or settings.scratch
@@ -113,7 +116,6 @@ def open_assembly(
             receipt_log = ReceiptLog(settings.receipts, VERSION)
             closing.callback(receipt_log.close)
             sessions.receipts.attach(receipt_log)
-        facts = facts_of_folder(settings.base_folder)
         decoder = Decoder(
             max_bytes=settings.max_photo_mb * 1_000_000,
             max_pixels=settings.max_photo_megapixels * 1_000_000,

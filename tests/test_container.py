@@ -26,6 +26,7 @@ from typing import Any
 
 import httpx
 import jsonschema
+import pymatting
 import pytest
 import yaml
 from cryptography import x509
@@ -37,10 +38,33 @@ import settings as configuration
 from dev.fetch_dev import COMPOSE_SCHEMA
 from privacy.keys import MasterKey
 from tests.test_app import url_of
+from tools import fetch_base
 
 ROOT = configuration.ROOT
 COMPOSE = ("docker-compose.yml", "docker-compose.gpu.yml")
 CONTAINER_USER = 10001
+MOST_TASKS = 512
+
+OWN = {"HOST", "PORT", "SCRATCH", "RECEIPTS", "MASTER_KEY", "MODELS", "STYLES", "HTTPS"} | {
+    "TRUSTED_PROXIES"
+}
+"""Settings that the container decides: the operator mounts something there, or changes nothing."""
+
+POOLS = """
+import os
+import cv2, numba, numpy, scipy.linalg, torch
+from pymatting.util.boxfilter import boxfilter
+square = numpy.ones((600, 600))
+square @ square, scipy.linalg.lu(square), boxfilter(square, 3)
+cv2.GaussianBlur(numpy.ones((3000, 3000, 3), numpy.uint8), (9, 9), 3)
+torch.ones(900, 900) @ torch.ones(900, 900), torch.ones(4_000_000) + 1
+print(len(os.listdir("/proc/self/task")))
+"""
+"""Has every library that computes compute something that it shares out; prints the threads."""
+LIBRARIES = 5
+"""That start a thread for each core: numpy, scipy, OpenCV, numba, torch."""
+OTHERS = 100
+"""Threads of pages (anyio's 40), the queue, the sweeper, decoders, CUDA, the health check."""
 
 
 def compose(name: str) -> dict[str, Any]:
@@ -115,7 +139,7 @@ def test_every_container_is_locked_down(name: str) -> None:
         assert "no-new-privileges:true" in service["security_opt"]
         assert service["mem_limit"] == service["memswap_limit"]  # no swap
         assert service["ulimits"]["core"] == 0
-        assert service["pids_limit"] <= 256
+        assert service["pids_limit"] <= MOST_TASKS
         assert all("noexec" in mount for mount in service["tmpfs"])
         assert ":" in service["image"]
         assert not service["image"].endswith(":latest")
@@ -140,8 +164,13 @@ def test_the_gpu_file_reserves_a_gpu() -> None:
     service = compose("docker-compose.gpu.yml")["services"]["likeness"]
     (device,) = service["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    (index,) = service["build"]["args"].values()
     # An empty index leaves PyPI's wheels, which bring the CUDA runtime.
-    assert service["build"]["args"] == {"PIP_EXTRA_INDEX_URL": ""}
+    assert interpolated(index, {}) == ""
+    older = "https://download.pytorch.org/whl/cu126"
+    assert interpolated(index, {"LIKENESS_TORCH_INDEX": older}) == older
+    assert list(service["build"]["args"]) == ["PIP_EXTRA_INDEX_URL"]
+    assert "ARG PIP_EXTRA_INDEX_URL=" in (ROOT / "Dockerfile").read_text()
 
 
 @pytest.mark.parametrize("name", COMPOSE)
@@ -149,6 +178,102 @@ def test_settings_that_the_files_name_exist(name: str) -> None:
     names = {*compose(name)["services"]["likeness"]["environment"], *image_environment()}
     fields = {f"LIKENESS_{field.upper()}" for field in configuration.Settings.model_fields}
     assert {name for name in names if name.startswith("LIKENESS_")} <= fields
+
+
+def handed_on(name: str, operator: dict[str, str]) -> dict[str, str]:
+    """The environment in the container: the image's, and what Compose makes of the operator's."""
+    found = image_environment()
+    for key, value in compose(name)["services"]["likeness"]["environment"].items():
+        if value is not None:
+            found[key] = interpolated(str(value), operator)
+        elif key in operator:
+            found[key] = operator[key]
+    return found
+
+
+def interpolated(value: str, operator: dict[str, str]) -> str:
+    """Compose's `${NAME:-default}`."""
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: operator.get(m[1]) or m[2], value)
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_every_setting_of_the_operator_reaches_the_container(name: str) -> None:
+    wanted = {
+        f"LIKENESS_{field.upper()}": f"as the operator says {field}"
+        for field in configuration.Settings.model_fields
+        if field.upper() not in OWN
+    }
+    reached = handed_on(name, wanted)
+    assert {key for key, said in wanted.items() if said not in reached.get(key, "")} == set()
+    own = {f"LIKENESS_{field}": "not this" for field in OWN}
+    assert "not this" not in handed_on(name, own).values()
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_what_the_operator_leaves_alone_is_the_default(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, value in handed_on(name, {}).items():
+        if key.startswith("LIKENESS_"):
+            monkeypatch.setenv(key, value)
+    found = configuration.load()
+    base = Path("/bases/sdxl") if "gpu" in name else ROOT / "models" / "studio-mini"
+    assert found.base_folder == base
+    for field, about in configuration.Settings.model_fields.items():
+        if field.upper() not in {*OWN, "BASE"}:
+            assert getattr(found, field) == about.default
+
+
+def test_the_folder_that_a_base_is_fetched_to_is_the_one_that_is_mounted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched: list[Path] = []
+    monkeypatch.setattr(fetch_base, "fetch", lambda _, to, **__: fetched.append(to) or to)
+    assert fetch_base.main(["z-image"]) == 0
+    service = compose("docker-compose.gpu.yml")["services"]["likeness"]
+    mounted = [interpolated(volume, {}).split(":") for volume in service["volumes"]]
+    (source,) = [source for source, target, *_ in mounted if target == "/bases"]
+    assert ROOT / source == ROOT / fetched[0]
+    # The name that `fetch_base` says at its end.
+    monkeypatch.setenv(
+        "LIKENESS_BASE",
+        handed_on("docker-compose.gpu.yml", {"LIKENESS_BASE": "z-image"})["LIKENESS_BASE"],
+    )
+    assert configuration.load().base_folder == Path("/bases/z-image")
+
+
+@pytest.mark.parametrize("name", COMPOSE)
+def test_looks_are_mounted_where_the_image_has_its_own(name: str) -> None:
+    volumes = compose(name)["services"]["likeness"]["volumes"]
+    at = configuration.Settings.model_fields["styles"].default.relative_to(ROOT)
+    assert f"${{LIKENESS_STYLES:-./styles}}:/app/{at}:ro" in volumes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", COMPOSE)
+def test_threads_are_bounded_by_the_cores_that_are_granted(name: str) -> None:
+    service = compose(name)["services"]["likeness"]
+    assert interpolated(str(service["cpus"]), {"LIKENESS_CPUS": "64"}) == "64"
+    computing = handed_on(name, {"LIKENESS_CPUS": "1"})
+    kept = {key: computing[key] for key in computing if key.endswith(("_THREADS", "_NUM"))}
+    counted = subprocess.run(
+        [sys.executable, "-c", POOLS], env=kept, capture_output=True, text=True, check=True
+    )
+    # One for each library and core is what the limit is made for, and there is one core.
+    assert int(counted.stdout) == 1
+    assert service["pids_limit"] >= LIBRARIES * 64 + OTHERS
+
+
+def test_what_libraries_write_has_a_place_and_fits() -> None:
+    (mount,) = compose("docker-compose.gpu.yml")["services"]["likeness"]["tmpfs"]
+    environment = image_environment()
+    assert environment["HOME"] == "/tmp" == mount.partition(":")[0]
+    assert environment["NUMBA_CACHE_DIR"].startswith("/tmp/")
+    megabytes = int(re.search(r"size=(\d+)m", mount)[1])  # type: ignore[index]
+    compiled = Path(pymatting.__file__).parent.rglob("*.nb?")
+    numba_bytes = sum(file.stat().st_size for file in compiled)
+    assert numba_bytes > 0
+    assert int(environment["CUDA_CACHE_MAXSIZE"]) + 2 * numba_bytes < megabytes * 2**20
 
 
 @pytest.fixture

@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-NO_GPU = (
-    "There is no NVIDIA GPU that torch can use on this machine, so there is nothing to measure. "
-    "To try the command itself on the processor, add --device cpu (make: DEVICE=cpu)."
+ON_THE_PROCESSOR = (
+    "To try the command itself on the processor, name studio-mini and add --device cpu "
+    "(make: KEY=studio-mini DEVICE=cpu)."
 )
 
 
@@ -32,12 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.device == "cpu":
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch looks
     os.environ["LIKENESS_BASE"] = chosen.key
-    import torch
-
     from pipeline import __main__ as command_line
+    from pipeline.bases import device
 
-    if chosen.device == "cuda" and not torch.cuda.is_available():
-        print(NO_GPU, file=sys.stderr)
+    if chosen.device == "cuda" and (why := device.lacking()) is not None:
+        print(f"There is nothing to measure. {why} {ON_THE_PROCESSOR}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as out:
         job = [chosen.photos, "--out", out, "--count", chosen.count, "--seed", chosen.seed]
@@ -55,6 +53,8 @@ def machine(device: str) -> dict[str, str]:
     import diffusers
     import torch
 
+    from pipeline.bases import device as models
+
     about = {
         "torch": torch.__version__,
         "diffusers": diffusers.__version__,
@@ -64,17 +64,8 @@ def machine(device: str) -> dict[str, str]:
         return {"card": "none: computed on the processor", **about}
     total = torch.cuda.get_device_properties(0).total_memory
     card = f"{torch.cuda.get_device_name()}, {total / 2**30:.1f} GiB"
-    return {"card": card, "driver": _driver(), "CUDA": str(torch.version.cuda), **about}
-
-
-def _driver() -> str:
-    """The NVIDIA driver's version, as its own tool says it."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return said.stdout.strip().splitlines()[0]
+    driver = models.driver() or "unknown"
+    return {"card": card, "driver": driver, "CUDA": str(torch.version.cuda), **about}
 
 
 def table(result: dict[str, Any], about: dict[str, str]) -> str:

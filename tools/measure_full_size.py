@@ -31,6 +31,7 @@ from pipeline.bases.loading import load_base
 from pipeline.bases.plan import Plan
 from pipeline.planning import cost
 from pipeline.planning.facts import Facts, facts_of_folder
+from pipeline.planning.planning import reached
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training.train import Recipe, TrainStep, train
@@ -240,7 +241,7 @@ class Measuring:
         if self.facts is None or row is None:
             return NOTHING
         wordless = replace(self.facts, text_encoder=0)
-        step, portrait = cost.speeds(draft, wordless, row, _tflops())
+        step, portrait = cost.speeds(draft, wordless, row, _reached())
         seconds = (step / draft.batch, portrait - cost.SECONDS_PER_SCORE)[work]
         return Computed(seconds, cost.peaks(draft, wordless, row)[work])
 
@@ -253,8 +254,9 @@ def _recipe(steps: int, batch: int) -> Recipe:
     return Recipe(steps=steps, batch=batch, variants=2, learning_rate=1e-4, warmup=1)
 
 
-def _tflops() -> float:
-    return cost.tflops_of(torch.cuda.get_device_name()) if torch.cuda.is_available() else 0.3
+def _reached() -> float:
+    card = device.gpu()
+    return cost.CPU_TFLOPS if card is None else reached(card.name)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,22 +1,76 @@
-"""Where models run, and what a job can see of the GPU: its memory, its name, that it ran short.
+"""Where models run, what a GPU lacks for that, and what a job sees of it: memory, name, shortage.
 
 Everything here works on a machine without one.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 _SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
+LEAST_CAPABILITY = (8, 0)
+"""Compute capability of the first GPUs (2020) that compute in bfloat16; older ones would need
+float16, which FLUX.2 and Z-Image overflow."""
+
+
 def choose() -> torch.device:
     """The one place that chooses where models run."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device("cuda" if _usable() else "cpu")
+
+
+def _usable() -> bool:
+    return torch.cuda.is_available() and torch.cuda.get_device_capability() >= LEAST_CAPABILITY
+
+
+def lacking() -> str | None:
+    """What keeps models from a GPU, and what to do, for the operator; None where nothing does."""
+    if _usable():
+        return None
+    if torch.cuda.is_available():
+        major, minor = torch.cuda.get_device_capability()
+        return (
+            f"{torch.cuda.get_device_name()} has compute capability {major}.{minor}, and "
+            f"bfloat16 begins at {LEAST_CAPABILITY[0]}.{LEAST_CAPABILITY[1]}: use a card of 2020 "
+            "or later."
+        )
+    if torch.version.cuda is None:
+        return (
+            f"torch {torch.__version__} is built without CUDA: install requirements.txt without "
+            "PyTorch's CPU index; in containers, start with docker-compose.gpu.yml."
+        )
+    built = f"torch {torch.__version__} for CUDA {torch.version.cuda}"
+    version = driver()
+    if version is None:
+        return (
+            f"No NVIDIA driver was found, and {built} needs one: install it; in containers, start "
+            "with docker-compose.gpu.yml."
+        )
+    return (
+        f"The NVIDIA driver is {version}, and {built} finds no GPU with it: update the driver, or "
+        "install torch for an older CUDA (docs/gpu.md)."
+    )
+
+
+def driver() -> str | None:
+    """The NVIDIA driver's version, as its own tool says it; None where there is none."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return next(iter(said.stdout.split()), None)
 
 
 def threads() -> int:
@@ -26,7 +80,19 @@ def threads() -> int:
     other.  On two cores the embedded base trains 1.3 steps/s with one thread and 1.5 with two,
     but 1.1 and 0.4 as soon as one other process is busy.
     """
-    return max(1, len(os.sched_getaffinity(0)) - 1)
+    return max(1, min(len(os.sched_getaffinity(0)), _granted()) - 1)
+
+
+def _granted(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Whole cores that a container's share of time comes to; all of them where nothing is shared.
+
+    file: "QUOTA PERIOD" in microseconds, QUOTA "max" for no limit; none outside of a container.
+    """
+    try:
+        quota, period = file.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -39,10 +105,42 @@ class Gpu:
 
 def gpu() -> Gpu | None:
     """The one that models run on; None without."""
-    if not torch.cuda.is_available():
+    if not _usable():
         return None
     free, _ = torch.cuda.mem_get_info()
     return Gpu(torch.cuda.get_device_name(), free + torch.cuda.memory_reserved())
+
+
+PRODUCT_S = 0.5
+"""For how long the speed of a card is measured."""
+
+
+@functools.cache
+def product_tflops(side: int = 4096) -> float:
+    """TFLOPS of products of two bfloat16 matrices, the median of as many as `PRODUCT_S` holds.
+
+    Measured once in a process, where models run.
+    """
+    where = choose()
+    # Noise, of a generator of its own: a card multiplies equal numbers faster than any others.
+    noise = torch.Generator(where).manual_seed(0)
+    left, right = (
+        torch.randn(side, side, generator=noise, dtype=torch.bfloat16, device=where)
+        for _ in range(2)
+    )
+    seconds = [_seconds(lambda: left @ right)]  # the first one loads the kernel
+    while len(seconds) < 2 or sum(seconds[1:]) < PRODUCT_S:
+        seconds.append(_seconds(lambda: left @ right))
+    return 2 * side**3 / statistics.median(seconds[1:]) / 1e12
+
+
+def _seconds(do: Callable[[], object]) -> float:
+    """How long it takes, until the GPU is done too."""
+    began = time.perf_counter()
+    do()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
 
 
 def short_of_memory(error: BaseException) -> bool:

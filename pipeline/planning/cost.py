@@ -14,9 +14,10 @@ The memory of a job is a sum of what is on the GPU at its worst moment (`peaks`)
 | two layers unpacked from 4 bits | 2 per weight, for the largest |
 | kernels' workspaces, and fragmentation | `WORKSPACE`, and `FRAGMENTATION` on top of everything |
 
-Time is the number of operations divided by what a card is taken to do in a second (`CARDS` times
-`UTILISATION`), plus reading, decoding and scoring.  All of this is computed, none of it measured;
-a `Calibration` holds what jobs on this very machine measured, and corrects both.
+Time is the number of operations divided by what a card reaches in a second (`Card.reached`), but
+no less than the processor takes to start their kernels (`LAUNCH_S`), plus reading, decoding and
+scoring.  What an H200 measured is said beside the constants; all else is computed.  A `Calibration`
+holds what jobs on this very machine measured, and corrects both.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ READING = 0.5 * GB
 """Activations of text encoders at work."""
 
 UTILISATION = 0.45
-"""Share of a card's peak that training and painting are taken to reach."""
+"""Share of a card's peak that training and painting are taken to reach: not measured, but published
+times of the RTX 5090 and 4070 lie around it."""
+HOPPER = 0.30
+"""The same of an H200, measured: FLUX.2 klein and Z-Image, wherever operations decide."""
+LAUNCH_S = 36e-6
+"""For the processor to start a kernel, measured beside an H200: what three families take at one
+picture of 512 pixels, however fast the card is."""
 DECODE_FLOPS_PER_PIXEL = 10.0e6
 ENCODE_FLOPS_PER_PIXEL = 4.7e6
 READ_BYTES_PER_S = 1.0 * GB
@@ -55,16 +62,23 @@ START_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Card:
-    """A GPU: memory in GB as it is sold, dense bfloat16 TFLOPS at its peak (maker's figures)."""
+    """A GPU: memory in GB as it is sold, dense bfloat16 TFLOPS at its peak (maker's figures, with
+    sums in float32), and the share of it that is reached."""
 
     name: str
     gigabytes: int
     tflops: float
+    share: float = UTILISATION
 
     @property
     def free(self) -> int:
         """Bytes that a job finds free on it."""
         return round(self.gigabytes * 2**30 * 0.985 - CONTEXT)
+
+    @property
+    def reached(self) -> float:
+        """TFLOPS of training and painting."""
+        return self.tflops * self.share
 
 
 CARDS = (
@@ -72,16 +86,19 @@ CARDS = (
     Card("RTX 3060", 12, 26),
     Card("RTX 4070", 12, 58),
     Card("RTX 4080", 16, 97),
+    Card("RTX 5080", 16, 113),
     Card("RTX 3090", 24, 71),
     Card("RTX 4090", 24, 165),
+    Card("A10", 24, 125),
     Card("L4", 24, 121),
     Card("RTX 5090", 32, 210),
+    Card("A6000", 48, 155),
     Card("L40S", 48, 362),
     Card("A100", 80, 312),
-    Card("H100", 80, 989),
+    Card("H100", 80, 989, HOPPER),
+    Card("RTX PRO 6000", 96, 504),
+    Card("H200", 141, 989, HOPPER),
 )
-UNKNOWN_TFLOPS = 40.0
-"""Of a card that the table does not name."""
 
 
 @dataclass(frozen=True)
@@ -95,31 +112,35 @@ class Workload:
 
 @dataclass(frozen=True)
 class Machine:
-    """The GPU that a job finds: free bytes, peak TFLOPS, what earlier jobs of the base measured."""
+    """The GPU that a job finds: free bytes, TFLOPS that it reaches, what earlier jobs of the base
+    measured."""
 
     free: int
-    tflops: float = UNKNOWN_TFLOPS
+    reached: float
     measured: Calibration = field(default_factory=Calibration)
 
 
-def tflops_of(name: str) -> float:
-    """Of a card by the name that CUDA gives it; the longest name of the table that is in it."""
-    words = name.upper().replace("-", " ").split()
-    known = [card for card in CARDS if set(card.name.upper().split()) <= set(words)]
-    return max(known, key=lambda card: len(card.name)).tflops if known else UNKNOWN_TFLOPS
+def known(name: str) -> Card | None:
+    """The card of the table with the longest name that is in the one that CUDA gives.
+
+    None for one that is not there, or in a laptop, where the same name is a slower card.
+    """
+    words = set(name.upper().replace("-", " ").split())
+    found = [card for card in CARDS if set(card.name.upper().split()) <= words]
+    return max(found, key=lambda c: len(c.name), default=None) if "LAPTOP" not in words else None
 
 
 def costed(draft: Plan, facts: Facts, row: At, workload: Workload, machine: Machine) -> Plan:
     """Add bytes and seconds to a plan; `row` is that of its resolution."""
-    measured, tflops = machine.measured, machine.tflops
+    measured, reached = machine.measured, machine.reached
     train, generate = peaks(draft, facts, row)
-    per_step, per_portrait = speeds(draft, facts, row, tflops)
+    per_step, per_portrait = speeds(draft, facts, row, reached)
     per_step *= measured.train_seconds
     per_portrait *= measured.portrait_seconds
     seconds = (
         START_SECONDS
-        + _words_seconds(draft, facts, workload, tflops)
-        + workload.photos * facts.variants * _pixels_seconds(row, ENCODE_FLOPS_PER_PIXEL, tflops)
+        + _words_seconds(draft, facts, workload, reached)
+        + workload.photos * facts.variants * _pixels_seconds(row, ENCODE_FLOPS_PER_PIXEL, reached)
         + facts.steps * per_step
         + workload.count * per_portrait
     )
@@ -159,34 +180,40 @@ def peaks(plan: Plan, facts: Facts, row: At) -> tuple[float, float]:
     return (worst[0] + WORKSPACE) * FRAGMENTATION, (worst[1] + WORKSPACE) * FRAGMENTATION
 
 
-def speeds(plan: Plan, facts: Facts, row: At, tflops: float) -> tuple[float, float]:
+def speeds(plan: Plan, facts: Facts, row: At, reached: float) -> tuple[float, float]:
     """Seconds for an optimizer step and for a portrait.
 
     A step goes forward once, or twice with checkpointing, and back once: the frozen weights need
     no gradients of their own.
+
+    reached: TFLOPS.
     """
-    speed = tflops * 1e12 * UTILISATION
-    passes = 3 if plan.checkpointing else 2
-    guided = 2 if facts.guidance != 1 else 1
     # A GPU that is given one small picture at a time is not busy all the time.
-    idle = 1 + 0.1 / plan.generation_batch
-    painting = facts.solver_steps * guided * row.flops / speed * idle
-    decoding = _pixels_seconds(row, DECODE_FLOPS_PER_PIXEL, tflops) * (1.3 if plan.tiling else 1)
-    per_step = plan.batch * passes * row.flops / speed * (1 + 0.1 / plan.micro_batch)
+    idle = 1 + 0.1 / plan.micro_batch, 1 + 0.1 / plan.generation_batch
+    passes = 3 if plan.checkpointing else 2
+    again = facts.launches_again
+    launches = facts.launches + (again if plan.checkpointing else 0)
+    part = plan.micro_batch * passes * row.flops / (reached * 1e12) * idle[0]
+    per_step = plan.accumulation * max(part, launches * LAUNCH_S)
+    guided = 2 if facts.guidance != 1 else 1
+    predicting = guided * row.flops / (reached * 1e12) * idle[1]
+    asked = max(1, guided // facts.together) / plan.generation_batch
+    painting = facts.solver_steps * max(predicting, asked * again * LAUNCH_S)
+    decoding = _pixels_seconds(row, DECODE_FLOPS_PER_PIXEL, reached) * (1.3 if plan.tiling else 1)
     return per_step, painting + decoding + SECONDS_PER_SCORE
 
 
-def _pixels_seconds(row: At, flops: float, tflops: float) -> float:
-    return row.resolution**2 * flops / (tflops * 1e12 * UTILISATION)
+def _pixels_seconds(row: At, flops: float, reached: float) -> float:
+    return row.resolution**2 * flops / (reached * 1e12)
 
 
-def _words_seconds(plan: Plan, facts: Facts, workload: Workload, tflops: float) -> float:
+def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
     """Text encoders are read twice, for training and for the portraits; and they work."""
     if facts.words_stay:
         return 0.0
     prompts = workload.photos * facts.variants + 2 * workload.styles + 1
     work = prompts * facts.words * 2 * facts.text_encoder
-    reached = CPU_TFLOPS if plan.offload == "words" else tflops * UTILISATION
+    working = CPU_TFLOPS if plan.offload == "words" else reached
     moved = facts.packed * NF4 if plan.offload != "none" else 0
     reading = (2 * 2 * facts.text_encoder + 4 * moved) / READ_BYTES_PER_S
-    return reading + work / (reached * 1e12)
+    return reading + work / (working * 1e12)

@@ -32,7 +32,10 @@ class At:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a manifest says that planning needs; weights are numbers of them."""
+    """What a manifest says that planning needs; weights are numbers of them.
+
+    launches: kernels that learning starts, forward and back; launches_again: forward once more.
+    """
 
     key: str
     title: str
@@ -43,6 +46,8 @@ class Facts:
     text_encoder: float
     words: int
     adapter: float
+    launches: float
+    launches_again: float
     words_stay: bool
     distilled: bool
     at: tuple[At, ...]
@@ -54,8 +59,16 @@ class Facts:
     guidance: float
     together: int
 
+    @property
+    def large(self) -> bool:
+        """Whether it is a base of billions of weights, which runs on a GPU only."""
+        return not self.words_stay
 
-_NUMBERS = ("denoiser", "packed", "largest", "autoencoder", "text_encoder", "adapter")
+
+_NUMBERS = (
+    *("denoiser", "packed", "largest", "autoencoder", "text_encoder", "adapter"),
+    *("launches", "launches_again"),
+)
 
 
 def facts_of_folder(folder: Path) -> Facts | None:

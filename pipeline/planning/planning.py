@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from errors import BaseUnavailable
 from pipeline.bases.plan import Plan, Work
 from pipeline.orders import OrderedWay
 from pipeline.planning import calibration, search
 from pipeline.planning.calibration import Calibration
-from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, tflops_of
+from pipeline.planning.cost import FRAGMENTATION, UTILISATION, Machine, Workload, known
 from pipeline.planning.facts import Facts
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
@@ -48,8 +49,8 @@ class Planning:
 
     @property
     def gpu_plans(self) -> bool:
-        """Whether the base is large: it then needs a GPU, and has one."""
-        return self._facts is not None and not self._facts.words_stay
+        """Whether the base is large: it then needs a GPU, and has one (`require_gpu`)."""
+        return self._facts is not None and self._facts.large
 
     @property
     def default_way(self) -> OrderedWay:
@@ -66,7 +67,7 @@ class Planning:
 
         if self._facts is None or (card := device.gpu()) is None:
             return None
-        machine = Machine(card.free, tflops_of(card.name), self._calibration(card.name))
+        machine = Machine(card.free, reached(card.name), self._calibration(card.name))
         return search.plan(self._facts, workload, machine, self._others)
 
     def learn(self, plan: Plan, measured: Measured) -> None:
@@ -82,6 +83,28 @@ class Planning:
     def _calibration(self, card: str) -> Calibration:
         assert self._facts is not None
         return calibration.recall(self._file, self._facts.key, card)
+
+
+def reached(name: str) -> float:
+    """TFLOPS that jobs reach on this machine's GPU: of the table, or measured where it is not."""
+    from pipeline.bases import device
+
+    card = known(name)
+    return device.product_tflops() * UTILISATION if card is None else card.reached
+
+
+def require_gpu(facts: Facts | None) -> None:
+    """Fail at start rather than in a visitor's first job.
+
+    Raises:
+        BaseUnavailable: the base is large, and no GPU of this machine can run it.
+    """
+    if facts is None or not facts.large:
+        return
+    from pipeline.bases import device
+
+    if (why := device.lacking()) is not None:
+        raise BaseUnavailable(f"{facts.title} needs an NVIDIA GPU. {why}")
 
 
 def ratios(plan: Plan, measured: Measured) -> dict[str, float]:

@@ -1,12 +1,24 @@
-"""What is counted of the architectures is what the manifests say."""
+"""What is counted of the architectures is what the manifests say, by the rules of torch itself."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
-from dev.architectures import ARCHITECTURES, networks, targets_of
-from dev.count_base import training_bytes, weights
+import pytest
+import torch
+import torch.nn.functional as F
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from dev.architectures import ARCHITECTURES, TYPE, networks, targets_of
+from dev.count_base import measuring, training, weights
+from dev.on_meta import AsOnAGpu
+from tests.support.h200 import measured
 from tests.support.planned import KNOWN
+
+SMALLEST = pytest.mark.parametrize("key", sorted(ARCHITECTURES.keys() - {"z-image-turbo"}))
+"""Z-Image-Turbo is the architecture of Z-Image."""
 
 
 @pytest.mark.parametrize("key", sorted(ARCHITECTURES))
@@ -18,10 +30,111 @@ def test_the_manifests_count_what_the_architectures_have(key: str) -> None:
 
 
 @pytest.mark.slow
-def test_activations_are_counted_as_the_manifest_says() -> None:
-    architecture = ARCHITECTURES["sd15"]
-    denoiser, _ = networks(architecture)
-    beside = targets_of(architecture, denoiser)
-    row = KNOWN["sd15"].at[-1]
-    counted = training_bytes(architecture, beside, row.resolution, checkpointing=True)
-    assert counted == row.recompute
+@SMALLEST
+def test_what_learning_takes_is_counted_as_the_manifest_says(key: str) -> None:
+    architecture = ARCHITECTURES[key]
+    beside = targets_of(architecture, networks(architecture)[0])
+    row = KNOWN[key].at[-1]
+    kept, again = (
+        training(architecture, beside, row.resolution, checkpointing=c) for c in (False, True)
+    )
+    assert (kept.peak, again.peak) == (row.keep, row.recompute)
+    assert (kept.launches, again.launches - kept.launches) == (
+        KNOWN[key].launches,
+        KNOWN[key].launches_again,
+    )
+
+
+# Autocast
+
+
+@contextmanager
+def called() -> Iterator[set[str]]:
+    """Names of the functions that networks call while they are counted under autocast."""
+    names: set[str] = set()
+    inner = AsOnAGpu.__torch_function__
+
+    def noted(self: AsOnAGpu, function: Any, *rest: Any) -> Any:
+        if self.autocast:
+            names.add(getattr(function, "__name__", ""))
+        return inner(self, function, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AsOnAGpu, "__torch_function__", noted)
+        yield names
+
+
+@pytest.mark.slow
+@SMALLEST
+def test_all_that_autocast_casts_in_a_base_is_cast_in_the_counting(key: str) -> None:
+    architecture = ARCHITECTURES[key]
+    denoiser, autoencoder = networks(architecture)
+    least = architecture.resolutions[0]
+    with called() as names:
+        training(architecture, targets_of(architecture, denoiser), least, checkpointing=False)
+        with torch.no_grad(), measuring(autoencoder, autocast=True):
+            autoencoder.decode(architecture.autoencoder_latents(least))  # type: ignore[operator]
+    assert {"linear", "conv2d", "layer_norm"} <= names  # it does look
+    operations = torch._C._dispatch_get_registrations_for_dispatch_key("AutocastCUDA")
+    cast = {name.partition("::")[2].partition(".")[0] for name in operations}
+    there = {name for name in names if name.strip("_").removeprefix("r") in cast or name in cast}
+    assert there <= AsOnAGpu.LOW | AsOnAGpu.HIGH
+
+
+def test_types_are_those_of_autocast_on_cuda() -> None:
+    """Torch casts tensors that only say that they are on a GPU."""
+    before = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    answers: dict[str, set[torch.dtype]] = {}
+    with FakeTensorMode():
+        AsOnAGpu._tell(True, TYPE)
+        try:
+            for given in (TYPE, torch.float32):
+                for name, answer in _asked(given):
+                    answers.setdefault(name, set()).add(answer.dtype)
+        finally:
+            AsOnAGpu._tell(*before)
+    low = {name: {TYPE} for name in AsOnAGpu.LOW}
+    high = {name: {torch.float32} for name in AsOnAGpu.HIGH}
+    assert answers == low | high
+
+
+def _asked(given: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
+    picture = torch.empty(1, 4, 8, 8, dtype=given, device="cuda")
+    kernel = torch.empty(4, 4, 3, 3, dtype=given, device="cuda")
+    row = torch.empty(8, dtype=given, device="cuda")
+    yield "linear", F.linear(picture, torch.empty(2, 8, device="cuda"))
+    yield "conv2d", F.conv2d(picture, kernel)
+    yield (
+        "scaled_dot_product_attention",
+        F.scaled_dot_product_attention(picture, picture, picture),
+    )
+    yield "layer_norm", F.layer_norm(picture, (8,), row)
+    yield "group_norm", F.group_norm(picture, 2)
+    yield "rms_norm", F.rms_norm(picture, (8,), row)
+    yield "exp", picture.exp()
+    yield "rsqrt", picture.rsqrt()
+    yield "pow", picture.pow(2)
+    yield "__pow__", picture**2
+    yield "__rpow__", 2**picture
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("key", "pixels"),
+    [("flux2-klein-4b", 512), ("flux2-klein-4b", 1024), ("sdxl", 512), ("z-image-turbo", 512)],
+)
+def test_a_picture_takes_what_an_h200_measured(
+    key: str, pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three pictures more at once, of what torch 2.11 did: it left RMS norms as they were."""
+    monkeypatch.setattr(AsOnAGpu, "HIGH", AsOnAGpu.HIGH - {"rms_norm"})
+    kept = {
+        row.at_once: row.gib
+        for row in measured()
+        if (row.key, row.pixels, row.checkpointing) == (key, pixels, False)
+    }
+    each = (kept[4] - kept[1]) / 3
+    architecture = ARCHITECTURES[key]
+    beside = targets_of(architecture, networks(architecture)[0])
+    counted = training(architecture, beside, pixels, checkpointing=False).peak / 2**30
+    assert counted == pytest.approx(each, rel=0.07)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import settings as configuration
+from pipeline.bases import device
 from pipeline.bases.plan import Plan
 from tools import gpu_check
 
@@ -41,7 +43,16 @@ def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
     ran = command(tmp_path, "sdxl", tmp_path)
     assert ran.returncode == 2
     assert ran.stdout == ""
-    assert ran.stderr.strip() == gpu_check.NO_GPU
+    why = device.lacking()
+    assert ran.stderr.strip() == f"There is nothing to measure. {why} {gpu_check.ON_THE_PROCESSOR}"
+
+
+def test_a_large_base_is_refused_on_the_processor_too(tmp_path: Path) -> None:
+    shutil.copy(configuration.ROOT / "tools" / "bases" / "sdxl.toml", tmp_path / "manifest.toml")
+    (tmp_path / "model_index.json").write_text("{}")
+    ran = command(tmp_path, tmp_path, tmp_path, "--device", "cpu")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("Stable Diffusion XL 1.0 needs an NVIDIA GPU. ")
 
 
 def test_a_whole_check_prints_a_table_and_leaves_nothing(

@@ -1,15 +1,21 @@
-"""The cost of a plan beside what others report. All of ours is computed; nothing has seen a GPU."""
+"""The cost of a plan beside what others report, and beside what an H200 measured."""
 
 from __future__ import annotations
 
 import pytest
 
-from pipeline.planning.cost import CONTEXT, GB, UNKNOWN_TFLOPS, speeds, tflops_of
+from pipeline.bases import device
+from pipeline.planning.cost import CARDS, CONTEXT, GB, HOPPER, UTILISATION, known, speeds
+from pipeline.planning.planning import reached
 from settings import ROOT
+from tests.support.h200 import Row, measured
 from tests.support.planned import KNOWN, card, way
 
 ERROR = 0.35
 """How far computed figures may lie outside of what is published.  docs/gpu.md says the same."""
+
+SPREAD = 1.6
+"""Factor by which a computed time may lie off what an H200 measured.  docs/gpu.md says the same."""
 
 ONE_AT_A_TIME = {"micro_batch": 1, "generation_batch": 1, "tiling": False}
 PUBLISHED = [
@@ -33,7 +39,7 @@ def minutes_of_z_image(name: str, resolution: int, samples: int) -> float:
     """Of training alone, in batches of one as the published runs."""
     row = next(row for row in KNOWN["z-image"].at if row.resolution == resolution)
     plan = way("z-image", resolution=resolution, checkpointing=True, **ONE_AT_A_TIME)
-    step, _ = speeds(plan, KNOWN["z-image"], row, card(name).tflops)
+    step, _ = speeds(plan, KNOWN["z-image"], row, card(name).reached)
     return samples * step / plan.batch / 60
 
 
@@ -78,18 +84,56 @@ def test_the_document_says_how_we_compare() -> None:
     document = (ROOT / "docs" / "gpu.md").read_text()
     assert comparison() in document
     assert f"within {ERROR:.0%}".replace("%", " %") in document
+    assert f"within a factor of {SPREAD}" in document
 
 
 @pytest.mark.parametrize(
-    ("name", "tflops"),
+    ("name", "which"),
     [
-        ("NVIDIA GeForce RTX 4090", 165),
-        ("NVIDIA L40S", 362),
-        ("NVIDIA L4", 121),
-        ("NVIDIA A100-SXM4-80GB", 312),
-        ("NVIDIA H100 80GB HBM3", 989),
-        ("Somebody's GPU", UNKNOWN_TFLOPS),
+        ("NVIDIA GeForce RTX 3090", "RTX 3090"),
+        ("NVIDIA GeForce RTX 4080 SUPER", "RTX 4080"),
+        ("NVIDIA GeForce RTX 4090", "RTX 4090"),
+        ("NVIDIA GeForce RTX 5080", "RTX 5080"),
+        ("NVIDIA GeForce RTX 5090", "RTX 5090"),
+        ("NVIDIA L40S", "L40S"),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA A10", "A10"),
+        ("NVIDIA A100-SXM4-80GB", "A100"),
+        ("NVIDIA RTX A6000", "A6000"),
+        ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "RTX PRO 6000"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA H200", "H200"),
     ],
 )
-def test_cards_are_known_by_the_names_that_cuda_gives(name: str, tflops: float) -> None:
-    assert tflops_of(name) == tflops
+def test_cards_are_known_by_the_names_that_cuda_gives(name: str, which: str) -> None:
+    assert known(name) == card(which)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Somebody's GPU",
+        "NVIDIA A10G",
+        "NVIDIA RTX 6000 Ada Generation",
+        "NVIDIA GeForce RTX 5090 Laptop GPU",
+    ],
+)
+def test_any_other_card_is_measured(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert known(name) is None
+    monkeypatch.setattr(device, "product_tflops", lambda: 70.0)
+    assert reached(name) == pytest.approx(70 * UTILISATION)
+
+
+def test_what_is_known_of_a_card_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(device, "product_tflops")
+    assert reached("NVIDIA GeForce RTX 4090") == pytest.approx(165 * UTILISATION)
+    assert reached("NVIDIA H200") == pytest.approx(989 * HOPPER)
+    assert [c.share for c in CARDS if c.share != UTILISATION] == [HOPPER, HOPPER]
+
+
+@pytest.mark.parametrize("row", measured(), ids=str)
+def test_an_h200_measured_what_is_computed(row: Row) -> None:
+    rate, gib = row.computed()
+    assert row.said == (f"{rate:.1f}", f"{gib:.1f}")
+    assert 1 / SPREAD <= rate / row.rate <= SPREAD
+    assert row.gib <= gib
