@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         "and `localhost` always work. Without any, on plain HTTP only names work that nobody can "
         "buy: without a dot, or ending in `.local`, `.lan`, `.internal`, `.home.arpa`.",
     )
+    root_path: str = Field(
+        "",
+        pattern=r"^((/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+)?$",
+        description="Path below which a proxy serves the page, such as `/likeness`.",
+    )
     portals: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Origins that may show the page in a frame, separated by spaces."
     )

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from settings import Settings
+from web.http.prefix import root
 from words import count, language, say, span
 
 
@@ -21,7 +22,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=say, count=count, span=span, language=language)
+    environment.globals.update(say=say, count=count, span=span, language=language, root=root)
     return environment
 
 

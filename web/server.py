@@ -15,6 +15,7 @@ from web.http.bodies import Bodies
 from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
+from web.http.prefix import Mounted, Prefix
 from web.routes import (
     deletion,
     editor,
@@ -61,8 +62,10 @@ def build(settings: Settings, services: Services) -> FastAPI:
         events = page.mount(app, services, STUDIO)
     handle_errors(app)
     # The last added is the outermost.
+    app.add_middleware(Mounted)
     app.add_middleware(Heavy, services=services)
     app.add_middleware(Firewall, services=services, files=files, events=events)
     app.add_middleware(Bodies)
     app.add_middleware(Edge, settings=settings)
+    app.add_middleware(Prefix, root_path=settings.root_path)
     return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,8 +25,8 @@ http {{
   uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
   server {{
     listen 127.0.0.1:{port};
-    location / {{ proxy_pass {behind}; proxy_set_header Host $http_host; }}
-    location /studio/gradio_api/upload {{ proxy_pass {uploads}; proxy_set_header Host $http_host; }}
+    proxy_set_header Host $http_host;
+    {locations}
   }}
 }}
 """
@@ -35,18 +35,43 @@ http {{
 @contextmanager
 def plain_proxy(folder: Path, behind: str, uploads: str = "") -> Iterator[str]:
     """The address of an nginx before a server. uploads: whereto these go, if elsewhere."""
+    route = "/studio/gradio_api/upload"
+    locations = [f"/ {{ proxy_pass {behind}; }}", f"{route} {{ proxy_pass {uploads or behind}; }}"]
+    with _nginx(folder, locations, "/health") as url:
+        yield url
+
+
+@contextmanager
+def below(folder: Path, path: str, behind: str, *, stripped: bool) -> Iterator[str]:
+    """The address of an nginx that has a server below a path, and what else there is beside it.
+
+    stripped: whether the server gets addresses without the path.
+    """
+    there = f"{behind}/" if stripped else behind
+    locations = [
+        f"{path}/ {{ proxy_pass {there}; client_max_body_size 20m; proxy_request_buffering off; }}",
+        '/ { return 418 "not ours"; }',
+    ]
+    with _nginx(folder, locations, f"{path}/health") as url:
+        yield url
+
+
+@contextmanager
+def _nginx(folder: Path, locations: Sequence[str], health: str) -> Iterator[str]:
     nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if nginx is None:
         pytest.skip("needs nginx: apt install nginx-light")
     port = free_port()
     file = folder / "nginx.conf"
     file.write_text(
-        _CONFIGURATION.format(folder=folder, port=port, behind=behind, uploads=uploads or behind)
+        _CONFIGURATION.format(
+            folder=folder, port=port, locations=" ".join(f"location {place}" for place in locations)
+        )
     )
     process = subprocess.Popen([nginx, "-p", folder, "-c", file, "-e", folder / "errors"])
     url = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: _answers(url))
+        until(lambda: _answers(url + health))
         yield url
     finally:
         process.terminate()
@@ -63,6 +88,6 @@ def free_port() -> int:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health").status_code == 200
+        return httpx.get(url).status_code == 200
     except httpx.TransportError:
         return False

@@ -33,6 +33,7 @@ from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
 from web.http.errors import language_of, note
 from web.http.limits import address_of
+from web.http.prefix import root
 from web.services import Services
 from words import language, say, speaking, tell
 
@@ -54,11 +55,14 @@ _STYLES = (
     "dialogs",
 )
 # Linked, not imported by one another: a browser asks for all at once, and draws nothing before.
-_LINKS = "\n".join(f'<link rel="stylesheet" href="/static/css/{name}.css">' for name in _STYLES)
+_LINKS = "\n".join(
+    f'<link rel="stylesheet" href="{{{{ root() }}}}/static/css/{name}.css">' for name in _STYLES
+)
 _HEAD = f"""
-<link rel="icon" href="/static/favicon.svg" type="image/svg+xml">
+<meta name="likeness-root" content="{{{{ root() }}}}">
+<link rel="icon" href="{{{{ root() }}}}/static/favicon.svg" type="image/svg+xml">
 {_LINKS}
-<script type="module" src="/static/studio.js"></script>
+<script type="module" src="{{{{ root() }}}}/static/studio.js"></script>
 """
 # Handlers only hand things over, in milliseconds; this bounds how many do so at once.
 _HANDLERS_AT_ONCE = 8
@@ -286,5 +290,5 @@ def _make_the_page_ours() -> None:
         if source.count(theirs) != 1:
             raise RuntimeError(f"Gradio's page has no single {theirs} any more")
         source = source.replace(theirs, ours)
-    environment.globals |= {"language": language, "say": say}
+    environment.globals |= {"language": language, "say": say, "root": root}
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])

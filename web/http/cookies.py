@@ -25,7 +25,12 @@ _GUEST, _VOTER, _RECEIPT = "likeness-share", "likeness-voter", "likeness-receipt
 
 
 def cookie_name(settings: Settings) -> str:
-    """`__Host-` makes browsers refuse the cookie from subdomains and without Secure."""
+    """`__Host-` makes browsers refuse the cookie from subdomains and without Secure.
+
+    Below a path of our own it must not be sent to others at this host, which `__Host-` would do.
+    """
+    if settings.root_path:
+        return _scoped(settings, "likeness")
     return "__Host-likeness" if settings.https else "likeness"
 
 

@@ -18,6 +18,7 @@ from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
+from web.http.prefix import root
 from web.routes import looks
 from web.services import Services
 from web.units import HOUR_S, TEN_MINUTES_S
@@ -91,7 +92,7 @@ def router(settings: Settings) -> APIRouter:
         """The way back from another device. Behind a `#`, so that no server ever logs it."""
         path = f"/return#{ticket}"
         scheme = "https" if services.settings.https else "http"
-        code = segno.make(f"{scheme}://{request.headers.get('host', '')}{path}", error="l")
+        code = segno.make(f"{scheme}://{request.headers.get('host', '')}{root()}{path}", error="l")
         picture = code.svg_data_uri(scale=4, border=2, light="#fff")
         return JSONResponse({"path": path, "picture": picture})
 

@@ -1,5 +1,6 @@
 // How downloads are finished: size, format, caption, names, mark; and the links that start them.
 
+import { at } from "./address.js";
 import { sentenceOf } from "./answers.js";
 import { slot, text } from "./templates.js";
 
@@ -29,10 +30,10 @@ export class Downloads {
   addresses() {
     const format = slot(this.section, "format").value;
     const how = new URLSearchParams({ size: slot(this.section, "size").value, format });
-    slot(this.section, "zip").href = `/portraits.zip?${how}`;
-    slot(this.section, "zip-hearted").href = `/portraits.zip?${how}&hearted=true`;
+    slot(this.section, "zip").href = at(`/portraits.zip?${how}`);
+    slot(this.section, "zip-hearted").href = at(`/portraits.zip?${how}&hearted=true`);
     const download = slot(this.viewer, "download");
-    download.href = `/portrait/${this.shown()}/download?${how}`;
+    download.href = at(`/portrait/${this.shown()}/download?${how}`);
     download.download = ""; // the server names it
   }
 
@@ -80,7 +81,7 @@ export class Downloads {
       watermark: slot(this.section, "watermark").checked,
       marked: slot(this.section, "marked")?.checked ?? true,
     };
-    const answer = await fetch("/portraits/wish", {
+    const answer = await fetch(at("/portraits/wish"), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),

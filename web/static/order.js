@@ -1,6 +1,7 @@
 // What is ordered: looks as cards behind a fold, the way with what it takes, number, shape. All of
 // it survives a reload of the tab. Whatever is wrong stands beside the button, until it is mended.
 
+import { at } from "./address.js";
 import { slot, text } from "./templates.js";
 
 const KEPT = "order"; // in the tab's own storage, which ends with it
@@ -100,7 +101,7 @@ export class OrderForm {
     nameFirst(card.querySelector("span"));
     if (!this.previews.has(box.name) || card.querySelector("img")) return;
     const image = document.createElement("img");
-    image.src = `/look/${box.name}.webp`;
+    image.src = at(`/look/${box.name}.webp`);
     image.alt = ""; // the words beside it say what it shows
     image.width = image.height = 96;
     image.loading = "lazy";

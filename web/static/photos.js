@@ -1,5 +1,6 @@
 // The visitor's photos: the verdicts, good ones first, and what can be done with each.
 
+import { at } from "./address.js";
 import { Memory } from "./memory.js";
 import { follow, slot, text } from "./templates.js";
 import { offerPictures, sendPhotos } from "./upload.js";
@@ -35,7 +36,7 @@ export class Photos {
   /** Deletes a photo; resolves once the server has. What is focused next is the caller's to do. */
   async remove(item) {
     item.classList.add("leaving");
-    const answer = await fetch(`/photo/${item.dataset.id}`, { method: "DELETE" }).catch(() => null);
+    const answer = await fetch(at(`/photo/${item.dataset.id}`), { method: "DELETE" }).catch(() => null);
     if (!answer?.ok) item.classList.remove("leaving");
     return item.nextElementSibling ?? item.previousElementSibling;
   }
@@ -72,7 +73,7 @@ export class Photos {
 
   /** From the vault, or what this page remembers of a photo that was turned away. */
   #drawImage(image, photo) {
-    const address = photo.image ? `/photo/${photo.id}` : this.memory.url(photo.label);
+    const address = photo.image ? at(`/photo/${photo.id}`) : this.memory.url(photo.label);
     if (!address || image.getAttribute("src") === address) return;
     image.alt = photo.label;
     image.hidden = false;

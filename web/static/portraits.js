@@ -1,6 +1,7 @@
 // The portraits: a grid with hearts, filters and folded near-duplicates, the doubtful ones in a
 // fold of their own, a large view with arrow keys and swipes.
 
+import { at } from "./address.js";
 import { Downloads } from "./downloads.js";
 import { follow, slot, text } from "./templates.js";
 
@@ -130,7 +131,7 @@ export class Portraits {
     image.alt = image.dataset.alt.replace("%", portrait.style).replace("#", number);
     const heart = item.querySelector(".heart");
     heart.setAttribute("aria-label", heart.dataset.label.replace("#", number));
-    image.src = `/portrait/${portrait.id}?size=400`;
+    image.src = at(`/portrait/${portrait.id}?size=400`);
     return item;
   }
 
@@ -164,7 +165,7 @@ export class Portraits {
     this.tapping.set(id, on);
     this.#mark(id, on);
     this.#redraw();
-    const answer = await fetch(`/portrait/${id}/heart`, {
+    const answer = await fetch(at(`/portrait/${id}/heart`), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ on }),
@@ -229,7 +230,7 @@ export class Portraits {
     if (!portrait) return;
     this.shown = portrait.id;
     const image = slot(this.viewer, "image");
-    image.src = `/portrait/${portrait.id}?size=original`;
+    image.src = at(`/portrait/${portrait.id}?size=original`);
     image.alt = portrait.style;
     const place = this.visible.indexOf(portrait) + 1;
     text(slot(this.viewer, "caption"), `${portrait.style} · ${place} / ${this.visible.length}`);

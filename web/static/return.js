@@ -2,6 +2,8 @@
 // A click, not at once: otherwise a link sent by somebody else could put a visitor into a session
 // that is not theirs without their noticing, and their photos with them.
 
+import { at } from "./address.js";
+
 const secret = location.hash.slice(1);
 // Out of the address bar and the history, whatever happens next.
 history.replaceState(null, "", location.pathname);
@@ -13,13 +15,13 @@ async function open(instead) {
   button.disabled = true;
   document.getElementById("failed").hidden = true;
   try {
-    const answer = await fetch("/session/return", {
+    const answer = await fetch(at("/session/return"), {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ ticket: secret, instead }),
     });
     if (answer.ok) {
-      location.replace((await answer.json()).next);
+      location.replace(at((await answer.json()).next));
       return;
     }
     if (answer.status === 409) { // this browser is in another session

@@ -1,6 +1,7 @@
 // The page behind a link for colleagues: hands the secret after the # to the server, which answers
 // with a cookie for this page alone, then shows the previews and sends the votes.
 
+import { at } from "./address.js";
 import { follow } from "./templates.js";
 
 const part = (id) => document.getElementById(id);
@@ -38,7 +39,7 @@ async function ask(request) {
 }
 
 async function look() {
-  const answer = await ask(() => fetch("/shared/portraits"));
+  const answer = await ask(() => fetch(at("/shared/portraits")));
   if (!answer) return;
   const portraits = await answer.json();
   state("open");
@@ -53,7 +54,7 @@ async function look() {
 
 function make(portrait) {
   const tile = document.importNode(part("tile").content, true).firstElementChild;
-  tile.querySelector("img").src = `/shared/portrait/${portrait.id}`;
+  tile.querySelector("img").src = at(`/shared/portrait/${portrait.id}`);
   tile.querySelector("button").addEventListener("click", () => vote(tile));
   return tile;
 }
@@ -65,8 +66,8 @@ function press(tile, on) {
 async function vote(tile) {
   const on = tile.querySelector("button").getAttribute("aria-pressed") !== "true";
   press(tile, on);
-  const taken = await ask(() => send(`/shared/portrait/${tile.dataset.id}/vote`, { on }));
+  const taken = await ask(() => send(at(`/shared/portrait/${tile.dataset.id}/vote`), { on }));
   if (!taken) press(tile, !on);
 }
 
-if (!secret || await ask(() => send("/shared/open", { ticket: secret }))) await look();
+if (!secret || await ask(() => send(at("/shared/open"), { ticket: secret }))) await look();

@@ -1,6 +1,7 @@
 // The live part of the studio: asks /status again and again, draws what it says, and carries out
 // what is pressed. Holds no state of its own: after a reload it is where it was.
 
+import { at } from "./address.js";
 import { loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { OrderForm } from "./order.js";
@@ -63,7 +64,7 @@ class Studio {
   async poll() {
     clearTimeout(this.timer);
     try {
-      const answer = await fetch(`/status?${new URLSearchParams(this.marks)}`);
+      const answer = await fetch(at(`/status?${new URLSearchParams(this.marks)}`));
       if (answer.status === 404) return this.#ended();
       if (!answer.ok) throw new Error("status");
       this.#draw(await answer.json());
@@ -129,7 +130,7 @@ class Studio {
   /** The session is gone: by time, or by a click in another tab. Or only its cookie is. */
   async #ended() {
     clearTimeout(this.timer);
-    const door = await fetch("/studio/").catch(() => null);
+    const door = await fetch(at("/studio/")).catch(() => null);
     if (door?.redirected && !door.url.endsWith(ENDED)) return location.replace(door.url);
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     for (const section of Object.values(this.places)) section.replaceChildren();
@@ -137,7 +138,7 @@ class Studio {
     const gone = document.getElementById("gone");
     // Browsers let Escape through at the second time; behind the dialog is nothing any more.
     gone.addEventListener("cancel", (event) => event.preventDefault());
-    gone.addEventListener("close", () => location.replace("/"));
+    gone.addEventListener("close", () => location.replace(at("/")));
     gone.showModal();
   }
 
@@ -149,12 +150,12 @@ class Studio {
   #does = {
     "show-link": () => this.#showLink(),
     "copy-link": (button) => this.#copyLink(button.closest("dialog")),
-    "show-share": () => this.#reveal(document.getElementById("share"), "/session/share", "POST"),
+    "show-share": () => this.#reveal(document.getElementById("share"), at("/session/share"), "POST"),
     "end-share": (button) => this.#endShare(button),
     "ask-delete-all": () => document.getElementById("delete-all").showModal(),
     "ask-delete-model": () => document.getElementById("delete-model").showModal(),
-    "delete-all": (button) => this.#delete(button, "/session/delete"),
-    "delete-model": (button) => this.#delete(button, "/session/delete-model"),
+    "delete-all": (button) => this.#delete(button, at("/session/delete")),
+    "delete-model": (button) => this.#delete(button, at("/session/delete-model")),
     "close-dialog": (button) => button.closest("dialog").close(),
     "sample-photos": (button) => this.#samplePhotos(button),
     "remove-photo": (button) => this.#removePhoto(button.closest("[data-id]")),
@@ -173,7 +174,7 @@ class Studio {
   };
 
   #showLink() {
-    return this.#reveal(document.getElementById("private-link"), "/session/link", "GET");
+    return this.#reveal(document.getElementById("private-link"), at("/session/link"), "GET");
   }
 
   /** Opens a dialog around a link that the server hands out. */
@@ -182,7 +183,7 @@ class Studio {
     if (answer.status === 404) return this.#ended();
     if (!answer.ok) return this.poll(); // the last heart went in another tab
     const { path, picture } = await answer.json();
-    slot(dialog, "link").value = new URL(path, location.origin).href;
+    slot(dialog, "link").value = new URL(at(path), location.origin).href;
     if (picture) slot(dialog, "picture").src = picture;
     text(slot(dialog, "copied"), "");
     // The secret stays on the page only while it is looked at.
@@ -196,7 +197,7 @@ class Studio {
 
   async #endShare(button) {
     button.disabled = true;
-    const answer = await fetch("/session/share", { method: "DELETE" }).catch(() => null);
+    const answer = await fetch(at("/session/share"), { method: "DELETE" }).catch(() => null);
     button.disabled = false;
     if (answer?.ok) button.closest("dialog").close();
     await this.poll();
@@ -226,7 +227,7 @@ class Studio {
     try {
       const answer = await fetch(address, { method: "POST" });
       if (answer.status === 404) return this.#ended();
-      if (answer.status === 200) return location.replace((await answer.json()).next);
+      if (answer.status === 200) return location.replace(at((await answer.json()).next));
       if (answer.ok) dialog.close();
       else text(problem, await sentenceOf(answer));
     } catch {
@@ -241,7 +242,7 @@ class Studio {
     focusOn(this.places.photos.querySelector("h2")); // the button goes once there are photos
     button.disabled = true;
     this.#hurry(); // each shows as soon as it is checked
-    await fetch("/photos/samples", { method: "POST" }).catch(() => null);
+    await fetch(at("/photos/samples"), { method: "POST" }).catch(() => null);
     button.disabled = false;
     await this.poll();
   }
@@ -260,7 +261,7 @@ class Studio {
 
   async #stopJob(button) {
     button.disabled = true;
-    await fetch("/job/stop", { method: "POST" }).catch(() => null);
+    await fetch(at("/job/stop"), { method: "POST" }).catch(() => null);
     button.disabled = false;
     this.#hurry(); // it ends in a moment
     await this.poll();

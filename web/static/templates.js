@@ -1,11 +1,13 @@
 // Templates from the server, and the few ways in which data is put into them.
 // Data goes in as text or as an attribute, never as HTML.
 
+import { at } from "./address.js";
+
 const AGAIN = 2000; // milliseconds until the templates are asked for once more
 
 /** Fetches the templates, however often it takes. Returns a function that clones one by its id. */
 export async function loadTemplates() {
-  const answer = await fetch("/studio-parts", { cache: "no-store" }).catch(() => null);
+  const answer = await fetch(at("/studio-parts"), { cache: "no-store" }).catch(() => null);
   if (!answer?.ok) {
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
     return loadTemplates();

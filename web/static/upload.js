@@ -1,8 +1,9 @@
 // Photos on their way to the server, by the same route that Gradio's field uses.
 
+import { at } from "./address.js";
 import { sentenceOf } from "./answers.js";
 
-export const ROUTE = "/studio/gradio_api/upload";
+export const ROUTE = at("/studio/gradio_api/upload");
 // Some systems know no type for a HEIC. What is chosen all the same, the server judges.
 const CHOSEN_FROM = "image/*,.heic,.heif";
 

@@ -1,10 +1,11 @@
 // The first page: a chosen photo opens the session and is sent at once. Without this script the
 // button opens the session, and the photo is chosen in the studio.
 
+import { at } from "./address.js";
 import { learnWords, sentenceOf } from "./answers.js";
 import { sendPhotos } from "./upload.js";
 
-const STUDIO = "/studio/";
+const STUDIO = at("/studio/");
 const form = document.querySelector(".door");
 const part = (id) => document.getElementById(id);
 

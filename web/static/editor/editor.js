@@ -1,5 +1,6 @@
 // The editor: one photo in a studio, drawn anew within a blink whenever something is chosen.
 
+import { at } from "../address.js";
 import { slot, text } from "../templates.js";
 import { Controls } from "./controls.js";
 import { AS_IT_WAS, compose, cut, plainGrade, plainWall } from "./draw.js";
@@ -54,7 +55,7 @@ export class Editor {
   async #bestFirst(ids) {
     if (ids.length === 1) return ids;
     try {
-      const order = await (await ask("/studio-photos")).json();
+      const order = await (await ask(at("/studio-photos"))).json();
       return [...order.filter((id) => ids.includes(id)), ...ids.filter((id) => !order.includes(id))];
     } catch {
       return ids;
@@ -78,7 +79,7 @@ export class Editor {
     this.settings = settings;
     const asked = asAsked(settings);
     const query = new URLSearchParams({ ...asked, size: "full" });
-    slot(this.section, "download").href = `/studio-portrait?${query}`;
+    slot(this.section, "download").href = at(`/studio-portrait?${query}`);
     this.heart.show(asked);
     this.#ask();
   }

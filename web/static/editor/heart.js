@@ -1,5 +1,6 @@
 // The heart of the editor: keeps the portrait at full size, or takes the heart back.
 
+import { at } from "../address.js";
 import { text } from "../templates.js";
 import { Told, ask } from "./parts.js";
 
@@ -40,7 +41,7 @@ export class Heart {
     button.setAttribute("aria-busy", "true");
     const known = this.#id();
     const on = !this.hearts.has(known);
-    const [address, body] = known ? [`/portrait/${known}/heart`, { on }] : ["/studio-portrait", asked];
+    const [address, body] = known ? [at(`/portrait/${known}/heart`), { on }] : [at("/studio-portrait"), asked];
     text(news, known ? "" : news.dataset.keeping);
     try {
       const answer = await ask(address, { method: "POST", headers: JSON_BODY, body: JSON.stringify(body) });

@@ -1,5 +1,6 @@
 // What the editor asks the server for, once each: figures, frames, walls, and what is alike for all.
 
+import { at } from "../address.js";
 import { sentenceOf } from "../answers.js";
 import { unpack, unpackWall } from "./figure.js";
 
@@ -20,7 +21,7 @@ export class Parts {
 
   /** The looks, grades and lights. */
   stage() {
-    return this.#once("stage", "/studio-stage", async (answer) => {
+    return this.#once("stage", at("/studio-stage"), async (answer) => {
       const stage = await answer.json();
       for (const grade of Object.values(stage.grades)) {
         grade.curve = Uint8Array.from(atob(grade.curve), (letter) => letter.charCodeAt(0));
@@ -31,20 +32,20 @@ export class Parts {
 
   figure({ photo, clothes }) {
     const query = new URLSearchParams({ clothes });
-    const address = `/studio-figure/${photo}?${query}`;
+    const address = at(`/studio-figure/${photo}?${query}`);
     return this.#once(`figure ${photo} ${clothes}`, address, async (answer) =>
       unpack(await answer.arrayBuffer()));
   }
 
   frames({ photo, look, shape }, fade) {
     const query = new URLSearchParams({ look, shape });
-    const address = `/studio-frames/${photo}?${query}`;
+    const address = at(`/studio-frames/${photo}?${query}`);
     return this.#once(`frames ${photo} ${shape} ${fade}`, address, (answer) => answer.json());
   }
 
   wall({ look, shape, blur }, size) {
     const query = new URLSearchParams({ shape, ...(blur === null ? {} : { blur }) });
-    const address = `/studio-wall/${look}.jpg?${query}`;
+    const address = at(`/studio-wall/${look}.jpg?${query}`);
     return this.#once(`wall ${look} ${shape} ${blur} ${size}`, address, async (answer) =>
       unpackWall(await answer.arrayBuffer(), size));
   }
