@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from dataclasses import asdict, replace
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.portraits.sheet import load_kept
+from pipeline.portraits.sheet import load_kept, load_sheet
 from tests.support.web import Place, session_of, upload
 
 FIRST = "/portrait/portrait-001"
@@ -143,3 +145,56 @@ def test_a_portrait_kept_in_the_editor_knows_its_alpha(
     assert min(wall.mean(), person.mean()) > 0.1
     assert np.array_equal(dark[person], stored[person])
     assert (dark[wall].mean(axis=1) < stored[wall].mean(axis=1)).all()
+
+
+def told(client: httpx.Client) -> dict[str, str]:
+    return client.get("/status").json().get("arrangement", {})
+
+
+def test_the_choice_survives_a_reload_and_goes_with_the_session(
+    made: httpx.Client, bob: httpx.Client, place: Place
+) -> None:
+    assert told(made) == {"shape": "made", "tone": "look"}
+    chosen = {"shape": "3:4", "tone": "darker"}
+    assert made.post("/portraits/arrangement", json=chosen).status_code == 204
+    assert made.post("/portraits/wish", json={"caption": "Ann"}).status_code == 204
+    status = made.get("/status").json()
+    assert (status["arrangement"], status["wish"]["caption"]) == (chosen, "Ann")
+    assert made.post("/portraits/arrangement", json={"tone": "lighter"}).status_code == 204
+    status = made.get("/status").json()
+    assert status["arrangement"] == {"shape": "made", "tone": "lighter"}
+    assert status["wish"]["caption"] == "Ann"
+    assert made.post("/portraits/arrangement", json={"shape": "16:9"}).status_code == 400
+    assert told(made) == {"shape": "made", "tone": "lighter"}
+    place.job_queue.deliver(session_of(place, bob), 1)
+    assert told(bob) == {"shape": "made", "tone": "look"}
+    session = session_of(place, made)
+    assert place.services.vault.list(session, "wish") != []
+    made.post("/session/delete")
+    assert made.get("/status").status_code == 404
+    assert not place.services.sessions.alive(session.id)
+
+
+def test_sizes_are_those_of_the_cut_portraits(made: httpx.Client, place: Place) -> None:
+    session, vault = session_of(place, made), place.services.vault
+    rows = [
+        asdict(replace(record, way="photo", px=(1000, 1000), face=(0.35, 0.25, 0.3, 0.35)))
+        for record in load_sheet(vault, session)
+    ]
+    vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
+    shapes = {shape["key"]: shape for shape in made.get("/status").json()["shapes"]}
+    assert list(shapes) == ["made", "square", "4:5", "3:4"]
+    assert not any(shape["off"] for shape in shapes.values())
+    originals = {key: shape["sizes"][0]["told"] for key, shape in shapes.items()}
+    assert originals["made"] == originals["square"] == "Original (up to 1000 × 1000 px)"
+    assert originals["4:5"] == "Original (up to 800 × 1000 px)"
+    assert originals["3:4"] == "Original (up to 750 × 1000 px)"
+    # A square of 533 px can be enlarged to 800, one of 4:5 of it cannot.
+    rows = [row | {"px": (540, 540)} for row in rows]
+    vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
+    shapes = {shape["key"]: shape for shape in made.get("/status").json()["shapes"]}
+    off = {
+        key: [size["key"] for size in shape["sizes"] if size["off"]]
+        for key, shape in shapes.items()
+    }
+    assert off == {"made": [], "square": [], "4:5": ["square-800"], "3:4": ["square-800"]}
