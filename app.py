@@ -47,6 +47,7 @@ def serve(settings: configuration.Settings) -> None:
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
     from pipeline.assembly import open_assembly
     from pipeline.job_queue import JobQueue
+    from pipeline.portraits.mattes import Mattes
     from web.http import connections
     from web.server import build
     from web.services import Services
@@ -59,6 +60,7 @@ def serve(settings: configuration.Settings) -> None:
             sessions=parts.sessions,
             vault=parts.vault,
             album=parts.album,
+            mattes=Mattes(parts.album, parts.segmenter.matte, parts.styles),
             job_queue=job_queue,
             styles=parts.styles,
             faces=parts.faces,

@@ -98,6 +98,8 @@ def record_of(portrait_id: str, made: PhotoPortrait) -> PortraitRecord:
         way="photo",
         photo=made.photo,
         px=(made.image.shape[1], made.image.shape[0]),
+        affine=tuple(made.frame.affine.ravel().tolist()),
+        fade=made.frame.fade,
     )
 
 

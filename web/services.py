@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pipeline.photos.album import Album
     from pipeline.photos.detection import Faces
     from pipeline.planning.planning import Planning
+    from pipeline.portraits.mattes import Mattes
     from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
     from privacy.vault import Vault
@@ -31,6 +32,7 @@ class Services:
     sessions: Sessions
     vault: Vault
     album: Album
+    mattes: Mattes
     job_queue: JobQueue
     styles: Mapping[str, Style]
     faces: Faces

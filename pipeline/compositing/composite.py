@@ -28,6 +28,9 @@ _KNEE = 0.72
 _WRAP = 0.22
 """Share of the wall's light that reaches round a half-covered edge."""
 
+_MOST_WRAP, _LEAST_WRAP = 0.35, 0.012
+"""It adds at most this share of the edge's own light, and this much where that is black."""
+
 _FRINGE_UP, _FRINGE_DOWN = 1.4, 0.6
 """Bounds of an edge's brightness beside that of the person just inside it."""
 
@@ -115,17 +118,15 @@ def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
     if rows.size == 0:
         return person
     height, width = alpha.shape
-    small = (max(8, width // 8), max(8, height // 8))
+    small = small_size(alpha.shape)
     solid = (alpha > 0.98).astype(np.float32)
-    reach = max(1.0, 0.012 * max(small))
+    reach = _reach(small)
     inside = cv2.resize(_times(person, solid), small, interpolation=cv2.INTER_AREA)
     inside = cv2.GaussianBlur(inside, (0, 0), reach)
     weight = cv2.GaussianBlur(cv2.resize(solid, small, interpolation=cv2.INTER_AREA), (0, 0), reach)
-    gap = 1 - cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)
-    outside = _times(cv2.resize(wall, small, interpolation=cv2.INTER_AREA), gap)
-    outside = cv2.GaussianBlur(outside, (0, 0), reach)
     at_x = ((columns + 0.5) * (small[0] / width) - 0.5).astype(np.float32)
     at_y = ((rows + 0.5) * (small[1] / height) - 0.5).astype(np.float32)
+    outside = light_around(alpha, wall, small)
     inner, share, around = (_sampled(field, at_x, at_y) for field in (inside, weight, outside))
     cover = alpha[rows, columns][:, None]
     own: Floats = person[rows, columns] / cover
@@ -137,10 +138,35 @@ def at_edges(person: Floats, alpha: Floats, wall: Floats) -> Floats:
     )
     pull = known * np.minimum(4 * (1 - cover), 0.95)
     own = (own * (1 + (ratio[:, None] - 1) * pull)).astype(np.float32)
-    wrap = np.minimum(around * (_WRAP * (1 - cover)), 0.35 * own + 0.012)
+    wrap = np.minimum(around * (_WRAP * (1 - cover)), _MOST_WRAP * own + _LEAST_WRAP)
     result = person.copy()
     result[rows, columns] = (own + wrap) * cover
     return result
+
+
+def unwrapped(light: Floats, around: Floats, cover: Floats) -> Floats:
+    """Take the wall's light out of edges again, where `at_edges` let it round them.
+
+    light, around: float32 [N, 3], of the edge and of the wall beside it; cover: alpha [N, 1].
+    """
+    most = (light - _LEAST_WRAP) / (1 + _MOST_WRAP)
+    return np.asarray(np.maximum(light - around * (_WRAP * (1 - cover)), most), np.float32)
+
+
+def light_around(alpha: Floats, wall: Floats, small: tuple[int, int]) -> Floats:
+    """The wall's light beside the person, blurred: float32 [h, w, 3] of a `small_size`."""
+    gap = 1 - cv2.resize(alpha, small, interpolation=cv2.INTER_AREA)
+    outside = _times(cv2.resize(wall, small, interpolation=cv2.INTER_AREA), gap)
+    return np.asarray(cv2.GaussianBlur(outside, (0, 0), _reach(small)), np.float32)
+
+
+def small_size(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Width and height at which light near edges is looked at."""
+    return max(8, shape[1] // 8), max(8, shape[0] // 8)
+
+
+def _reach(small: tuple[int, int]) -> float:
+    return max(1.0, 0.012 * max(small))
 
 
 def graded(picture: Floats, grade: Grade) -> Floats:

@@ -48,17 +48,34 @@ def bounds(area: NDArray[np.bool_], margin: float) -> tuple[int, int, int, int]:
 
 def _unmixed(image: Picture, alpha: NDArray[np.uint8], band: NDArray[np.bool_]) -> Picture:
     """The person's part of each pixel of a bool [h, w] band: uint8 RGB [pixels, 3]."""
+    person, wall = estimated(shrunk(image, SIDE) / 255.0, shrunk(alpha, SIDE) / 255.0, alpha.shape)
+    part: Floats = np.asarray(alpha[band] / 255.0, np.float32)[:, None]
+    whole: Floats = np.asarray(image[band] / 255.0, np.float32)
+    person = corrected(person[band], wall[band], whole, part)
+    return np.asarray(np.clip(person * 255 + 0.5, 0, 255), np.uint8)
+
+
+def estimated(
+    image: NDArray[np.floating], alpha: NDArray[np.floating], size: tuple[int, ...]
+) -> tuple[Floats, Floats]:
+    """Colours of person and wall, smooth, each float32 RGB [*size, 3].
+
+    image: 0 to 1, RGB [h, w, 3]; alpha: 0 to 1, [h, w]; both shrunk to `SIDE`. size: H, W.
+    """
     from pymatting import estimate_foreground_ml
 
-    height, width = alpha.shape
-    small, share = shrunk(image, SIDE), shrunk(alpha, SIDE)
-    both = estimate_foreground_ml(small / 255.0, share / 255.0, return_background=True)
+    both = estimate_foreground_ml(
+        image.astype(np.float64), alpha.astype(np.float64), return_background=True
+    )
     person, wall = (
-        np.asarray(cv2.resize(colour, (width, height), interpolation=cv2.INTER_LINEAR)[band])
+        np.asarray(cv2.resize(colour, size[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
         for colour in both
     )
-    part: Floats = np.asarray(alpha[band] / 255.0, np.float32)[:, None]
+    return person, wall
+
+
+def corrected(person: Floats, wall: Floats, whole: Floats, part: Floats) -> Floats:
+    """Colours of the person that, with the wall, explain the pixel: all [N, 3], part [N, 1]."""
     rest = 1 - part
-    missing = image[band].astype(np.float32) / 255 - part * person - rest * wall
-    person = person + missing * part / (part * part + rest * rest)
-    return np.asarray(np.clip(person * 255 + 0.5, 0, 255), np.uint8)
+    missing = whole - part * person - rest * wall
+    return person + missing * part / (part * part + rest * rest)

@@ -59,14 +59,41 @@ def render(
 
 def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Floats]:
     """Bring person and light into a frame: linear light times alpha [H, W, 3], alpha [H, W]."""
-    matrix = frame.affine
-    (left, top, right, bottom) = _needed(matrix, frame.size, person.alpha.shape)
+    photo = person.alpha.shape
+    left, top, right, bottom = _needed(frame.affine, frame.size, photo)
     colours = person.colours[top:bottom, left:right]
     alpha = person.alpha[top:bottom, left:right].astype(np.float32) / 255
     cover = cv2.merge((alpha, alpha, alpha))
     whole = cv2.merge((*cv2.split(cv2.multiply(linear(colours), cover)), alpha))
-    here = matrix.copy()
-    here[:, 2] += here[:, :2] @ np.array([left, top])
+    moved = _moved(whole, frame, (left, top))
+    light, shape = np.maximum(moved[..., :3], 0), _covered(moved[..., 3], frame, photo)
+    if frame.fade:
+        light *= _fading(frame, photo)[..., None]
+    if lighting.balance is not None:
+        light = np.maximum(cv2.transform(light, lighting.balance), 0)
+    if lighting.gain is not None:
+        light *= _moved_gain(lighting.gain, frame.affine, frame.size, photo)
+    return light, shape
+
+
+def alpha_in(alpha: NDArray[np.uint8], frame: Frame) -> Floats:
+    """The alpha that `cut` brings into a frame, [H, W], of a cut-out's alpha by itself."""
+    left, top, right, bottom = _needed(frame.affine, frame.size, alpha.shape)
+    part: Floats = np.asarray(alpha[top:bottom, left:right] / 255, np.float32)
+    return _covered(_moved(part, frame, (left, top)), frame, alpha.shape)
+
+
+def _covered(moved: Floats, frame: Frame, photo: tuple[int, ...]) -> Floats:
+    """Moved alpha [H, W] within 0 to 1, faded out where the frame says so."""
+    shape = np.clip(moved, 0, 1)
+    shape[shape > 0.998] = 1
+    return shape * _fading(frame, photo) if frame.fade else shape
+
+
+def _moved(whole: Floats, frame: Frame, corner: tuple[int, int]) -> Floats:
+    """A part of a photo, from its corner (x, y) on, in a frame: [H, W] or [H, W, C]."""
+    here = frame.affine
+    here[:, 2] += here[:, :2] @ np.array(corner)
     if frame.scale < 0.6:  # cubic alone would alias: shrink by area first
         shrunk = max(0.25, frame.scale / 0.85)
         before = whole.shape[:2]
@@ -75,19 +102,10 @@ def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Float
         here[:, 2] += here[:, :2] @ (0.5 * ratio - 0.5)
         here[:, :2] *= ratio
     size = (frame.size[1], frame.size[0])
-    moved = cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT)
-    shape = np.clip(moved[..., 3], 0, 1)
-    shape[shape > 0.998] = 1
-    light = np.maximum(moved[..., :3], 0)
-    if frame.fade:
-        fading = _fading(frame, person.alpha.shape)
-        shape *= fading
-        light *= fading[..., None]
-    if lighting.balance is not None:
-        light = np.maximum(cv2.transform(light, lighting.balance), 0)
-    if lighting.gain is not None:
-        light *= _moved_gain(lighting.gain, matrix, frame.size, person.alpha.shape)
-    return light, shape
+    return np.asarray(
+        cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT),
+        np.float32,
+    )
 
 
 def _needed(

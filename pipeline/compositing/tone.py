@@ -21,11 +21,16 @@ _SOFT = 1 / 200
 _WHITE = 100.0
 
 
-def toned(image: NDArray[np.uint8], matte: NDArray[np.uint8], tone: str) -> NDArray[np.uint8]:
-    """uint8 RGB [H, W, 3] with a matte uint8 [H, W] (255 = person), in a member of `TONES`."""
+def toned(
+    image: NDArray[np.uint8], matte: NDArray[np.uint8], tone: str, *, exact: bool = False
+) -> NDArray[np.uint8]:
+    """uint8 RGB [H, W, 3] with a matte uint8 [H, W] (255 = person), in a member of `TONES`.
+
+    exact: the matte shows every hair. One that is a guess is softened.
+    """
     if tone == "look":
         return image
-    soft = cv2.GaussianBlur(matte, (0, 0), image.shape[0] * _SOFT)
+    soft = matte if exact else cv2.GaussianBlur(matte, (0, 0), image.shape[0] * _SOFT)
     person = soft.astype(np.float32) / 255
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lightness = lab[..., 0]

@@ -10,12 +10,12 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pipeline.orders import Way
-from pipeline.portraits.export import SUFFIXES, Cutter, Finish, bytes_more, finish
+from pipeline.portraits.export import SUFFIXES, Finish, bytes_more, finish
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 
 if TYPE_CHECKING:
+    from pipeline.portraits.mattes import Mattes
     from privacy.sessions import Session
     from privacy.vault import Vault
 
@@ -26,29 +26,23 @@ _ZIP_TIME = (1980, 1, 1, 0, 0, 0)
 _PLAIN_ZIP_BYTES = 1 << 31  # a longer one may need fields that depend on its length
 
 
-def render(png: bytes, size: str, way: Way = "painted") -> bytes:
-    """A stored portrait as PNG in a size, for looking at it; it carries the mark.
-
-    Raises:
-        BadOrder: an unknown size.
-    """
-    return finish(png, Finish(size), way=way)
-
-
 def one(
     vault: Vault,
     session: Session,
     record: PortraitRecord,
     how: Finish,
-    cut: Cutter | None = None,
+    mattes: Mattes | None = None,
 ) -> bytes:
-    """One portrait as the file that the person asked for.
+    """One portrait as the person asked for it.
+
+    mattes: for what `finish` needs masks for.
 
     Raises:
         KeyError: it is not in the vault. UnknownSession: the session was erased.
     """
     png = vault.open(session, kinds.PORTRAIT, record.id)
-    return finish(png, how, record.face, record.way, cut)
+    masks = mattes.of(session, record) if mattes else None
+    return finish(png, how, record.face, record.way, masks)
 
 
 def file_name(place: int, record: PortraitRecord, format: str = "png", name: str = "") -> str:
@@ -63,7 +57,7 @@ def archive(
     session: Session,
     records: Sequence[PortraitRecord],
     how: Finish,
-    cut: Cutter | None = None,
+    mattes: Mattes | None = None,
 ) -> Iterator[bytes]:
     """A ZIP of the portraits in the given order, a chunk per portrait as it is made.
 
@@ -75,7 +69,7 @@ def archive(
     outbox = _Outbox()
     with zipfile.ZipFile(outbox, "w", zipfile.ZIP_STORED) as bundle:
         for place, record in enumerate(records, start=1):
-            bundle.writestr(_entry(place, record, how), one(vault, session, record, how, cut))
+            bundle.writestr(_entry(place, record, how), one(vault, session, record, how, mattes))
             yield outbox.take()
     yield outbox.take()
 

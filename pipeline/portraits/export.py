@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from font_source_sans_pro import font_files_ttf
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from errors import BadOrder
+from pipeline.compositing.tone import TONES, toned
 from pipeline.orders import Way
+from pipeline.portraits.frames import AS_MADE, CV_PX, SHAPES, USUAL_FACE, around, cv_frame, shaped
 
 SIZES = ("original", "800", "400", "square-800", "square-400", "cv", "print")
 """As stored; long side 800 or 400 px; squares around the face (LinkedIn; Teams, Slack);
@@ -47,18 +49,28 @@ CAPTION_CHARS = 60
 """The page promises them (`portraits.caption_hint`): a full name and a title. Longer ones would be
 drawn very small, since a caption is made to fit the width."""
 
-Cutter = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
-"""uint8 RGB [H, W, 3] -> RGBA [H, W, 4]: the person without the wall."""
+
+class Matte(NamedTuple):
+    """Where the person is: uint8 [H, W], 255 = person. exact: the picture was composed by it."""
+
+    person: NDArray[np.uint8]
+    exact: bool
+
+
+@dataclass(frozen=True)
+class Masks:
+    """How the person of a portrait, uint8 RGB [H, W, 3], is told from the wall.
+
+    matte: where the person is. cut: the person without the wall, RGBA [H, W, 4].
+    """
+
+    matte: Callable[[NDArray[np.uint8]], Matte]
+    cut: Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
 
 _SIDES = {"800": 800, "400": 400}
 _SQUARES = {"square-800": 800, "square-400": 400}
-_CV_PX = (413, 531)  # 35 x 45 mm at 300 dpi
 _PAPER_DPI = {"cv": 300, "print": 300}
-# A passport-like frame: the detector's box (forehead to chin) fills half of its height, and its
-# middle lies a little above the frame's.
-_CV_FACE_HEIGHT = 0.5
-_CV_FACE_MIDDLE = 0.45
-_USUAL_FACE = (0.3, 0.2, 0.4, 0.45)  # of portraits whose record has no box
 _QUALITY = 92
 _AI = "AI"
 
@@ -88,10 +100,12 @@ class Finish:
 
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
     watermark: a small "AI" in the lower right, of painted ones; marked: carries one of `MARKS`;
-    name: of the person, for the file's name.
+    name: of the person, for the file's name; shape: of `SHAPES`, which sizes are then cut from;
+    tone: of the backdrop, of `TONES`.
 
     Raises:
-        BadOrder: an unknown size or format, a caption that is too long or cannot be drawn.
+        BadOrder: an unknown size, format, shape or tone, a caption that is too long or cannot be
+            drawn.
     """
 
     size: str = "original"
@@ -100,12 +114,18 @@ class Finish:
     watermark: bool = False
     marked: bool = True
     name: str = ""
+    shape: str = AS_MADE
+    tone: str = "look"
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
-            raise BadOrder("finish.sizes", known=", ".join(SIZES))
-        if self.format not in FORMATS:
-            raise BadOrder("finish.formats", known=", ".join(FORMATS))
+        for key, value, known in (
+            ("sizes", self.size, SIZES),
+            ("formats", self.format, FORMATS),
+            ("shapes", self.shape, SHAPES),
+            ("tones", self.tone, TONES),
+        ):
+            if value not in known:
+                raise BadOrder(f"finish.{key}", known=", ".join(known))
         if len(self.caption) > CAPTION_CHARS:
             raise BadOrder("finish.caption_long", most=CAPTION_CHARS)
         if strange := next((c for c in self.caption if not _can_draw(c)), ""):
@@ -118,16 +138,17 @@ def finish(
     how: Finish,
     face: Sequence[float] | None = None,
     way: Way = "painted",
-    cut: Cutter | None = None,
+    masks: Masks | None = None,
 ) -> bytes:
     """A stored portrait as a file of `how.format`.
 
-    A PNG in its original size, with nothing drawn on it, keeps the stored pixels bit for bit.
+    A PNG in its original size and shape, with nothing drawn on it, keeps the stored pixels bit for
+    bit; so does the face before a backdrop of another tone.
 
     Args:
-        face: left, top, width, height as shares of the picture, for "cv" and squares.
+        face: left, top, width, height as shares of the picture, for shapes, "cv" and squares.
         way: how the portrait was made. A photograph is never called AI.
-        cut: takes the wall away; for `TRANSPARENT` alone, which carries no caption.
+        masks: for another tone, and for `TRANSPARENT`, which carries no caption.
     """
     how = how if way == "painted" else replace(how, watermark=False)
     if _as_stored(how):
@@ -135,11 +156,19 @@ def finish(
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
         image = opened.convert("RGB")
     image.info = {}
-    cut = cut if how.format == TRANSPARENT else None
-    if cut is not None:
-        image = Image.fromarray(cut(np.asarray(image)), "RGBA")
-    image = _sized(image, how.size, face or _USUAL_FACE, way)
-    if (how.caption or how.watermark) and cut is None:
+    frame, face = shaped(image.size, how.shape, face)
+
+    def fitted(picture: Image.Image) -> Image.Image:
+        return _sized(picture.crop(frame), how.size, face, way)
+
+    if how.format == TRANSPARENT and masks is not None:
+        return _encoded(fitted(Image.fromarray(masks.cut(np.asarray(image)))), how, way)
+    matte = masks.matte(np.asarray(image)) if how.tone != "look" and masks is not None else None
+    image = fitted(image)
+    if matte is not None:  # as late as this: a tile has few pixels
+        person = np.asarray(fitted(Image.fromarray(matte.person)))
+        image = Image.fromarray(toned(np.asarray(image), person, how.tone, exact=matte.exact))
+    if how.caption or how.watermark:
         image = _drawn(image, how.caption, how.watermark)
     return _encoded(image, how, way)
 
@@ -152,38 +181,8 @@ def bytes_more(how: Finish, way: Way) -> int | None:
 
 
 def _as_stored(how: Finish) -> bool:
-    drawn = how.caption or how.watermark
-    return how.format == "png" and how.size == "original" and not drawn
-
-
-def cv_frame(width: int, height: int, face: Sequence[float]) -> tuple[float, float, float, float]:
-    """The 35 : 45 part of a picture around a face: left, top, right, bottom in pixels, inside it.
-
-    Args:
-        face: left, top, width, height as shares of the picture.
-    """
-    left, top, face_width, face_height = face
-    ratio = _CV_PX[0] / _CV_PX[1]
-    tall = min(face_height * height / _CV_FACE_HEIGHT, height, width / ratio)
-    wide = tall * ratio
-    x = (left + face_width / 2) * width - wide / 2
-    y = (top + face_height / 2) * height - tall * _CV_FACE_MIDDLE
-    x = min(max(x, 0.0), width - wide)
-    y = min(max(y, 0.0), height - tall)
-    return x, y, x + wide, y + tall
-
-
-def square_frame(width: int, height: int, face: Sequence[float]) -> tuple[int, int, int, int]:
-    """The largest square part of a picture, around a face: left, top, right, bottom in pixels.
-
-    Args:
-        face: left, top, width, height as shares of the picture.
-    """
-    side = min(width, height)
-    left = round((face[0] + face[2] / 2) * width - side / 2)
-    top = round((face[1] + face[3] / 2) * height - side * _CV_FACE_MIDDLE)
-    left, top = min(max(left, 0), width - side), min(max(top, 0), height - side)
-    return left, top, left + side, top + side
+    changed = how.caption or how.watermark or how.shape != AS_MADE or how.tone != "look"
+    return how.format == "png" and how.size == "original" and not changed
 
 
 def can_give(size: str, px: tuple[int, int], face: Sequence[float] | None) -> bool:
@@ -191,8 +190,8 @@ def can_give(size: str, px: tuple[int, int], face: Sequence[float] | None) -> bo
     if size in _SQUARES:
         return min(px) * MOST_ENLARGED >= _SQUARES[size]
     if size == "cv":
-        _, top, _, bottom = cv_frame(*px, face or _USUAL_FACE)
-        return (bottom - top) * MOST_ENLARGED >= _CV_PX[1]
+        _, top, _, bottom = cv_frame(*px, face or USUAL_FACE)
+        return (bottom - top) * MOST_ENLARGED >= CV_PX[1]
     return True
 
 
@@ -204,13 +203,13 @@ def clean_name(typed: str) -> str:
 
 def _sized(image: Image.Image, size: str, face: Sequence[float], way: Way) -> Image.Image:
     if size in _SQUARES:
-        image = image.crop(square_frame(image.width, image.height, face))
+        image = image.crop(around(image.size, (1, 1), face))
         most = MOST_ENLARGED if way == "photo" else _SQUARES[size]
         square = min(_SQUARES[size], round(image.width * most))
         return image.resize((square, square), Image.Resampling.LANCZOS)
     if size == "cv":
         frame = cv_frame(image.width, image.height, face)
-        return image.resize(_CV_PX, Image.Resampling.LANCZOS, box=frame)
+        return image.resize(CV_PX, Image.Resampling.LANCZOS, box=frame)
     side = _SIDES.get(size)
     if side is None or max(image.size) == side:
         return image

@@ -35,7 +35,8 @@ WORKERS = 2
 class PhotoPortrait:
     """A portrait and what was measured of it.
 
-    image: uint8 RGB [H, W, 3]. photo: id of the photo. likeness: to that very photo, -1 to 1.
+    image: uint8 RGB [H, W, 3]; frame: the part of the photo that it shows. photo: id of the photo.
+    likeness: to that very photo, -1 to 1.
     texture: see `texture_ratio`, None where no skin is seen or it was not measured. box: left,
     top, width, height of the face as shares of the picture. embedding: float32 [128]. likeness and
     embedding are None where faces are not compared.
@@ -43,6 +44,7 @@ class PhotoPortrait:
 
     shot: PhotoShot
     image: NDArray[np.uint8]
+    frame: Frame
     photo: str
     likeness: float | None
     texture: float | None
@@ -141,6 +143,7 @@ def measured(
     return PhotoPortrait(
         shot,
         image,
+        frame,
         photo.id,
         likeness,
         None,

@@ -40,7 +40,8 @@ class PortraitRecord:
     doubtful: no face, or not surely the same person; face: left, top, width, height of its box as
     shares of the picture, None without a face; appearance: see `appearance`, empty without a face;
     way: how it was made; photo: id of the photo that the "photo" way made it of; px: width and
-    height, None where nobody noted it.
+    height, None where nobody noted it; affine: the 2 x 3 matrix from that photo's pixels to the
+    portrait's, row by row, None where it is not known; fade: the person fades out below.
     """
 
     id: str
@@ -53,11 +54,13 @@ class PortraitRecord:
     way: Way = "painted"
     photo: str = ""
     px: tuple[int, int] | None = None
+    affine: tuple[float, ...] | None = None
+    fade: bool = False
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PortraitRecord:
         """A record from its JSON object."""
-        listed = {name: row.get(name) for name in ("face", "px")}
+        listed = {name: row.get(name) for name in ("face", "px", "affine")}
         tuples = {name: None if v is None else tuple(v) for name, v in listed.items()}
         return cls(**{**row, **tuples})
 

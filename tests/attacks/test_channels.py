@@ -9,7 +9,6 @@ import pytest
 
 from tests.attacks.test_web import mounted_gradio
 from tests.support.gradio_client import (
-    AS_THE_LOOK,
     event_of,
     gradio_config,
     send_event,
@@ -18,7 +17,7 @@ from tests.support.waiting import until
 from tests.support.web import served, visitor
 from web.gradio import guard
 
-ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False, True]
+ORDER = [["corporate"], [], [], [], 200, "painted", False, True]
 
 
 @pytest.mark.slow

@@ -32,6 +32,7 @@ OWNER = [
     ("GET", f"/portrait/{HEARTED}/download"),
     ("POST", f"/portrait/{HEARTED}/heart"),
     ("POST", "/portraits/wish"),
+    ("POST", "/portraits/arrangement"),
     ("GET", "/portraits.zip"),
     ("GET", "/portraits.zip?hearted=true"),
     ("GET", "/session/link"),

@@ -21,7 +21,7 @@ import pytest
 from starlette.routing import Mount
 
 import settings as configuration
-from tests.support.gradio_client import AS_THE_LOOK, event_of, gradio_config, hear, send_event
+from tests.support.gradio_client import event_of, gradio_config, hear, send_event
 from tests.support.hand import Hand
 from tests.support.own_process import in_own_process
 from tests.support.web import Place, served, session_of, upload, visitor
@@ -29,7 +29,7 @@ from web.gradio.guard import NOWHERE
 
 API = "/studio/gradio_api"
 NOTHING = {"sentence": "There is nothing here, or it has been erased."}
-ORDER = [["corporate"], [], [], [], 200, *AS_THE_LOOK, False, True]
+ORDER = [["corporate"], [], [], [], 200, "painted", False, True]
 
 READ = ("/status", "/photo/photo-01", "/portrait/portrait-001", "/portraits.zip", "/session/link")
 CHANGE = ("/job/stop", "/session/delete-model", "/session/delete", f"{API}/queue/join")

@@ -163,7 +163,7 @@ def test_radios_have_one_name_and_every_group_is_told(
         page.keyboard.press("ArrowRight")
         expect(page.get_by_role("radio", name="24", exact=True)).to_be_checked()
         open_looks(page)
-        for group in ("How they are made", "How many portraits", "Shape", "Backdrop", "Work"):
+        for group in ("How they are made", "How many portraits", "Work"):
             expect(page.get_by_role("group", name=group, exact=True)).to_be_visible()
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]

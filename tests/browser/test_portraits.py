@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -254,4 +256,116 @@ def test_portraits_true_to_the_photo_come_before_the_painted(
         assert sorted(order[:2]) == ["portrait-003", "portrait-004"]
         page.get_by_role("button", name="Favourites", exact=True).click()
         expect(page.get_by_role("heading", name="True to photo")).to_be_hidden()
+        watch.clean()
+
+
+LOADED = """([place, wide, high]) => {
+  const image = document.querySelector(place);
+  return image.complete && image.naturalWidth === wide && image.naturalHeight === high;
+}"""
+FIRST_TILE = ".tile[data-id=portrait-001] img:not(.coming)"
+
+
+def test_shape_and_backdrop_are_chosen_afterwards_and_live(
+    chromium: Browser, place: Place, watch: Watch, tmp_path: Path
+) -> None:
+    on_their_way: list[Route] = []
+
+    def hold(route: Route) -> None:
+        on_their_way.append(route)
+
+    with visit(chromium, place.url, watch, viewport={"width": 320, "height": 700}) as page:
+        with_portraits(page, place)
+        shapes = page.locator("#portraits").get_by_role("group", name="Shape", exact=True)
+        tones = page.get_by_role("group", name="Backdrop", exact=True)
+        expect(shapes.get_by_role("radio", name="As made")).to_be_checked()
+        expect(tones.get_by_role("radio", name="As the look has it")).to_be_checked()
+        page.locator(FIRST_TILE).scroll_into_view_if_needed()
+        page.wait_for_function(LOADED, arg=[FIRST_TILE, 400, 400])
+        before = tile(page, 1).bounding_box()
+
+        # By the keyboard, over the square to a portrait. The old picture stays until then.
+        asked = "/portrait/portrait-001?size=400&shape=4%3A5"
+        page.route(f"**{asked}", hold)
+        shapes.get_by_role("radio", name="As made").focus()
+        page.keyboard.press("ArrowRight")
+        expect(shapes.get_by_role("radio", name="Square")).to_be_checked()
+        with page.expect_response("**/portraits/arrangement"):
+            page.keyboard.press("ArrowRight")
+        chosen = shapes.get_by_role("radio", name="Portrait 4:5")
+        expect(chosen).to_be_checked()
+        expect(chosen).to_be_focused()
+        page.wait_for_function(LOADED, arg=[".tile[data-id=portrait-002] img", 320, 400])
+        image = page.locator(FIRST_TILE)
+        coming = page.locator(".tile[data-id=portrait-001] img.coming")
+        expect(coming).to_have_attribute("src", asked)
+        assert page.evaluate(LOADED, [FIRST_TILE, 400, 400])
+        expect(image).to_have_css("opacity", "1")
+        expect(coming).to_have_css("opacity", "0")
+        assert len(on_their_way) == 1
+        page.unroute(f"**{asked}")  # now it comes
+        page.wait_for_function(LOADED, arg=[FIRST_TILE, 320, 400])
+        page.keyboard.press("Tab")
+        expect(tones.get_by_role("radio", name="As the look has it")).to_be_focused()
+        with page.expect_response("**/portraits/arrangement"):
+            page.keyboard.press("ArrowLeft")
+        expect(tones.get_by_role("radio", name="Darker")).to_be_checked()
+        asked += "&tone=darker"
+        expect(image).to_have_attribute("src", asked)
+        page.wait_for_function(LOADED, arg=[FIRST_TILE, 320, 400])
+        after = tile(page, 1).bounding_box()
+        assert before is not None
+        assert after is not None
+        assert (after["width"], after["height"]) == (before["width"], before["height"])
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+        page.reload()
+        finished(page)
+        expect(chosen).to_be_checked()
+        expect(tones.get_by_role("radio", name="Darker")).to_be_checked()
+        expect(image).to_have_attribute("src", asked)
+
+        # The large view and every download carry the same.
+        tile(page, 1).locator(".portrait").click()
+        page.wait_for_function(LOADED, arg=["#viewer img", 256, 320])
+        with page.expect_download() as one:
+            page.locator("#viewer").get_by_role("link", name="Download").click()
+        one.value.save_as(tmp_path / "one.png")
+        with page.expect_response("**/heart"):
+            page.locator("#viewer").get_by_role("button", name="Favourite").click()
+        page.keyboard.press("Escape")
+        for name in ("Download all", "Download favourites"):
+            with page.expect_download() as several:
+                page.get_by_role("link", name=name).click()
+            several.value.save_as(tmp_path / "several.zip")
+            with zipfile.ZipFile(tmp_path / "several.zip") as bundle:
+                names = bundle.namelist()
+                assert len(names) == (4 if name == "Download all" else 1)
+                pictures = [bundle.read(entry) for entry in names]
+            assert (tmp_path / "one.png").read_bytes() in pictures
+            assert {Image.open(io.BytesIO(picture)).size for picture in pictures} == {(256, 320)}
+        shapes.get_by_role("radio", name="As made").check()
+        tones.get_by_role("radio", name="As the look has it").check()
+        expect(image).to_have_attribute("src", "/portrait/portrait-001?size=400")
+        page.wait_for_function(LOADED, arg=[FIRST_TILE, 400, 400])
+        watch.clean()
+
+
+def test_a_shape_that_no_portrait_has_room_for_cannot_be_chosen(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        with_portraits(page, place)
+        session, vault = session_of(page, place), place.services.vault
+        rows = [
+            asdict(replace(record, px=(320, 320), face=(0.1, 0.3, 0.75, 0.4)))
+            for record in load_sheet(vault, session)
+        ]
+        vault.put(session, "sheet", "portraits", json.dumps(rows).encode())
+        page.reload()
+        finished(page)
+        shapes = page.locator("#portraits").get_by_role("group", name="Shape", exact=True)
+        for name, on in (("As made", True), ("Square", True), ("Portrait 3:4", False)):
+            radio = shapes.get_by_role("radio", name=name)
+            expect(radio).to_be_enabled(enabled=on)
         watch.clean()

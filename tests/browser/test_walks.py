@@ -82,12 +82,8 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         page.get_by_role("checkbox", name="Old Money").check()
         page.get_by_role("checkbox", name="LinkedIn Classic").uncheck()
         page.get_by_role("radio", name="24", exact=True).check()
-        page.locator("#order").get_by_role("radio", name="Portrait 4:5").check()
-        page.get_by_role("radio", name="Darker").check()
         reconnect(page)
-        for kept in ("24", "Portrait 4:5", "Darker"):
-            chosen = page.locator("#order").get_by_role("radio", name=kept, exact=True)
-            expect(chosen).to_be_checked()
+        expect(page.get_by_role("radio", name="24", exact=True)).to_be_checked()
         page.get_by_role("radio", name="6", exact=True).check()
         open_looks(page)
         expect(page.get_by_role("checkbox", name="Old Money")).to_be_checked()
@@ -101,8 +97,17 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         expect(finished(page)).to_have_count(6)
         with page.expect_response("**/heart"):
             heart(page, 1).click()
+        arranged = [
+            page.locator("#portraits").get_by_role("radio", name=name, exact=True)
+            for name in ("Portrait 4:5", "Darker")
+        ]
+        for radio in arranged:
+            with page.expect_response("**/portraits/arrangement"):
+                radio.check()
         reconnect(page)
         expect(heart(page, 1)).to_have_attribute("aria-pressed", "true")
+        for radio in arranged:
+            expect(radio).to_be_checked()
         tile(page, 2).locator(".portrait").click()
         page.reload()
         expect(finished(page)).to_have_count(6)

@@ -15,6 +15,7 @@ from pipeline.assembly import Assembly
 from pipeline.compositing.studio import sit
 from pipeline.orders import Order, Progress, Report
 from pipeline.photos.detection import Faces
+from pipeline.portraits.mattes import Mattes
 from pipeline.portraits.score import fold
 from pipeline.portraits.sheet import load_sheet
 from privacy.sessions import Session
@@ -111,6 +112,15 @@ def test_a_darker_order_has_a_darker_wall_and_the_same_person(
     corner = np.s_[4:40, 4:40]
     assert dark[corner].mean() < 0.9 * plain[corner].mean()
     record = load_sheet(assembly.services.vault, session)[0]
+    # What the job remembers is the frame that it composed with: to the pixel, wall is wall.
+    services = assembly.services
+    mattes = Mattes(services.album, services.segmenter.matte, services.styles)
+    matte = mattes.of(session, record).matte(plain)
+    assert matte.exact
+    person, wall = matte.person == 255, matte.person == 0
+    assert min(person.mean(), wall.mean()) > 0.1
+    assert np.array_equal(dark[person], plain[person])
+    assert (dark[wall].mean(axis=1) < plain[wall].mean(axis=1)).mean() > 0.95
     assert record.face is not None
     left, top, width, height = record.face
     side_y, side_x = plain.shape[:2]

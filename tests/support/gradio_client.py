@@ -8,10 +8,6 @@ from typing import Any
 
 import httpx
 
-AS_THE_LOOK = ("look", "look", "painted")
-"""Shape and backdrop of an order as the page sends them when nobody chose, and the painted way;
-then come whether the model is kept, and the agreement to one."""
-
 
 def gradio_config(client: httpx.Client) -> dict[str, Any]:
     """What the server tells Gradio's browser code about the page."""

@@ -27,6 +27,7 @@ from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.planning import Planning
+from pipeline.portraits.mattes import Mattes
 from privacy.clock import Clock
 from privacy.database import Database
 from privacy.keys import MasterKey
@@ -81,11 +82,12 @@ def place(
         )
         closing.callback(decoder.close)
         faces = Faces(chosen.models / "faces")
+        segmenter = Segmenter(chosen.models / "faces")
         album = Album(
             vault,
             decoder,
             faces,
-            cutter(Segmenter(chosen.models / "faces")),
+            cutter(segmenter),
             Keeping(chosen.max_photos, 768, 768),
         )
         job_queue = FakeJobQueue(sessions, vault, album, step_s)
@@ -96,6 +98,7 @@ def place(
             sessions,
             vault,
             album,
+            Mattes(album, segmenter.matte, STYLES),
             cast(Any, job_queue),
             STYLES,
             faces,

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
-from tests.support.gradio_client import AS_THE_LOOK, event_of, gradio_config, refusal, send_event
+from tests.support.gradio_client import event_of, gradio_config, refusal, send_event
 from tests.support.web import Place, session_of, upload
 
 # --- entrance ---------------------------------------------------------------------------------
@@ -188,13 +188,13 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
     ann_with_photos: httpx.Client, place: Place
 ) -> None:
     create = event_of(gradio_config(ann_with_photos), "create")
-    data = [["corporate"], ["old-money"], [], None, 6, "4:5", "darker", "painted", True, True]
+    data = [["corporate"], ["old-money"], [], None, 6, "painted", True, True]
     joined, messages = send_event(ann_with_photos, create, data)
     assert joined.status_code == 200
     assert messages[-2]["success"] is True
     order = place.job_queue.orders[-1]
     assert (order.styles, order.count, order.keep_adapter) == (("corporate", "old-money"), 6, True)
-    assert (order.crop, order.tone, order.way) == ("4:5", "darker", "painted")
+    assert (order.crop, order.tone, order.way) == ("look", "look", "painted")
     stages = set()
     for _ in range(200):
         status = ann_with_photos.get("/status").json()
@@ -211,13 +211,13 @@ def test_order_reaches_the_studio_and_runs_to_the_end(
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        ([[], None, [], [], 6, *AS_THE_LOOK, False, True], "choose at least one look"),
-        ([["corporate"], [], [], [], "many", *AS_THE_LOOK, False, True], "how many portraits"),
-        ([["corporate"], [], [], [], None, *AS_THE_LOOK, False, True], "how many portraits"),
-        ([["nonsense"], [], [], [], 6, *AS_THE_LOOK, False, True], "There is no look"),
-        ([["corporate"], [], [], [], 6, *AS_THE_LOOK, False, True], "good photos are needed"),
-        ([["corporate"], [], [], [], 6, *AS_THE_LOOK, False, False], "tick the box that you agree"),
-        ([["corporate"], [], [], [], 6, *AS_THE_LOOK, False, None], "tick the box that you agree"),
+        ([[], None, [], [], 6, "painted", False, True], "choose at least one look"),
+        ([["corporate"], [], [], [], "many", "painted", False, True], "how many portraits"),
+        ([["corporate"], [], [], [], None, "painted", False, True], "how many portraits"),
+        ([["nonsense"], [], [], [], 6, "painted", False, True], "There is no look"),
+        ([["corporate"], [], [], [], 6, "painted", False, True], "good photos are needed"),
+        ([["corporate"], [], [], [], 6, "painted", False, False], "tick the box that you agree"),
+        ([["corporate"], [], [], [], 6, "painted", False, None], "tick the box that you agree"),
     ],
 )
 def test_a_bad_order_is_a_sentence_on_the_page(
@@ -233,7 +233,7 @@ def test_a_job_can_be_stopped(ann_with_photos: httpx.Client, place: Place) -> No
     send_event(
         ann_with_photos,
         event_of(gradio_config(ann_with_photos), "create"),
-        [["corporate"], [], [], [], 200, *AS_THE_LOOK, False, True],
+        [["corporate"], [], [], [], 200, "painted", False, True],
     )
     assert ann_with_photos.post("/job/stop").status_code == 204
     assert ann_with_photos.get("/status").json()["stage"] != "working"

@@ -23,9 +23,8 @@ from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
-from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Order
-from pipeline.portraits.style import CROPS, GROUPS, Style
+from pipeline.portraits.style import GROUPS, Style
 from web.gradio import labels
 from web.gradio.guard import describing
 from web.gradio.theme import theme
@@ -144,7 +143,6 @@ def _page(services: Services) -> gr.Blocks:
                 elem_id="count",
                 elem_classes="choice",
             )
-            shapes, tones = _choice("crop", ("look", *CROPS)), _choice("tone", TONES)
             keep = gr.Checkbox(
                 label=_told("order.keep"), info=_told("order.keep_info"), elem_id="keep"
             )
@@ -154,17 +152,17 @@ def _page(services: Services) -> gr.Blocks:
 
         def order(request: gr.Request, *values: Any) -> Iterator[str]:
             yield ""  # so that the same sentence is seen, and heard, a second time
-            *chosen, portraits, shape, tone, way_key, keep_model, agrees = values
+            *chosen, portraits, way_key, keep_model, agrees = values
             # Gradio calls this from a thread of its own, where nobody's language is known.
             with speaking(language_of(request.request)):
-                form = _Form(chosen, portraits, shape, tone, way_key, keep_model, agrees)
+                form = _Form(chosen, portraits, way_key, keep_model, agrees)
                 sentence = _refused(services, request.request, form)
             yield html.escape(sentence)
 
         for field in (files, camera):
             # The photos are in the vault already: only empty the field for the next ones.
             field.upload(_emptied, None, field, **_SILENT)
-        inputs = [*looks, count, shapes, tones, way, keep, agreed]
+        inputs = [*looks, count, way, keep, agreed]
         create.click(order, inputs, refusal, **_SILENT)
     return demo
 
@@ -210,8 +208,6 @@ class _Form(NamedTuple):
 
     chosen: Sequence[Sequence[Any] | None]
     portraits: Any
-    shape: Any
-    tone: Any
     way: Any
     keep_model: Any
     agrees: Any
@@ -250,8 +246,6 @@ def _order_of(form: _Form) -> Order:
         count=int(form.portraits),
         seed=secrets.randbelow(2**31),
         keep_adapter=form.keep_model is True,
-        crop=form.shape,
-        tone=form.tone,
         way=form.way,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from errors import UnknownSession
-from pipeline.portraits.archive import archive, length, one, render
+from pipeline.portraits.archive import archive, length, one
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
+from pipeline.portraits.frames import AS_MADE
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.file_rows import Entry
@@ -32,12 +34,37 @@ class Tap(BaseModel):
 
 
 class Options(BaseModel):
-    """How downloads should be finished. What it allows is checked by `Finish`."""
+    """What is drawn on downloads, and noted in them. What it allows is checked by `Finish`."""
 
     caption: str = Field("", max_length=1000, repr=False)
     watermark: bool = False
     marked: bool = True
     name: str = Field("", max_length=1000, repr=False)
+
+
+class Arrangement(BaseModel):
+    """Shape and backdrop of a portrait, or of all. What it allows is checked by `Finish`."""
+
+    shape: str = Field(AS_MADE, max_length=40)
+    tone: str = Field("look", max_length=40)
+
+
+class View(Arrangement):
+    """A portrait for looking at, as its address says."""
+
+    size: str = Field("original", max_length=40)
+
+
+class File(View):
+    """A portrait for download, as its address says."""
+
+    format: str = Field("png", max_length=40)
+
+
+class Files(File):
+    """All portraits for download, or those with a heart."""
+
+    hearted: bool = False
 
 
 def router() -> APIRouter:
@@ -46,15 +73,19 @@ def router() -> APIRouter:
 
     @routes.get("/portrait/{portrait_id}")
     def portrait(
-        portrait_id: Name, services: Parts, session: Visitor, size: str = "original"
+        portrait_id: Name,
+        services: Parts,
+        session: Visitor,
+        view: Annotated[View, Query()],
     ) -> Response:
         """For looking at."""
         record = _record(services, session, portrait_id)
+        how = Finish(**view.model_dump())
         try:
-            png = services.vault.open(session, kinds.PORTRAIT, portrait_id)
+            png = one(services.vault, session, record, how, services.mattes)
         except KeyError:
             raise UnknownSession from None
-        return Response(render(png, size, record.way), media_type="image/png")
+        return Response(png, media_type="image/png")
 
     @routes.post("/portrait/{portrait_id}/heart")
     def heart(portrait_id: Name, tap: Tap, services: Parts, session: Visitor) -> Response:
@@ -69,29 +100,32 @@ def router() -> APIRouter:
         download_options.keep(services.vault, session, how)
         return Response(status_code=204)
 
+    @routes.post("/portraits/arrangement")
+    def arrange(arranged: Arrangement, services: Parts, session: Visitor) -> Response:
+        how = Finish(**arranged.model_dump())
+        download_options.arrange(services.vault, session, how)
+        return Response(status_code=204)
+
     @routes.get("/portrait/{portrait_id}/download")
     def download(
         portrait_id: Name,
         request: Request,
         services: Parts,
         session: Visitor,
-        size: str = "original",
-        format: str = "png",
+        file: Annotated[File, Query()],
     ) -> Response:
         record = _record(services, session, portrait_id)
-        how = _how(services, session, size, format)
-        name = _named(how, f"{portrait_id}.{SUFFIXES[format]}")
-        made = one(services.vault, session, record, how, services.album.without_wall)
-        return ranges.sent(request, made, FORMATS[format], name)
+        how = _how(services, session, file)
+        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}")
+        made = one(services.vault, session, record, how, services.mattes)
+        return ranges.sent(request, made, FORMATS[how.format], name)
 
     @routes.get("/portraits.zip")
     def portraits_zip(
         request: Request,
         services: Parts,
         session: Visitor,
-        size: str = "original",
-        format: str = "png",
-        hearted: bool = False,
+        files: Annotated[Files, Query()],
     ) -> Response:
         """Made while it is sent. If the session is erased meanwhile, the download breaks off.
 
@@ -99,13 +133,13 @@ def router() -> APIRouter:
         broken off for another reason goes on where it was.
         """
         records = services.job_queue.portraits(session)
-        if hearted:
+        if files.hearted:
             chosen = favourites.chosen(services.vault, session)
             records = [record for record in records if record.id in chosen]
         if not records:
             raise UnknownSession
-        how = _how(services, session, size, format)
-        made = archive(services.vault, session, records, how, services.album.without_wall)
+        how = _how(services, session, files)
+        made = archive(services.vault, session, records, how, services.mattes)
         part = _part(request, services.vault.list(session, kinds.PORTRAIT), records, how)
         name = _named(how, "portraits.zip")
         return ranges.streamed(part, turns.each(session.id, made), "application/zip", name)
@@ -144,7 +178,6 @@ def _named(how: Finish, file: str) -> str:
     return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(f'{how.name}-{file}')}"
 
 
-def _how(services: Services, session: Session, size: str, format: str) -> Finish:
-    return Finish(
-        size, format, **download_options.chosen(services.vault, session, services.settings)
-    )
+def _how(services: Services, session: Session, file: File) -> Finish:
+    options = download_options.chosen(services.vault, session, services.settings)
+    return Finish(**file.model_dump(exclude={"hearted"}), **options)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -17,6 +18,7 @@ from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
 from pipeline.portraits.export import can_give
+from pipeline.portraits.frames import AS_MADE, SHAPES, can_cut, shaped
 from pipeline.portraits.score import PortraitRecord, fold
 from pipeline.portraits.sheet import is_kept
 from privacy import kinds
@@ -95,7 +97,8 @@ def snapshot(
     if portraits_mark != seen[1]:
         records = services.job_queue.portraits(session)
         answer["portraits"] = _portraits(services, records)
-        answer["sizes"] = _sizes(records)
+        answer["shapes"] = [_shape(shape, records) for shape in SHAPES]
+        answer["arrangement"] = download_options.arrangement(services.vault, session)
         answer["wish"] = download_options.chosen(services.vault, session, services.settings)
     return answer
 
@@ -229,6 +232,21 @@ def _left(job: Progress) -> str:
 def _bar(job: Progress) -> float:
     """How far the job is, 0 to 1; never empty."""
     return 1.0 if job.phase == "done" else round(max(_BEGUN, job.share), 4)
+
+
+def _shape(shape: str, records: Sequence[PortraitRecord]) -> dict[str, Any]:
+    """A shape with the sizes that it gives; off: no portrait has room to be cut to it."""
+    able = [r.px is None or can_cut(r.px, shape, r.face) for r in records]
+    off = shape != AS_MADE and bool(able) and not any(able)
+    return {"key": shape, "off": off, "sizes": _sizes([_cut(record, shape) for record in records])}
+
+
+def _cut(record: PortraitRecord, shape: str) -> PortraitRecord:
+    """The record as that of the portrait in a shape: its pixels, and where its face is."""
+    if record.px is None:
+        return record
+    (left, top, right, bottom), face = shaped(record.px, shape, record.face)
+    return replace(record, px=(right - left, bottom - top), face=face)
 
 
 def _sizes(records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:

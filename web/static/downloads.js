@@ -5,11 +5,15 @@ import { sentenceOf } from "./answers.js";
 import { slot, text } from "./templates.js";
 
 export class Downloads {
-  /** @param section with the fields  @param viewer the large view  @param shown gives its portrait */
-  constructor(section, viewer, shown) {
+  /**
+   * @param section with the fields  @param viewer the large view  @param shown gives its portrait
+   * @param arranged gives what addresses say of shape and backdrop
+   */
+  constructor(section, viewer, shown, arranged) {
     this.section = section;
     this.viewer = viewer;
     this.shown = shown;
+    this.arranged = arranged;
     this.saving = null; // a wish that is on its way to the server
     this.#watch();
   }
@@ -29,7 +33,8 @@ export class Downloads {
 
   addresses() {
     const format = slot(this.section, "format").value;
-    const how = new URLSearchParams({ size: slot(this.section, "size").value, format });
+    const size = slot(this.section, "size").value;
+    const how = new URLSearchParams({ size, format, ...this.arranged() });
     slot(this.section, "zip").href = at(`/portraits.zip?${how}`);
     slot(this.section, "zip-hearted").href = at(`/portraits.zip?${how}&hearted=true`);
     const download = slot(this.viewer, "download");

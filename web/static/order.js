@@ -1,5 +1,5 @@
-// What is ordered: looks as cards behind a fold, the way with what it takes, number, shape. All of
-// it survives a reload of the tab. Whatever is wrong stands beside the button, until it is mended.
+// What is ordered: looks as cards behind a fold, the way with what it takes, number. All of it
+// survives a reload of the tab. Whatever is wrong stands beside the button, until it is mended.
 
 import { at } from "./address.js";
 import { slot, text } from "./templates.js";

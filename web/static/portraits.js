@@ -1,8 +1,11 @@
 // The portraits: a grid with hearts, filters and folded near-duplicates, the doubtful ones in a
-// fold of their own, a large view with arrow keys and swipes.
+// fold of their own, all in one shape and before one tone of backdrop; a large view with arrow keys
+// and swipes.
 
 import { at } from "./address.js";
+import { Arrangement } from "./arrangement.js";
 import { Downloads } from "./downloads.js";
+import { show } from "./pictures.js";
 import { follow, slot, text } from "./templates.js";
 
 const WAYS = ["photo", "painted"]; // in this order
@@ -28,20 +31,40 @@ export class Portraits {
     this.working = true;
     this.shown = "";
     this.#watchViewer();
-    this.downloads = new Downloads(section, viewer, () => this.shown);
+    this.arrangement = new Arrangement(section, () => this.#arranged());
+    this.downloads = new Downloads(section, viewer, () => this.shown, () => this.arrangement.wanted);
   }
 
   /** Draws what a status says. While a job runs, in the order they were made: nothing jumps. */
   draw(status, working) {
     if (status.portraits) this.known = status.portraits;
     if (status.wish) this.downloads.drawWish(status.wish);
-    if (status.sizes) this.downloads.drawSizes(status.sizes);
+    if (status.shapes) {
+      this.shapes = status.shapes;
+      this.arrangement.draw(status.shapes, status.arrangement);
+      this.#drawSizes();
+    }
     this.working = working;
     this.hearts = new Set(status.hearts.list);
     for (const [id, on] of this.tapping) this.#mark(id, on);
     this.votes = status.hearts.votes;
     slot(this.section, "share").hidden = !this.hearts.size && !status.hearts.shared;
     this.#redraw();
+  }
+
+  /** Another shape or backdrop: each picture stays until the one in its place is there. */
+  #arranged() {
+    this.#drawSizes();
+    this.#redraw();
+  }
+
+  #drawSizes() {
+    this.downloads.drawSizes(this.shapes.find(({ key }) => key === this.arrangement.shape).sizes);
+  }
+
+  #address(portrait, size) {
+    const how = new URLSearchParams({ size, ...this.arrangement.wanted });
+    return at(`/portrait/${portrait.id}?${how}`);
   }
 
   #redraw() {
@@ -131,12 +154,12 @@ export class Portraits {
     image.alt = image.dataset.alt.replace("%", portrait.style).replace("#", number);
     const heart = item.querySelector(".heart");
     heart.setAttribute("aria-label", heart.dataset.label.replace("#", number));
-    image.src = at(`/portrait/${portrait.id}?size=400`);
     return item;
   }
 
   #update(tile, portrait) {
     tile.hidden = Boolean(this.#hidden(portrait));
+    show(tile.querySelector(".portrait"), this.#address(portrait, "400"));
     this.#press(tile.querySelector(".heart"), this.hearts.has(portrait.id));
     this.#count(slot(tile, "votes"), this.votes[portrait.id] ?? 0);
     const like = slot(tile, "like");
@@ -230,7 +253,7 @@ export class Portraits {
     if (!portrait) return;
     this.shown = portrait.id;
     const image = slot(this.viewer, "image");
-    image.src = at(`/portrait/${portrait.id}?size=original`);
+    image.src = this.#address(portrait, "original");
     image.alt = portrait.style;
     const place = this.visible.indexOf(portrait) + 1;
     text(slot(this.viewer, "caption"), `${portrait.style} · ${place} / ${this.visible.length}`);

@@ -37,6 +37,18 @@ def test_the_looks_own_tone_is_left_alone(picture: np.ndarray, matte: np.ndarray
     assert toned(picture, matte, "look") is picture
 
 
+@pytest.mark.parametrize("tone", ["lighter", "darker"])
+def test_before_an_exact_edge_the_wall_changes_up_to_its_last_pixel(
+    matte: np.ndarray, tone: str
+) -> None:
+    grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
+    after = toned(grey, matte, tone, exact=True)
+    assert np.array_equal(after[matte == 255], grey[matte == 255])
+    walls = after[matte == 0]
+    assert np.ptp(walls) == 0  # no halo
+    assert abs(int(walls[0, 0]) - 128) > 20
+
+
 def test_the_edge_is_soft(matte: np.ndarray) -> None:
     grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
     across = toned(grey, matte, "lighter")[100, 50:75, 0].astype(int)

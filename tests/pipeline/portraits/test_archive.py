@@ -11,8 +11,8 @@ from PIL import Image
 
 from errors import BadOrder, UnknownSession
 from pipeline.assembly import Assembly
-from pipeline.portraits.archive import archive, file_name, render
-from pipeline.portraits.export import Finish
+from pipeline.portraits.archive import archive, file_name
+from pipeline.portraits.export import Finish, finish
 from pipeline.portraits.score import PortraitRecord
 from tests.support.refused import refused
 
@@ -34,14 +34,14 @@ def record(number: int, *, doubtful: bool = False) -> PortraitRecord:
 
 @pytest.mark.parametrize(("size", "side"), [("original", 640), ("800", 800), ("400", 400)])
 def test_sizes(size: str, side: int) -> None:
-    with Image.open(io.BytesIO(render(png(640), size))) as image:
+    with Image.open(io.BytesIO(finish(png(640), Finish(size)))) as image:
         assert image.size == (side, side)
         assert image.format == "PNG"
 
 
 def test_an_unknown_size_is_a_sentence() -> None:
     with refused(BadOrder, "original, 800, 400"):
-        render(png(64), "huge")
+        finish(png(64), Finish("huge"))
 
 
 def test_doubtful_portraits_have_a_folder_of_their_own() -> None:

@@ -13,7 +13,18 @@ from PIL import Image
 
 from errors import BadOrder
 from pipeline.photos.detection import Faces
-from pipeline.portraits.export import FORMATS, SIZES, Finish, cv_frame, finish
+from pipeline.portraits.export import (
+    FORMATS,
+    MARKS,
+    SIZES,
+    Finish,
+    Masks,
+    Matte,
+    bytes_more,
+    can_give,
+    finish,
+)
+from pipeline.portraits.frames import cv_frame
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import fold
 from pipeline.portraits.sheet import judged
@@ -244,6 +255,8 @@ def test_names_of_europe_can_be_written(portrait: bytes, name: str) -> None:
     [
         ({"size": "huge"}, "Sizes are original, 800, 400, square-800, square-400, cv, print."),
         ({"format": "tiff"}, "Formats are png, transparent, jpeg, webp."),
+        ({"shape": "16:9"}, "Shapes are made, square, 4:5, 3:4."),
+        ({"tone": "neon"}, "Backdrops are look, lighter, darker."),
         ({"caption": "x" * 61}, "at most 60 characters"),
         ({"caption": "two\nlines"}, "a control character"),
         ({"caption": "名"}, "“名”"),
@@ -252,3 +265,85 @@ def test_names_of_europe_can_be_written(portrait: bytes, name: str) -> None:
 def test_what_cannot_be_done_is_a_sentence(how: dict[str, str], words: str) -> None:
     with refused(BadOrder, re.escape(words)):
         Finish(**how)  # type: ignore[arg-type]
+
+
+# --- shape and backdrop, chosen afterwards ----------------------------------------------------
+
+
+def masks_of(portrait: bytes, *, exact: bool = True) -> Masks:
+    """The red square is the person."""
+    red = np.asarray(opened(portrait))[..., 0] == 200
+    person = np.where(red, 255, 0).astype(np.uint8)
+    return Masks(lambda _: Matte(person, exact), lambda image: np.dstack([image, person]))
+
+
+@pytest.mark.parametrize(
+    ("shape", "px"), [("made", (640, 640)), ("square", (640, 640)), ("4:5", (512, 640)),
+                      ("3:4", (480, 640))]
+)  # fmt: skip
+@pytest.mark.parametrize("format", ["png", "transparent", "jpeg", "webp"])
+def test_a_file_has_the_chosen_shape(
+    portrait: bytes, shape: str, px: tuple[int, int], format: str
+) -> None:
+    how = Finish(shape=shape, format=format)
+    image = opened(finish(portrait, how, FACE, masks=masks_of(portrait)))
+    assert image.size == px
+    assert (image.mode == "RGBA") is (format == "transparent")
+
+
+def test_a_cut_portrait_has_the_stored_pixels_and_no_others(portrait: bytes) -> None:
+    cut = np.asarray(opened(finish(portrait, Finish(shape="3:4"), (0.6, 0.25, 0.3, 0.35))))
+    stored = np.asarray(opened(portrait))
+    assert np.array_equal(cut, stored[:, 160:])  # the face stands on the right
+
+
+@pytest.mark.parametrize(("size", "px"), [("400", (320, 400)), ("square-800", (800, 800)),
+                                          ("cv", (413, 531))])  # fmt: skip
+def test_sizes_are_cut_from_the_chosen_shape(
+    portrait: bytes, size: str, px: tuple[int, int]
+) -> None:
+    shaped = opened(finish(portrait, Finish(size, shape="4:5"), FACE))
+    assert shaped.size == px
+    # A frame of the cut portrait never reaches beyond it: the left tenth is gone.
+    stored = np.asarray(opened(portrait).crop((64, 0, 576, 640)).resize((50, 50)), np.int16)
+    if size == "400":
+        assert np.abs(np.asarray(shaped.resize((50, 50)), np.int16) - stored).mean() < 3
+
+
+@pytest.mark.parametrize(("tone", "sign"), [("lighter", 1), ("darker", -1)])
+@pytest.mark.parametrize("exact", [True, False])
+def test_another_tone_leaves_the_face_to_the_bit(
+    portrait: bytes, tone: str, sign: int, exact: bool
+) -> None:
+    masks = masks_of(portrait, exact=exact)
+    after = np.asarray(opened(finish(portrait, Finish(tone=tone), FACE, masks=masks)), np.int16)
+    before = np.asarray(opened(portrait), np.int16)
+    inside = np.s_[180:364, 244:396]
+    assert np.array_equal(after[inside], before[inside])
+    assert sign * (after - before)[:100].mean() > 15
+    # A tile is toned at its own size, and looks like the whole.
+    tile = opened(finish(portrait, Finish("400", tone=tone), FACE, masks=masks))
+    whole = Image.fromarray(after.astype(np.uint8)).resize(tile.size, Image.Resampling.LANCZOS)
+    difference = np.abs(np.asarray(tile, np.int16) - np.asarray(whole, np.int16))
+    assert difference.mean() < 1
+
+
+def test_a_picture_without_its_wall_asks_for_no_tone(portrait: bytes) -> None:
+    how = Finish(format="transparent", tone="darker")
+    plain = Finish(format="transparent")
+    masks = masks_of(portrait)
+    assert finish(portrait, how, FACE, masks=masks) == finish(portrait, plain, FACE, masks=masks)
+
+
+def test_only_as_made_has_a_length_that_is_known_before() -> None:
+    chunk = 12 + len(b"XML:com.adobe.xmp\0\0\0\0\0" + MARKS["photo"])
+    assert bytes_more(Finish(), "photo") == chunk
+    assert bytes_more(Finish(marked=False), "photo") == 0
+    for how in (Finish(shape="square"), Finish(tone="lighter")):
+        assert bytes_more(how, "photo") is None
+
+
+def test_what_a_cut_portrait_can_give_is_less() -> None:
+    assert can_give("square-800", (640, 800), FACE)
+    assert can_give("square-800", (540, 720), FACE)
+    assert not can_give("square-800", (520, 640), FACE)
