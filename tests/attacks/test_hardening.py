@@ -119,6 +119,7 @@ def test_an_ordinary_process_is_open_to_its_own_user() -> None:
         child.wait()
 
 
+@pytest.mark.slow
 def test_no_process_of_the_same_user_reads_the_servers_memory(
     server: Server, decoding: psutil.Process
 ) -> None:
@@ -126,6 +127,7 @@ def test_no_process_of_the_same_user_reads_the_servers_memory(
     assert not is_open_to_its_own_user(decoding.pid)
 
 
+@pytest.mark.slow
 def test_the_limits_of_server_and_decoder_allow_no_core(
     server: Server, decoding: psutil.Process
 ) -> None:
@@ -135,6 +137,7 @@ def test_the_limits_of_server_and_decoder_allow_no_core(
         assert line.split()[4:6] == ["0", "0"]
 
 
+@pytest.mark.slow
 def test_what_the_server_creates_is_its_owners_alone(
     server: Server, decoding: psutil.Process
 ) -> None:
@@ -180,6 +183,7 @@ def test_a_hardened_process_that_crashes_leaves_no_core(
         pytest.skip("this machine dumps no core of any process")
 
 
+@pytest.mark.slow
 def test_a_server_that_crashes_leaves_no_core(server: Server, decoding: psutil.Process) -> None:
     """The last to use `server`."""
     assert crash(server.process, signal.SIGABRT) == (signal.SIGABRT, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,6 +21,12 @@ class Drawn:
     colours: NDArray[np.uint8]
     alpha: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
+
+
+@cache
+def _noise(size: tuple[int, int]) -> NDArray[np.float32]:
+    """Of a camera: [H, W, 3] grey levels."""
+    return np.random.default_rng(0).normal(0, 3, (*size, 3)).astype(np.float32)
 
 
 def drawn(
@@ -49,8 +56,7 @@ def drawn(
     oval(0, 0.6, 0.17, 0.3, SKIN)
     oval(0, -0.08, 0.40, 0.45, HAIR)
     oval(0, 0.06, 0.33, 0.44, SKIN)
-    noise = np.random.default_rng(0).normal(0, 3, colours.shape)
-    colours = np.clip(colours + noise, 0, 255).astype(np.uint8)
+    colours = np.clip(colours + _noise(size), 0, 255).astype(np.uint8)
     half = 0.5 / 3.55
     points = [(-half, 0), (half, 0), (0, 0.17), (-0.1, 0.305), (0.1, 0.305)]
     exact = [

@@ -252,14 +252,12 @@ def test_a_removed_photo_leaves_nothing_and_its_number_is_not_given_again(
     assert add(album, session, photos("a")[0]).id == "photo-02"
 
 
-@pytest.mark.parametrize("name", ["numbering", "../photo-01", "photo-", "photo-x1", "photo-٣٣", ""])
-def test_only_photos_have_pictures_and_can_be_removed(
-    album: Album, session: Session, name: str
-) -> None:
+def test_only_photos_have_pictures_and_can_be_removed(album: Album, session: Session) -> None:
     add(album, session, photos("a")[0])
-    album.remove(session, name)
-    with pytest.raises(KeyError):
-        album.image(session, name)
+    for name in ("numbering", "../photo-01", "photo-", "photo-x1", "photo-٣٣", ""):
+        album.remove(session, name)
+        with pytest.raises(KeyError):
+            album.image(session, name)
     assert add(album, session, photos("a")[1]).id == "photo-02"
 
 

@@ -78,6 +78,7 @@ def test_the_matte_is_the_alpha_that_composed_the_portrait(
     assert ((matte.person > 0) & (matte.person < 255)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canary", CANARIES)
 @pytest.mark.parametrize("grade", LOOKS)
 def test_no_wall_shines_through_the_edges_of_a_picture_without_it(
