@@ -85,6 +85,28 @@ def test_the_door_is_one_screen_of_a_phone_and_a_photo_begins(
         watch.clean()
 
 
+def test_a_photo_that_cannot_be_used_is_shown_at_the_door_with_the_reason(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    wall = encoded(np.full((300, 300, 3), (0x20, 0x60, 0xA0), np.uint8), quality=92)
+    with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
+        page.goto("/")
+        page.get_by_role("checkbox").check()
+        page.locator("#photos").set_input_files([payload("wall.jpg", wall)])
+        expect(page.get_by_role("alert")).to_contain_text("choose another photo")
+        told = page.locator("#turned-away li")
+        expect(told).to_have_count(1)
+        expect(told).to_contain_text("no face")
+        pixel = told.locator("canvas").evaluate(
+            "canvas => [...canvas.getContext('2d').getImageData(48, 48, 1, 1).data]"
+        )
+        assert np.allclose(pixel[:3], (0x20, 0x60, 0xA0), atol=6)
+        page.locator("#photos").set_input_files([payload("me.jpg", selfie_jpegs[0])])
+        expect(page.locator(".photo.accepted")).to_have_count(1)
+        expect(page.locator(".photo")).to_have_count(1)  # the other one was taken back
+        watch.clean()
+
+
 def test_without_scripts_the_button_still_begins(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:

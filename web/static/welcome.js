@@ -1,5 +1,6 @@
-// The first page: a chosen photo opens the session and is sent at once. Without this script the
-// button opens the session, and the photo is chosen in the studio.
+// The first page: a chosen photo opens the session and is sent at once. One that cannot be used is
+// shown here, where the browser still has it, with the reason. Without this script the button opens
+// the session, and the photo is chosen in the studio.
 
 import { at } from "./address.js";
 import { learnWords, sentenceOf } from "./answers.js";
@@ -22,16 +23,42 @@ async function begin() {
   const button = part("choose");
   const words = button.textContent;
   tell("");
+  part("turned-away").replaceChildren();
   button.disabled = true;
   button.textContent = part("sending").textContent = button.dataset.busy;
   const trouble = await openSession()
     .then((sentence) => sentence || sendPhotos(part("photos").files))
+    .then((sentence) => sentence || lookAtVerdicts([...part("photos").files]))
     .catch(() => form.dataset.failed);
   if (!trouble) return location.assign(STUDIO);
   button.disabled = false;
   button.textContent = words;
   part("sending").textContent = part("photos").value = "";
   tell(trouble);
+}
+
+/** Shows why, if none of the photos can be used, and takes them back; then a sentence, else "". */
+async function lookAtVerdicts(files) {
+  const { photos } = await (await fetch(at("/status"))).json();
+  if (!photos?.list.length || photos.list.some((photo) => photo.accepted)) return "";
+  for (const photo of photos.list) {
+    const item = part("turned-away-photo").content.firstElementChild.cloneNode(true);
+    item.querySelector("span").textContent = photo.sentence;
+    draw(item.querySelector("canvas"), files.find((file) => file.name.endsWith(photo.label)));
+    part("turned-away").append(item);
+    await fetch(at(`/photo/${photo.id}`), { method: "DELETE" });
+  }
+  return form.dataset.turnedAway;
+}
+
+/** Draws the middle of a picture; not every browser knows every format. */
+async function draw(canvas, file) {
+  const image = file && await createImageBitmap(file).catch(() => null);
+  canvas.hidden = !image;
+  if (!image) return;
+  const side = Math.min(image.width, image.height);
+  const from = [(image.width - side) / 2, (image.height - side) / 2, side, side];
+  canvas.getContext("2d").drawImage(image, ...from, 0, 0, canvas.width, canvas.height);
 }
 
 function tell(sentence) {
