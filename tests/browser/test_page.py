@@ -10,6 +10,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
+from pipeline.photos.ingest import LONG_SIDE
+from pipeline.photos.verdicts import PhotoRecord
+from privacy.sessions import Session
+from settings import ROOT
 from tests.support.browser import (
     DEVICES,
     PHONE,
@@ -24,7 +28,7 @@ from tests.support.browser import (
     tile,
     visit,
 )
-from tests.support.faces import encoded
+from tests.support.faces import encoded, photos
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -104,6 +108,52 @@ def test_a_photo_that_cannot_be_used_is_shown_at_the_door_with_the_reason(
         page.locator("#photos").set_input_files([payload("me.jpg", selfie_jpegs[0])])
         expect(page.locator(".photo.accepted")).to_have_count(1)
         expect(page.locator(".photo")).to_have_count(1)  # the other one was taken back
+        watch.clean()
+
+
+@pytest.mark.parametrize("at", ["the door", "the studio"])
+def test_a_phones_photo_goes_over_the_air_at_the_size_that_is_kept(
+    chromium: Browser, place: Place, watch: Watch, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    came: list[bytes] = []
+    add = place.services.album.add
+
+    def seen(session: Session, data: bytes, label: str) -> PhotoRecord:
+        came.append(data)
+        return add(session, data, label)
+
+    monkeypatch.setattr(place.services.album, "add", seen)
+    assert f"KEPT_PX = {LONG_SIDE};" in (ROOT / "web" / "static" / "shrink.js").read_text()
+    noise = np.random.default_rng(0).integers(-9, 10, (3000, 3000, 3))
+    large = np.clip(
+        np.asarray(Image.fromarray(photos("a")[0]).resize((3000, 3000))) + noise, 0, 255
+    )
+    exif = Image.Exif()
+    exif[0x010E] = "CANARY"  # what the picture shows
+    exif[0x0112] = 6  # lies on its side
+    data = io.BytesIO()
+    lying = Image.fromarray(large.astype(np.uint8)).transpose(Image.Transpose.ROTATE_90)
+    lying.save(data, "JPEG", quality=92, exif=exif)
+    assert len(data.getvalue()) > 2_000_000
+    with visit(chromium, place.url, watch) as page:
+        photo = payload("me.jpg", data.getvalue())
+        if at == "the door":
+            page.goto("/")
+            page.get_by_role("checkbox").check()
+            field = page.locator("#photos")
+        else:
+            enter(page)
+            settled(page)
+            field = page.locator("#files input[type=file]")
+        field.set_input_files([photo])
+        expect(page.locator(".photo.accepted")).to_have_count(1)
+        with Image.open(io.BytesIO(came[0])) as shrunk:
+            assert shrunk.size == (LONG_SIDE, LONG_SIDE)
+            small = np.asarray(shrunk.convert("RGB").resize((256, 256)), np.float64)
+        assert len(came[0]) < 0.6 * len(data.getvalue())
+        assert b"CANARY" not in came[0]
+        before = np.asarray(Image.fromarray(large.astype(np.uint8)).resize((256, 256)), np.float64)
+        assert np.abs(small - before).mean() < 2
         watch.clean()
 
 

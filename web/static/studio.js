@@ -9,7 +9,7 @@ import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
 import { Photos } from "./photos.js";
 import { learnWords, sentenceOf, tellGradio } from "./answers.js";
-import { ROUTE } from "./upload.js";
+import { ROUTE, shrinkUploads } from "./upload.js";
 import { drawBar, drawJob } from "./status_view.js";
 
 // Milliseconds between two polls.
@@ -58,6 +58,7 @@ class Studio {
     document.body.append(this.clone("foot"), this.clone("dialogs"));
     replaceWords(document.body, this.clone("gradio-words"));
     learnWords(this.clone("answer-words"));
+    shrinkUploads();
     tellGradio(ROUTE);
   }
 

@@ -2,6 +2,7 @@
 
 import { at } from "./address.js";
 import { sentenceOf } from "./answers.js";
+import { shrunkForm } from "./shrink.js";
 
 export const ROUTE = at("/studio/gradio_api/upload");
 // Some systems know no type for a HEIC. What is chosen all the same, the server judges.
@@ -16,6 +17,16 @@ export async function sendPhotos(files) {
   for (const file of files) body.append("files", file, file.name);
   const answer = await fetch(ROUTE, { method: "POST", body });
   return answer.ok || answer.status === 404 ? "" : sentenceOf(answer);
+}
+
+/** Shrinks photos of every upload of this page, Gradio's own included. */
+export function shrinkUploads() {
+  const asked = window.fetch;
+  window.fetch = async (address, options, ...rest) => {
+    const path = new URL(address?.url ?? address, location.href).pathname;
+    if (path !== ROUTE || !(options?.body instanceof FormData)) return asked.call(window, address, options, ...rest);
+    return asked.call(window, address, { ...options, body: await shrunkForm(options.body) }, ...rest);
+  };
 }
 
 /** What a file field's dialog offers; Gradio's field takes whatever is dropped on it. */

@@ -4,7 +4,7 @@
 
 import { at } from "./address.js";
 import { learnWords, sentenceOf } from "./answers.js";
-import { sendPhotos } from "./upload.js";
+import { sendPhotos, shrinkUploads } from "./upload.js";
 
 const STUDIO = at("/studio/");
 const form = document.querySelector(".door");
@@ -74,6 +74,7 @@ if (window.self !== window.top) {
 
 if (form) {
   learnWords(part("answer-words").content);
+  shrinkUploads();
   part("choose").addEventListener("click", (event) => {
     event.preventDefault();
     if (form.reportValidity()) part("photos").click();
