@@ -124,7 +124,7 @@ def ticket_of(client: httpx.Client) -> Cookies:
     [
         ("GET /portrait/portrait-001/download?size=print", "one"),
         ("GET /portraits.zip", "archive"),
-        ("GET /portrait/portrait-001?size=400", "render"),
+        ("GET /portrait/portrait-001?size=400&tone=darker", "one"),
     ],
 )
 def test_downloads_and_previews_leave_threads_for_others(
