@@ -48,10 +48,9 @@ def disputed(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
     from the face the segmenter must be rather sure.
     """
     side = max(alpha.shape)
-    lost = (coarse.mask - alpha > _DIFFERENCE) & (coarse.mask > _MASK)
-    lost_ = cv2.morphologyEx(lost.astype(np.uint8), cv2.MORPH_OPEN, disc(_NARROW * side))
+    lost = cv2.morphologyEx(_lost(coarse, alpha), cv2.MORPH_OPEN, disc(_NARROW * side))
     near = cv2.dilate((alpha > 0.5).astype(np.uint8), disc(_NEAR * side))
-    _, parts = cv2.connectedComponents(lost_)
+    _, parts = cv2.connectedComponents(lost)
     area = np.bincount(parts.ravel())
     sure = np.bincount(parts.ravel(), coarse.mask.ravel()) > _RATHER_SURE * area
     if face is not None:
@@ -76,14 +75,16 @@ def glasses(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
         reach = max(1, round(_GLASS * face.box[2]))
         for x, y in face.landmarks[:2]:
             cv2.circle(eyes, (round(float(x)), round(float(y))), reach, 1, -1)
-    lost = (coarse.mask - alpha > _DIFFERENCE) & (coarse.mask > _MASK)
-    _, parts = cv2.connectedComponents(lost.astype(np.uint8))
+    lost = _lost(coarse, alpha)
+    _, parts = cv2.connectedComponents(lost)
     share = np.bincount(parts.ravel(), eyes.ravel()) / np.bincount(parts.ravel())
     found = (share > _BEFORE_EYES)[parts] & lost
-    closed = cv2.morphologyEx(
-        found.astype(np.uint8), cv2.MORPH_CLOSE, disc(_NEAR * max(eyes.shape))
-    )
-    return closed > 0
+    return cv2.morphologyEx(found, cv2.MORPH_CLOSE, disc(_NEAR * max(eyes.shape))) > 0
+
+
+def _lost(coarse: Coarse, alpha: Floats) -> Picture:
+    """What is the person's to the segmenter and not to the network: uint8 [h, w], 1 or 0."""
+    return ((coarse.mask - alpha > _DIFFERENCE) & (coarse.mask > _MASK)).astype(np.uint8)
 
 
 def _likely(zone: Area, mask: Floats, face: Face) -> Area:
@@ -101,7 +102,7 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
 
     image: uint8 RGB [h, w, 3], the photo at the matte's size.
     """
-    result = alpha.copy()
+    result, others = alpha.copy(), None
     _, parts, stats, _ = cv2.connectedComponentsWithStats(zone.astype(np.uint8))
     margin = round(_AROUND * max(alpha.shape))
     for part in range(1, len(stats)):
@@ -113,7 +114,8 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
         here = parts[cut] == part
         if coarse.mask[cut][here].mean() > _SURE:
             # A brim, a sleeve: the network keeps them when it is not told whose face is meant.
-            result[cut][here] = np.maximum(alpha[cut], anybody(image, coarse)[cut])[here]
+            others = anybody(image, coarse) if others is None else others
+            result[cut][here] = np.maximum(alpha[cut], others[cut])[here]
             continue
         solid = alpha[cut] > 0.5
         labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)

@@ -1,6 +1,8 @@
 // Why something was not done, in words. Our server says it itself; a proxy before it answers with a
 // page of its own, in English and for its operator, and gets words of ours instead.
 
+import { through } from "./address.js";
+
 const OURS = /^(application\/json|text\/plain)/;
 const words = new Map(); // by status; "" for all others
 
@@ -25,13 +27,10 @@ export async function sentenceOf(answer) {
 
 /** Sees to it that Gradio, which shows the body of a failed request as it is, gets a sentence. */
 export function tellGradio(route) {
-  const asked = window.fetch;
-  window.fetch = async (address, ...rest) => {
-    const call = asked.call(window, address, ...rest);
-    if (new URL(address?.url ?? address, location.href).pathname !== route) return call;
-    const answer = await call.catch(() => null);
+  through(route, async (send, options) => {
+    const answer = await send(options).catch(() => null);
     if (answer?.ok) return answer;
     const told = answer ? await sentenceOf(answer) : words.get("");
     return new Response(told, { status: answer?.status ?? 503 });
-  };
+  });
 }

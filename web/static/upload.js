@@ -1,6 +1,6 @@
 // Photos on their way to the server, by the same route that Gradio's field uses.
 
-import { at } from "./address.js";
+import { at, through } from "./address.js";
 import { sentenceOf } from "./answers.js";
 import { shrunkForm } from "./shrink.js";
 
@@ -21,12 +21,10 @@ export async function sendPhotos(files) {
 
 /** Shrinks photos of every upload of this page, Gradio's own included. */
 export function shrinkUploads() {
-  const asked = window.fetch;
-  window.fetch = async (address, options, ...rest) => {
-    const path = new URL(address?.url ?? address, location.href).pathname;
-    if (path !== ROUTE || !(options?.body instanceof FormData)) return asked.call(window, address, options, ...rest);
-    return asked.call(window, address, { ...options, body: await shrunkForm(options.body) }, ...rest);
-  };
+  through(ROUTE, async (send, options) => {
+    if (!(options?.body instanceof FormData)) return send(options);
+    return send({ ...options, body: await shrunkForm(options.body) });
+  });
 }
 
 /** What a file field's dialog offers; Gradio's field takes whatever is dropped on it. */
