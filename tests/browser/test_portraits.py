@@ -92,7 +92,9 @@ def test_hearts_survive_a_reload_and_can_be_filtered_and_downloaded(
             assert image.size == (413, 531)
             assert b"trainedAlgorithmicMedia" in image.info["xmp"]
         page.keyboard.press("Escape")
-        page.wait_for_function("history.state === null")  # the large view has left the history
+        # The large view has left the history. A function, since a bare expression is evaluated
+        # again at each look, which the page's CSP allows at the first one only.
+        page.wait_for_function("() => history.state === null")
         page.reload()
         finished(page)
         page.get_by_text("Caption, names and AI mark").click()
