@@ -40,6 +40,13 @@ lie there."""
 _JOINED = 0.4
 """Share of its outline that a piece of the person has in common with the rest."""
 
+_SKIN = 20.0
+"""Distance in CIELAB, lightness by half, up to which a colour is that of the face's skin."""
+
+_MEANT, _ATTACHED = 0.9, 0.2
+"""What the segmenter must say at least of an arm's pixel; share of its outline that an arm has in
+common with the person."""
+
 
 def disputed(coarse: Coarse, alpha: Floats, face: Face | None) -> Area:
     """Find what touches the person and is theirs to the segmenter only: bool [h, w].
@@ -97,12 +104,15 @@ def _likely(zone: Area, mask: Floats, face: Face) -> Area:
     return np.asarray((sure | (centres[:, 1] < eyes))[parts], np.bool_)
 
 
-def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats:
+def settled(
+    image: Picture, coarse: Coarse, alpha: Floats, zone: Area, face: Face | None = None
+) -> Floats:
     """Alpha float32 [h, w] with the disputed zone drawn to person or wall.
 
-    image: uint8 RGB [h, w, 3], the photo at the matte's size.
+    image: uint8 RGB [h, w, 3], the photo at the matte's size; face: as `disputed` has it.
     """
     result, others = alpha.copy(), None
+    bare = _bare(image, alpha, face)
     _, parts, stats, _ = cv2.connectedComponentsWithStats(zone.astype(np.uint8))
     margin = round(_AROUND * max(alpha.shape))
     for part in range(1, len(stats)):
@@ -116,6 +126,7 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
             # A brim, a sleeve: the network keeps them when it is not told whose face is meant.
             others = anybody(image, coarse) if others is None else others
             result[cut][here] = np.maximum(alpha[cut], others[cut])[here]
+            result[cut][_arm(here, bare[cut], coarse.mask[cut], result[cut])] = 1.0
             continue
         solid = alpha[cut] > 0.5
         labels = np.where(solid, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
@@ -127,7 +138,7 @@ def settled(image: Picture, coarse: Coarse, alpha: Floats, zone: Area) -> Floats
         cv2.setRNGSeed(0)
         models = np.zeros((1, 65)), np.zeros((1, 65))
         cv2.grabCut(bgr, labels, None, *models, _ROUNDS, cv2.GC_INIT_WITH_MASK)
-        person = _joined(((labels & 1) == 1) & here, solid, coarse.mask[cut])
+        person = _joined(((labels & 1) == 1) & here, solid, coarse.mask[cut], _JOINED)
         result[cut][here] = person[here]
     return result
 
@@ -137,14 +148,39 @@ def anybody(image: Picture, coarse: Coarse) -> Floats:
     return sharpened(image, coarse.mask, coarse.doubt)
 
 
-def _joined(found: Area, person: Area, mask: Floats) -> Area:
-    """The pieces that share much of their outline with the person, and which the segmenter means:
-    bool [h, w]."""
+def _bare(image: Picture, alpha: Floats, face: Face | None) -> Area:
+    """Where the colour is that of the middle of the face: bool [h, w]."""
+    if face is None:
+        return np.zeros(alpha.shape, np.bool_)
+    left, top, width, height = face.box
+    rows = slice(max(0, round(top + 0.4 * height)), max(0, round(top + 0.75 * height)) + 1)
+    columns = slice(max(0, round(left + 0.3 * width)), max(0, round(left + 0.7 * width)) + 1)
+    known = alpha[rows, columns] > PERSON
+    if not known.any():
+        return np.zeros(alpha.shape, np.bool_)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    skin = np.median(lab[rows, columns][known], axis=0)
+    return np.asarray(np.linalg.norm((lab - skin) * (0.5, 1, 1), axis=-1) < _SKIN, np.bool_)
+
+
+def _arm(place: Area, bare: Area, mask: Floats, alpha: Floats) -> Area:
+    """What of a place that the segmenter means is a bare arm of the person: bool [h, w].
+
+    Where most of it is skin, a watch, a bracelet or a rolled sleeve belong to it.
+    """
+    meant = place & (mask > _MEANT)
+    arm = _joined(meant & bare, alpha > 0.5, mask, _ATTACHED)
+    return meant if arm.any() and 2 * (meant & bare).sum() > meant.sum() else arm
+
+
+def _joined(found: Area, person: Area, mask: Floats, share: float) -> Area:
+    """The pieces that have this share of their outline in common with the person, and which the
+    segmenter means: bool [h, w]."""
     count, parts = cv2.connectedComponents(found.astype(np.uint8))
     kept = np.zeros_like(found)
     for part in range(1, count):
         own = (parts == part).astype(np.uint8)
         outline = cv2.dilate(own, np.ones((3, 3), np.uint8)) > own
-        if person[outline].mean() >= _JOINED and mask[own > 0].mean() > _RATHER_SURE:
+        if person[outline].mean() >= share and mask[own > 0].mean() > _RATHER_SURE:
             kept |= own > 0
     return kept

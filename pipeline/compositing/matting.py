@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.compositing.closed_form import solve_alpha
 from pipeline.compositing.covering import measured
@@ -20,6 +19,7 @@ from pipeline.compositing.dispute import disputed, glasses, settled
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
+from pipeline.compositing.local_colour import local_colour
 from pipeline.compositing.refine import SIDE, Floats, Picture, coarse_matte, shrunk
 from pipeline.compositing.segmenter import Segment
 from pipeline.compositing.trimap import cleaned, make_trimap
@@ -29,21 +29,16 @@ from pipeline.imaging import CutOut, Face
 WORKING_SIDE = 768
 """Long side in pixels at which alpha is solved."""
 
-_REACH = 0.015
-"""How far about a pixel the colours of person and wall are compared, as a share of the side."""
-
-_SAME, _DIFFERENT = 0.8, 1.6
-"""Distance of the two colours, in standard deviations, below which it tells nothing, and above
-which enough."""
-
-_SEEN = 0.04
-"""A distance (0 to 1) that counts as one standard deviation, however restless the two are."""
-
-_NOISE = 0.02
-"""Least standard deviation of a colour (0 to 1)."""
-
 _STEEPER = 1.5
 """How much steeper the network's edge becomes where colours tell nothing."""
+
+_PROFILE, _FEATURE = 0.3, 0.35
+"""In widths of the face's box: eyes as near as this are a profile's; what is as near as the second
+to eyes, nose or mouth is its contour."""
+
+_COLOUR, _AGREED, _HELD = 0.7, 4, 0.3
+"""There alpha is drawn to network and colour, which counts for this much; by this power of how far
+the two are on one side; as strongly as this share of the pull where colours tell nothing."""
 
 _CLEAR, _SOLID = 0.02, 0.98
 """Alpha at or below the first is none, at or above the second whole: a solver never quite ends."""
@@ -73,8 +68,8 @@ def cut_out(
     zone = disputed(coarse, clean.alpha, small_face)
     trimap[zone] = 0.5
     trimap[glass] = 1.0
-    guess = settled(shrunk(image, SIDE), coarse, clean.alpha, zone)
-    alpha = _fine_alpha(image, guess, trimap)
+    guess = settled(shrunk(image, SIDE), coarse, clean.alpha, zone, small_face)
+    alpha = fine_alpha(image, guess, trimap, profile_contour(trimap.shape, small_face))
     bytes_ = np.asarray(np.round(alpha * 255), np.uint8)
     height, width = clean.alpha.shape
     final = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
@@ -96,43 +91,55 @@ def _seen(image: Picture, face: Face | None, mesh: FaceMesh | None) -> tuple[flo
     return found.presence, measured(image, found, face.score).part
 
 
-def _fine_alpha(image: Picture, coarse: Floats, trimap: Floats) -> Floats:
-    """Alpha at the photo's size: float32 [H, W], 0 to 1, of a coarse matte and its trimap."""
+def fine_alpha(
+    image: Picture, coarse: Floats, trimap: Floats, contour: Floats | None = None
+) -> Floats:
+    """Alpha at the photo's size: float32 [H, W], 0 to 1, of a coarse matte and its trimap.
+
+    contour: float32 [h, w], 0 to 1, where the edge is a face's and so a sharp one.
+    """
     working = shrunk(image, WORKING_SIDE)
     size = (working.shape[1], working.shape[0])
     trimap = cv2.resize(trimap, size, interpolation=cv2.INTER_NEAREST)
     near = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
     alpha = trimap.copy()
     unknown = (trimap > 0) & (trimap < 1)
-    ink: NDArray[np.float64] = working / 255.0
+    ink = working / 255.0
     if unknown.any():
         top, bottom, left, right = bounds(unknown, 3)
         cut = np.s_[top:bottom, left:right]
-        alike = _alike(ink[cut], trimap[cut])
-        near = np.clip((near[cut] - 0.5) * (1 + _STEEPER * alike) + 0.5, 0, 1)
-        alpha[cut] = solve_alpha(ink[cut], trimap[cut], near, alike)
+        colour = local_colour(ink[cut], trimap[cut])
+        near = np.clip((near[cut] - 0.5) * (1 + _STEEPER * colour.alike) + 0.5, 0, 1)
+        held = colour.alike
+        if contour is not None:
+            # A camera that sharpens draws a line along the edge; the solver makes a haze of it.
+            sharp = cv2.resize(contour, size, interpolation=cv2.INTER_LINEAR)[cut]
+            sharp = sharp * (1 - colour.alike)
+            agreed = np.abs(near + colour.between - 1) ** _AGREED
+            near = near + _COLOUR * sharp * (colour.between - near)
+            held = np.maximum(held, _HELD * sharp * agreed)
+        alpha[cut] = solve_alpha(ink[cut], trimap[cut], near, held)
     if working.shape != image.shape:
         alpha = enlarged(alpha, ink.astype(np.float32), image)
     alpha = (alpha - _CLEAR) / (_SOLID - _CLEAR)
     return np.asarray(np.clip(alpha, 0, 1), np.float32)
 
 
-def _alike(ink: NDArray[np.float64], trimap: Floats) -> Floats:
-    """How much alike person and wall are about each pixel: float32 [h, w], 1 is the same colour."""
-    colour = ink.astype(np.float32)
-    square = (colour * colour).sum(axis=-1)
-    reach = _REACH * max(trimap.shape)
-    means, spread = [], np.float32(_NOISE**2)
-    for known in (trimap == 1, trimap == 0):
-        weight = known.astype(np.float32)
-        share = np.maximum(cv2.GaussianBlur(weight, (0, 0), reach), 1e-4)
-        mean = cv2.GaussianBlur(colour * weight[..., None], (0, 0), reach) / share[..., None]
-        means.append(mean)
-        spread = spread + cv2.GaussianBlur(square * weight, (0, 0), reach) / share
-        spread = spread - (mean * mean).sum(axis=-1)
-    apart = np.linalg.norm(means[0] - means[1], axis=-1)
-    apart = np.maximum(apart / np.sqrt(np.maximum(spread, 1e-6)), apart / _SEEN)
-    return np.asarray(np.clip((_DIFFERENT - apart) / (_DIFFERENT - _SAME), 0, 1), np.float32)
+def profile_contour(shape: tuple[int, ...], face: Face | None) -> Floats | None:
+    """Find where the contour of a profile is: float32 [h, w], 1 about eyes, nose and mouth, else 0.
+
+    None where no face is seen, or one whose eyes, nose and mouth are far from its contour.
+    """
+    if face is None:
+        return None
+    apart = float(np.linalg.norm(face.landmarks[0] - face.landmarks[1]))
+    if apart > _PROFILE * face.box[2]:
+        return None
+    zone = np.zeros(shape[:2], np.float32)
+    reach = max(1, round(_FEATURE * face.box[2]))
+    for x, y in face.landmarks:
+        cv2.circle(zone, (round(float(x)), round(float(y))), reach, 1.0, -1)
+    return zone
 
 
 def _scaled(face: Face | None, scale: float) -> Face | None:

@@ -1,7 +1,7 @@
 """Sharpen the segmenter's mask with a small network of our own, through OpenCV's DNN.
 
 The segmenter sees 256 pixels and errs by several of them at hair, ears and collars. The network
-(0.2 million numbers, `models/matting/`) sees the photo at 320 beside that mask, and was trained on
+(0.9 million numbers, `models/matting/`) sees the photo at 320 beside that mask, and was trained on
 portraits whose walls cut almost perfectly. It knows no identity and keeps nothing about anybody.
 """
 

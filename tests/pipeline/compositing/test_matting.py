@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from pipeline.compositing import dispute, faults, refine
 from pipeline.compositing.closed_form import solve_alpha
 from pipeline.compositing.dispute import disputed, glasses, settled
-from pipeline.compositing.matting import CutOut, cut_out
+from pipeline.compositing.matting import CutOut, cut_out, fine_alpha, profile_contour
 from pipeline.compositing.refine import Coarse
 from pipeline.compositing.trimap import Cleaned, cleaned
 from pipeline.compositing.upsample import enlarged
@@ -308,6 +309,69 @@ def test_beside_the_face_only_what_the_segmenter_is_sure_of_is_disputed(
         assert zone[95:125, 115:145].any() == disputes
         plain = np.full((160, 160, 3), 90, np.uint8)
         assert (settled(plain, coarse, alpha, zone)[95:125, 115:145] > 0.9).all() == disputes
+
+
+SKIN, STRAP, COAT = (190, 140, 115), (20, 30, 40), (40, 60, 150)
+
+
+@pytest.mark.parametrize(
+    ("sleeve", "arm", "mine"),
+    [(SKIN, SKIN, True), (SKIN, STRAP, True), (COAT, COAT, False)],
+    ids=["bare", "with a watch", "somebody's coat"],
+)
+def test_a_bare_arm_that_the_network_drops_is_the_person_s(
+    monkeypatch: pytest.MonkeyPatch,
+    sleeve: tuple[int, int, int],
+    arm: tuple[int, int, int],
+    mine: bool,
+) -> None:
+    """Also where it drops it without being told whose face is meant."""
+    monkeypatch.setattr(dispute, "anybody", lambda image, coarse: coarse.alpha)
+    colours = np.full((160, 160, 3), (120, 140, 120), float)
+    colours[40:, 50:110] = SKIN
+    colours[90:130, 110:150] = sleeve
+    colours[90:130, 125:131] = arm
+    alpha = np.zeros((160, 160), np.float32)
+    alpha[40:, 50:110] = 1
+    mask = alpha.copy()
+    mask[90:130, 110:150] = 0.97
+    coarse, face = Coarse(alpha, mask, np.zeros_like(alpha)), face_at(60, 50, 40, 40)
+    zone = disputed(coarse, alpha, face)
+    found = settled(noisy(colours, 3), coarse, alpha, zone, face)
+    assert found[92:128, 112:148].mean() == pytest.approx(1.0 if mine else 0.0, abs=0.02)
+    assert not settled(noisy(colours, 3), coarse, alpha, zone)[92:128, 112:148].any()
+
+
+def test_a_profile_gets_no_haze_of_a_sharpened_edge() -> None:
+    """A camera's sharpening draws a line along the edge that is neither skin nor wall."""
+    colours = np.full((320, 320, 3), (205, 205, 195), float)
+    colours[:, :160] = (170, 115, 95)
+    soft = cv2.GaussianBlur(colours, (0, 0), 1)
+    image = noisy(soft + 3 * (soft - cv2.GaussianBlur(soft, (0, 0), 2.5)), 5)
+    stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+    image = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
+    known = np.repeat((np.arange(320) < 160).astype(np.float32)[None], 320, axis=0)
+    trimap = np.full((320, 320), 0.5, np.float32)
+    trimap[:, :152], trimap[:, 168:] = 1, 0
+    near = cv2.GaussianBlur(known, (0, 0), 2)
+    haze, rest = (
+        float(fine_alpha(image, near, trimap, contour)[:, 163:168].mean())
+        for contour in (None, np.ones_like(trimap))
+    )
+    assert haze > 0.01  # else there is nothing to mend
+    assert rest < 0.1 * haze
+
+
+def test_only_a_profile_has_its_features_at_the_contour() -> None:
+    frontal = face_at(20, 80, 100, 120)
+    profile = replace(frontal, landmarks=frontal.landmarks * np.array([0.4, 1], np.float32))
+    assert profile_contour((320, 320), None) is None
+    assert profile_contour((320, 320), frontal) is None
+    found = profile_contour((320, 320), profile)
+    assert found is not None
+    for x, y in profile.landmarks:
+        assert found[round(float(y)), round(float(x))] == 1
+    assert not found[:, 160:].any()
 
 
 def test_where_person_and_wall_are_alike_the_coarse_contour_counts() -> None:
