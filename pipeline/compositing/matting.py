@@ -113,8 +113,9 @@ def _fine_alpha(image: Picture, coarse: Floats, trimap: Floats) -> Floats:
         alpha[cut] = solve_alpha(ink[cut], trimap[cut], near, alike)
     if working.shape != image.shape:
         alpha = enlarged(alpha, ink.astype(np.float32), image)
-    alpha = (alpha - _CLEAR) / (_SOLID - _CLEAR)
-    return np.asarray(np.clip(alpha, 0, 1), np.float32)
+    alpha -= np.float32(_CLEAR)
+    alpha /= np.float32(_SOLID - _CLEAR)
+    return np.asarray(np.clip(alpha, 0, 1, out=alpha), np.float32)
 
 
 def _alike(ink: NDArray[np.float64], trimap: Floats) -> Floats:
