@@ -70,7 +70,11 @@ class Settings(BaseSettings):
     max_photos: int = Field(30, ge=4, le=100, description="Photos a visitor may keep at once.")
     max_photo_mb: int = Field(20, ge=1, le=100, description="Largest photo file, MB.")
     upload_memory_mb: int = Field(
-        256, ge=32, le=65536, description="Uploads in memory at once, all visitors together, MB."
+        256,
+        ge=32,
+        le=65536,
+        description="Uploads in memory at once, all visitors together, MB; half of it for photos "
+        "that wait for their cut-out.",
     )
     max_photo_megapixels: int = Field(
         65,  # phones of "64 megapixels" have up to 64.5

@@ -28,8 +28,8 @@ from pipeline.bases.loading import load_base
 from pipeline.bases.weights import read_pipeline
 from pipeline.compositing.backdrops import PERSON
 from pipeline.compositing.segmenter import Segment, Segmenter
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training.dataset import Example, recompose

@@ -80,6 +80,7 @@ FACTS = {
     46: "a limit stops guessing and floods, not whoever comes back; a person reads a page that "
     "says so, with Retry-After",
     47: "downloads, previews, samples, goodbyes and stops in masses leave threads for others",
+    48: "an answer that nobody reads is dropped after half a minute, and what it held is free",
 }
 
 

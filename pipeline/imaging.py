@@ -26,6 +26,8 @@ EYES_AND_MOUTH: NDArray[np.float32] = np.array(
 )
 """[3, 2] x, y at 160 px: the eye on the left of the picture, the other eye, the mouth's centre."""
 
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG)
+
 _ANTIALIAS_BELOW = 0.6
 """Scale under which a cubic warp alone would alias: the picture is shrunk by area first."""
 
@@ -73,7 +75,7 @@ class CutOut:
 
     def to_png(self) -> bytes:
         """Colours and alpha in one lossless file, with nothing beside them."""
-        return png_of(np.dstack([self.colours, self.alpha]))
+        return png_of(cv2.merge([*cv2.split(self.colours), self.alpha]))
 
     @classmethod
     def from_png(cls, png: bytes) -> CutOut:
@@ -90,13 +92,12 @@ class CutOut:
 
 
 def png_of(image: NDArray[np.uint8]) -> bytes:
-    """uint8 [H, W, 3 or 4] as PNG without metadata.
+    """uint8 RGB [H, W, 3] or RGBA [H, W, 4] as PNG without metadata.
 
-    Level 1: three times faster than the default, a tenth larger.
+    Level 1 and one filter for all rows: twice as fast as choosing one for each row, and no larger.
     """
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    opencvs = cv2.COLOR_RGBA2BGRA if image.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return cv2.imencode(".png", cv2.cvtColor(image, opencvs), _PNG)[1].tobytes()
 
 
 def anchors(landmarks: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -112,6 +112,7 @@ def run(
     accepted = sum(record.accepted for record in services.album.records(session))
     styles = check(order, accepted, services)
     report(Progress("preparing", count=order.count, message=Message("job.sentence.preparing")))
+    services.album.finish_all(session)
     try:
         for place, way in enumerate(order.ways, start=1):
             later = sum(services.planning.pace.seconds(w, order.count) for w in order.ways[place:])

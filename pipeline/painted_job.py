@@ -27,8 +27,8 @@ from pipeline.bases.plan import Plan, Work, smaller
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON
+from pipeline.photos.record import TrainingPhoto
 from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan

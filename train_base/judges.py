@@ -16,8 +16,8 @@ from PIL import Image
 from dev.make_selfies import selfies
 from pipeline.bases.base import Base
 from pipeline.compositing.segmenter import Segment, Segmenter
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON, Faces
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.score import person_vector
 from pipeline.portraits.style import Style

@@ -3,13 +3,17 @@
 Each file goes to the album in a worker thread as soon as it has arrived whole, two at a time for
 the whole server, since decoding is what costs. Sessions take turns, so that thirty photos of one
 never stand before another's first. Until its turn comes a body is read no further than one whole
-file, so an upload of thirty never holds more than a few in memory. What all uploads hold together
-has a limit too, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
+file, so an upload of thirty never holds more than a few in memory. Everybody's verdicts come before
+the cut-outs, which take longer; an upload is answered when its photos are kept. What all uploads
+hold together has a limit, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
+Half of it is for photos that wait for their cut-out: beyond that only a session of which none waits
+gets another verdict.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.concurrency import run_in_threadpool
@@ -17,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from errors import BadOrder, LikenessError
 from messages import Message
-from pipeline.photos.album import MAX_LABEL
+from pipeline.photos.record import MAX_LABEL
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
 from web.http.limits import Budget, ConcurrencyLimiter, RateLimiter
@@ -36,8 +40,10 @@ class Uploads:
     def __init__(self, services: Services, files: VirtualFiles) -> None:
         self._services = services
         self._files = files
-        self._turns = Turns(_WORKERS)
-        self._memory = Budget(services.settings.upload_memory_mb * MB)
+        services.sessions.on_erase.append(services.album.pending.forget)
+        memory = services.settings.upload_memory_mb * MB
+        self._memory, self._aside = Budget(memory), _Aside(memory // 2)
+        self._turns = Turns(_WORKERS, may=self._aside.room_for)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._samples_at_once = ConcurrencyLimiter(1)
         self._photos_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
@@ -65,6 +71,7 @@ class Uploads:
                     held.whole(len(file.data))
                     await self._turns.take(session.id)
                     tasks.append(asyncio.create_task(self._add(session, file, held)))
+                    del file  # from here on the album alone holds it, and lets go at an erasure
             except ClientDisconnect:
                 pass  # a phone lost its network: what arrived whole is kept
             except LikenessError as error:
@@ -109,19 +116,58 @@ class Uploads:
 
     async def _add(self, session: Session, file: IncomingFile, held: _Held) -> str | LikenessError:
         """Add one photo whose turn it is. Errors are returned, so that none ends the rest."""
+        album, size = self._services.album, len(file.data)
         try:
-            return await run_in_threadpool(self._add_now, session, file)
+            try:
+                photo_id = await run_in_threadpool(self._judge, session, file)
+                del file
+                if not self._turns.wanted:
+                    await run_in_threadpool(album.finish, session, photo_id)
+                waits = album.pending.set_aside(session.id, photo_id)
+                self._aside.add(session.id, size if waits else 0)
+            finally:
+                self._turns.give_back()
+            if waits:
+                await self._finish(session, photo_id, size)
+            return self._files.path(session.id, photo_id)
         except LikenessError as error:
             return error
         finally:
-            self._turns.give_back()
-            held.done(len(file.data))
+            held.done(size)
 
-    def _add_now(self, session: Session, file: IncomingFile) -> str:
+    async def _finish(self, session: Session, photo_id: str, size: int) -> None:
+        """Let a photo of `size` bytes be cut out when its turn comes."""
+        try:
+            await self._turns.take_later(session.id)
+            try:
+                await run_in_threadpool(self._services.album.finish, session, photo_id)
+            finally:
+                self._turns.give_back()
+        finally:
+            self._aside.add(session.id, -size)
+
+    def _judge(self, session: Session, file: IncomingFile) -> str:
         services = self._services
         services.sessions.touch_first_photo(session)
-        record = services.album.add(session, file.data, file.name[-MAX_LABEL:])
-        return self._files.path(session.id, record.id)
+        return services.album.judge(session, file.data, file.name[-MAX_LABEL:]).id
+
+
+class _Aside:
+    """Bytes of the photos that wait for their cut-out, by session. For one event loop."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._all = most, 0
+        self._of: Counter[str] = Counter()
+
+    def add(self, session_id: str, size: int) -> None:
+        """Count a photo that waits; a negative size, one that waits no longer."""
+        self._all += size
+        self._of[session_id] += size
+        self._of += Counter()  # drops who has none
+
+    def room_for(self, session_id: str) -> bool:
+        """Whether another photo of a session may come to wait."""
+        return self._all < self._most or session_id not in self._of
 
 
 class _Held:

@@ -28,7 +28,7 @@ _DISCARD, _SHIFTS = 1e-3, (1e-3, 1e-2, 0.1, 1.0)
 """Of the incomplete Cholesky factor: entries below the first are dropped; added to the diagonal
 until it exists. Coarser factors cost more steps than they save."""
 
-_STRIP = 96
+_STRIP = 48
 """Rows of the picture whose Laplacian is held at once."""
 
 _REACH = 2

@@ -24,8 +24,7 @@ def person_colours(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
     Returns:
         uint8 RGB [H, W, 3]: 0 where alpha is 0, the camera's pixel where it is 255.
     """
-    colours = image.copy()
-    colours[alpha == 0] = 0
+    colours = np.asarray(cv2.copyTo(image, alpha), np.uint8)
     band = (alpha > 0) & (alpha < 255)
     if band.any():
         top, bottom, left, right = bounds(band, 0.04 * max(alpha.shape))
@@ -62,8 +61,12 @@ def estimated(
 
     image: 0 to 1, RGB [h, w, 3]; alpha: 0 to 1, [h, w]; both shrunk to `SIDE`. size: H, W.
     """
+    from numba import set_num_threads
     from pymatting import estimate_foreground_ml
 
+    # Its loops are so short that a second thread of numba only waits, and takes ten times as much
+    # of the processors as the work does. Counts for the calling thread.
+    set_num_threads(1)
     both = estimate_foreground_ml(
         image.astype(np.float64), alpha.astype(np.float64), return_background=True
     )

@@ -121,8 +121,9 @@ def fine_alpha(
         alpha[cut] = solve_alpha(ink[cut], trimap[cut], near, held)
     if working.shape != image.shape:
         alpha = enlarged(alpha, ink.astype(np.float32), image)
-    alpha = (alpha - _CLEAR) / (_SOLID - _CLEAR)
-    return np.asarray(np.clip(alpha, 0, 1), np.float32)
+    alpha -= np.float32(_CLEAR)
+    alpha /= np.float32(_SOLID - _CLEAR)
+    return np.asarray(np.clip(alpha, 0, 1, out=alpha), np.float32)
 
 
 def profile_contour(shape: tuple[int, ...], face: Face | None) -> Floats | None:

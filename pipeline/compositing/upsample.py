@@ -27,16 +27,18 @@ def enlarged(alpha: Floats, small: Floats, full: NDArray[np.uint8]) -> Floats:
         float32 [H, W], 0 to 1.
     """
     slope, offset = _coefficients(alpha, small)
+    slope *= np.float32(1 / 255)
     size = (full.shape[1], full.shape[0])
     guided = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
     for channel in range(3):  # one after another: all at once would be 150 MB at 2048 pixels
         grown = cv2.resize(slope[..., channel], size, interpolation=cv2.INTER_LINEAR)
-        guided += grown * (full[..., channel] * np.float32(1 / 255))
+        grown *= full[..., channel]
+        guided += grown
     # Beyond the range of its neighbours an alpha is ringing.
     window = np.ones((3, 3), np.uint8)
     least = cv2.resize(cv2.erode(alpha, window), size, interpolation=cv2.INTER_LINEAR)
     most = cv2.resize(cv2.dilate(alpha, window), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(guided, least, most), np.float32)
+    return np.asarray(np.clip(guided, least, most, out=guided), np.float32)
 
 
 def _coefficients(alpha: Floats, small: Floats) -> tuple[Floats, Floats]:

@@ -1,11 +1,11 @@
 """The photos of one session: check each, cut the person out, judge the set.
 
 A photo becomes an encrypted PNG of kind "photo", the person's colours and alpha without their room,
-and a record of kind "face" under the same name;
-a photo that is turned away leaves only the record, so that the page can say why. Whether two
-photos are nearly the same, and whether one shows somebody else, depends on the others: that is
-judged anew from the records each time (`verdicts.py`), and never stored. Whose face it is, is
-measured only after `compare`: cutting somebody out needs no identity.
+and a record of kind "face" under the same name; a photo that is turned away leaves only the record,
+so that the page can say why. Between check and cut-out, which takes longer, a good photo is in RAM
+alone (`pending.py`). Whether two photos are nearly the same, and whether one shows somebody else,
+depends on the others: that is judged anew from the records each time (`verdicts.py`), and never
+stored. Whose face it is, is measured only after `compare`: cutting somebody out needs no identity.
 
 Knows nothing of uploads and deadlines, nor what a good photo is (`quality.py`). How a person is cut
 out is handed in.
@@ -15,54 +15,37 @@ from __future__ import annotations
 
 import threading
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import BadPhoto
+from errors import BadPhoto, UnknownSession
 from messages import Message
 from pipeline.imaging import CutOut, Face
 from pipeline.photos.crop import head_and_shoulders
 from pipeline.photos.detection import Faces
+from pipeline.photos.face_records import FaceRecords, in_order
 from pipeline.photos.ingest import Decoder
-from pipeline.photos.quality import check_photo
-from pipeline.photos.record import CutOutPhoto, FaceNumbers, FaceRecord, Label
+from pipeline.photos.pending import Pending, Waiting
+from pipeline.photos.quality import CheckedPhoto, check_photo
+from pipeline.photos.record import (
+    CutOutPhoto,
+    FaceNumbers,
+    FaceRecord,
+    Label,
+    TrainingPhoto,
+    clean_label,
+)
 from pipeline.photos.similarity import Lack, lacking
 from pipeline.photos.verdicts import PhotoRecord, judged, number_of, said_of, verdict
 from privacy import kinds
 from privacy.sessions import Session
-from privacy.vault import File, Vault
+from privacy.vault import Vault
 
 PLAIN_WALL = 128
 """Grey that training sees behind a cut-out; it gets other walls there."""
-
-MAX_LABEL = 80
-"""Characters kept of a file name."""
-
-MAX_REJECTED = 30
-"""Rejected photos that are remembered for the page; the oldest are forgotten first."""
-
-_NUMBERING = "numbering"
-"""Name, among the records, of how many numbers were given: a removed photo's is not given again."""
-
-_COMPARED = "compared"
-"""Name, among the records, of the mark that faces may be compared."""
-
-
-@dataclass(frozen=True)
-class TrainingPhoto:
-    """An accepted photo in RAM.
-
-    image: uint8 RGB [H, W, 3], head and shoulders. landmarks: float32 [5, 2] in its pixels.
-    embedding: float32 [128], unit length.
-    """
-
-    image: NDArray[np.uint8]
-    landmarks: NDArray[np.float32]
-    embedding: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -93,13 +76,24 @@ class Album:
         self._vault, self._decoder, self._faces = vault, decoder, faces
         self._cut_out, self._keeping = cut_out, keeping
         self.seconds_cut_out = 0.0  # of all photos, for reports
+        self._records, self.pending = FaceRecords(vault), Pending()
         self._writing = threading.Lock()  # numbers are given and photos counted under it
 
     def add(self, session: Session, data: bytes, label: Label) -> PhotoRecord:
-        """Check an uploaded file and keep its cut-out; returns the verdict, in view of the others.
+        """`judge` and, if it is good, `finish`; the verdict then, in view of the others.
 
-        A bad photo is a rejected record, not an exception. label: the visitor's file name, or what
-        to call a photo that has none of theirs.
+        Raises:
+            UnknownSession, DiskFull, Busy, BaseUnavailable: as those two.
+        """
+        judged = self.judge(session, data, label)
+        self.finish(session, judged.id)
+        return next((one for one in self.records(session) if one.id == judged.id), judged)
+
+    def judge(self, session: Session, data: bytes, label: Label) -> PhotoRecord:
+        """Check an uploaded file: a bad photo is a rejected record, not an exception; a good one
+        waits for `finish`.
+
+        label: the visitor's file name, or what to call a photo that has none of theirs.
 
         Raises:
             UnknownSession: the session was erased meanwhile; nothing is kept.
@@ -109,22 +103,45 @@ class Album:
         """
         label = label if isinstance(label, Message) else clean_label(label)
         try:
-            image = self._decoder.decode(data, session.id)
-            checked = check_photo(image, self._faces, self._keeping.photo_px)
+            checked = self._checked(session, data)
         except BadPhoto as bad:
             return self._reject(session, label, bad)
-        started = time.monotonic()
-        cut_out = self._cut_out(checked.image, checked.face)
-        self.seconds_cut_out += time.monotonic() - started
-        numbers = replace(checked.numbers, faults=cut_out.faults)
-        said, png = said_of(cut_out), cut_out.to_png()
         with self._writing:
-            kept = len(self._vault.list(session, kinds.PHOTO))
+            waiting = set(self.pending.ids(session.id))
+            kept = len(waiting.union(one.name for one in self._vault.list(session, kinds.PHOTO)))
             if kept < self._keeping.photos:
-                photo_id = self._keep(session, label, said, numbers, png)
+                photo_id = self._records.give_number(session)
+                one = Waiting(label, data, checked.numbers, checked)
+                self.pending.add(session.id, photo_id, one)
         if kept >= self._keeping.photos:
             return self._reject(session, label, BadPhoto("verdict.too_many", kept=kept))
-        return next(record for record in self.records(session) if record.id == photo_id)
+        try:
+            return next(one for one in self.records(session) if one.id == photo_id)
+        except UnknownSession:
+            self.pending.forget(session.id)  # it was added after the erasure had looked
+            raise
+
+    def finish(self, session: Session, photo_id: str) -> None:
+        """Cut the person out of a waiting photo, and keep that; harmless if it does not wait.
+
+        Raises:
+            UnknownSession, DiskFull, Busy, BaseUnavailable: as `judge`; the photo is gone then.
+        """
+        if (waiting := self.pending.get(session.id, photo_id)) is None:
+            return
+        with waiting.working:
+            try:
+                if self.pending.get(session.id, photo_id) is waiting:
+                    self._cut_and_keep(session, photo_id, waiting)
+            except BadPhoto as bad:  # opening it anew took too long
+                self._reject(session, waiting.label, bad)
+            finally:
+                self.pending.forget(session.id, photo_id)
+
+    def finish_all(self, session: Session) -> None:
+        """`finish` whatever waits: somebody wants portraits of it now."""
+        for photo_id in self.pending.ids(session.id):
+            self.finish(session, photo_id)
 
     def compare(self, session: Session) -> None:
         """Measure whose face each photo shows, now and of photos to come: the visitor agreed.
@@ -134,8 +151,8 @@ class Album:
             BaseUnavailable: the face models are missing.
         """
         with self._writing:
-            self._vault.put(session, kinds.FACE, _COMPARED, b"")
-            for record in self._stored(session):
+            self._records.allow_comparing(session)
+            for record in self._records.stored(session):
                 if record.face is None or record.face.embedding is not None:
                     continue
                 png = self._vault.open(session, kinds.PHOTO, record.id)
@@ -148,7 +165,7 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        return judged(self._stored(session))
+        return judged(self._all(session))
 
     def overview(self, session: Session) -> tuple[list[PhotoRecord], list[Lack]]:
         """`records`, and what more variety the accepted ones could use (`similarity.lacking`).
@@ -156,9 +173,9 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        stored = self._stored(session)
-        told = judged(stored)
-        accepted = [r.face for r, v in zip(stored, told, strict=True) if v.accepted and r.face]
+        known = self._all(session)
+        told = judged(known)
+        accepted = [r.face for r, v in zip(known, told, strict=True) if v.accepted and r.face]
         return told, lacking(accepted)
 
     def remove(self, session: Session, photo_id: str) -> None:
@@ -167,7 +184,10 @@ class Album:
         Raises:
             UnknownSession: the session was erased, and the photo with it.
         """
-        if number_of(photo_id) is not None:
+        if number_of(photo_id) is None:
+            return
+        with self._writing:  # or `finish` would keep what was just removed
+            self.pending.forget(session.id, photo_id)
             self._vault.delete(session, kinds.PHOTO, photo_id)
             self._vault.delete(session, kinds.FACE, photo_id)
 
@@ -233,35 +253,38 @@ class Album:
         return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
 
     def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
-        stored = self._stored(session)
+        stored = self._records.stored(session)
         return [
             (record.id, record.face)
             for record, told in zip(stored, judged(stored), strict=True)
             if told.accepted and record.face is not None
         ]
 
-    def _stored(self, session: Session) -> list[FaceRecord]:
-        records = []
-        for entry in self._vault.list(session, kinds.FACE):
-            if entry.name not in (_NUMBERING, _COMPARED):
-                try:
-                    data = self._vault.open(session, kinds.FACE, entry.name)
-                except KeyError:
-                    continue  # removed since it was listed
-                records.append(FaceRecord.from_json(entry.name, data))
-        return records
+    def _all(self, session: Session) -> list[FaceRecord]:
+        """What is stored and what waits: looked at first, since it may be stored meanwhile."""
+        waiting = {record.id: record for record in self.pending.records(session.id)}
+        stored = {record.id: record for record in self._records.stored(session)}
+        return in_order([*(waiting | stored).values()])
 
-    def _keep(
-        self, session: Session, label: Label, said: Message, face: FaceNumbers, png: bytes
-    ) -> str:
-        """Write pixels and record, or neither. Under the lock; returns the photo's id."""
-        photo_id, numbering = self._next_id(session)
-        if any(entry.name == _COMPARED for entry in self._vault.list(session, kinds.FACE)):
-            face = self._measured(face, png)
-        record = FaceRecord(photo_id, label, said, face).to_json()
-        kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record)]
-        self._vault.put_all(session, [numbering, *kept])
-        return photo_id
+    def _checked(self, session: Session, data: bytes) -> CheckedPhoto:
+        image = self._decoder.decode(data, session.id)
+        return check_photo(image, self._faces, self._keeping.photo_px)
+
+    def _cut_and_keep(self, session: Session, photo_id: str, waiting: Waiting) -> None:
+        """Write pixels and record, or neither; neither if the photo was removed meanwhile."""
+        checked = waiting.checked or self._checked(session, waiting.data)
+        started = time.monotonic()
+        cut_out = self._cut_out(checked.image, checked.face)
+        self.seconds_cut_out += time.monotonic() - started
+        face, png = replace(checked.numbers, faults=cut_out.faults), cut_out.to_png()
+        with self._writing:
+            if self.pending.get(session.id, photo_id) is not waiting:
+                return
+            if self._records.comparing(session):
+                face = self._measured(face, png)
+            record = FaceRecord(photo_id, waiting.label, said_of(cut_out), face).to_json()
+            kept = [(kinds.PHOTO, photo_id, png), (kinds.FACE, photo_id, record)]
+            self._vault.put_all(session, kept)
 
     def _measured(self, face: FaceNumbers, png: bytes) -> FaceNumbers:
         """The same numbers with an embedding, of a kept cut-out."""
@@ -274,27 +297,4 @@ class Album:
     def _reject(self, session: Session, label: Label, bad: BadPhoto) -> PhotoRecord:
         """Remember why a photo was turned away; nothing of its pixels is kept."""
         with self._writing:
-            photo_id, numbering = self._next_id(session)
-            record = FaceRecord(photo_id, label, bad.message, None)
-            self._vault.put_all(session, [numbering, (kinds.FACE, photo_id, record.to_json())])
-            rejected = [record.id for record in self._stored(session) if record.face is None]
-            for old in rejected[:-MAX_REJECTED]:
-                self._vault.delete(session, kinds.FACE, old)
-        return verdict(record)
-
-    def _next_id(self, session: Session) -> tuple[str, File]:
-        """A number no photo of this session has had, and the file that says it is given away.
-
-        Under the lock.
-        """
-        try:
-            given = int(self._vault.open(session, kinds.FACE, _NUMBERING))
-        except KeyError:
-            given = 0
-        return f"photo-{given + 1:02d}", (kinds.FACE, _NUMBERING, str(given + 1).encode())
-
-
-def clean_label(label: str) -> Label:
-    """A file name fit to be shown: one line, no control or direction characters, not too long."""
-    printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
-    return printable.strip()[:MAX_LABEL] or Message("photos.nameless")
+            return verdict(self._records.reject(session, label, bad.message))

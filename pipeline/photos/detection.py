@@ -108,10 +108,11 @@ class Faces:
 
     def _detect_at(self, image: NDArray[np.uint8], scale: float) -> list[Face]:
         """Faces of `image`, searched at `scale` times its size; coordinates of `image`."""
-        bgr: MatLike = _bgr(image)
+        seen: MatLike = image
         if scale != 1:
             kind = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            bgr = cv2.resize(bgr, _scaled_size(image, scale), interpolation=kind)
+            seen = cv2.resize(image, _scaled_size(image, scale), interpolation=kind)
+        bgr = cv2.cvtColor(seen, cv2.COLOR_RGB2BGR)
         with self._detector_lock:
             self._detector.setInputSize((bgr.shape[1], bgr.shape[0]))
             _, rows = self._detector.detect(bgr)

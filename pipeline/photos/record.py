@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +23,14 @@ MINIATURE_SIDE = 16
 SAMPLE = "photos.sample"
 """Key of what a sample photo is called; no visitor's own photo has a key."""
 
+WAITING = "photos.waiting"
+"""Key of what is said of a good photo until its person is cut out."""
+
 Label = str | Message
 """A visitor's file name, or what to call a photo that has none of theirs."""
+
+MAX_LABEL = 80
+"""Characters kept of a file name."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,19 @@ class CutOutPhoto:
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32] | None
     sharpness: float
+
+
+@dataclass(frozen=True)
+class TrainingPhoto:
+    """An accepted photo in RAM.
+
+    image: uint8 RGB [H, W, 3], head and shoulders. landmarks: float32 [5, 2] in its pixels.
+    embedding: float32 [128], unit length.
+    """
+
+    image: NDArray[np.uint8]
+    landmarks: NDArray[np.float32]
+    embedding: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -111,3 +131,9 @@ class FaceRecord:
 
 def _packed(array: NDArray[Any]) -> str:
     return base64.b64encode(array.tobytes()).decode()
+
+
+def clean_label(label: str) -> Label:
+    """A file name fit to be shown: one line, no control or direction characters, not too long."""
+    printable = "".join(c for c in label if unicodedata.category(c)[0] != "C" and c.isprintable())
+    return printable.strip()[:MAX_LABEL] or Message("photos.nameless")

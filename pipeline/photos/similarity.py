@@ -60,14 +60,25 @@ def miniature(image: NDArray[np.uint8], face: Face) -> NDArray[np.uint8]:
     radius = float(np.sqrt(((face.landmarks - centre) ** 2).sum(axis=1).mean()))
     side = MINIATURE_SIDE * 8  # drawn larger first: a warp alone would alias
     scale = side / (_MINIATURE_RADII * radius)
-    move = np.array(
-        [[scale, 0, side / 2 - scale * centre[0]], [0, scale, side / 2 - scale * centre[1]]]
-    )
-    smooth = cv2.GaussianBlur(image, (0, 0), max(0.01, 0.5 / scale))
+    blur = max(0.01, 0.5 / scale)
+    # Of the picture only what is drawn, and what is blurred into that.
+    reach = side / 2 / scale + 4 * blur + 2
+    height, width = image.shape[:2]
+    left, right = _span(float(centre[0]), reach, width)
+    top, bottom = _span(float(centre[1]), reach, height)
+    x, y = centre - (left, top)
+    move = np.array([[scale, 0, side / 2 - scale * x], [0, scale, side / 2 - scale * y]])
+    smooth = cv2.GaussianBlur(image[top:bottom, left:right], (0, 0), blur)
     drawn = cv2.warpAffine(smooth, move, (side, side), borderMode=cv2.BORDER_REPLICATE)
     grey = cv2.GaussianBlur(cv2.cvtColor(drawn, cv2.COLOR_RGB2GRAY), (0, 0), 4)
     small = cv2.resize(grey, (MINIATURE_SIDE, MINIATURE_SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
+
+
+def _span(middle: float, reach: float, length: int) -> tuple[int, int]:
+    """The whole pixels, at least one, that lie within `reach` of `middle`: first and end."""
+    first = min(max(0, int(middle - reach)), length - 1)
+    return first, max(first + 1, min(length, int(middle + reach) + 1))
 
 
 def near_duplicates(faces: Sequence[FaceNumbers]) -> list[int | None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from messages import Message
 from pipeline.imaging import CutOut
-from pipeline.photos.record import SAMPLE, FaceRecord, Label
+from pipeline.photos.record import SAMPLE, WAITING, FaceRecord, Label
 from pipeline.photos.similarity import near_duplicates, strangers
 
 
@@ -29,6 +29,11 @@ class PhotoRecord:
     verdict: Message
     cut_out_usable: bool
     sharpness: float = 0.0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is good and its person is still to be cut out."""
+        return self.verdict.key == WAITING
 
     @property
     def is_sample(self) -> bool:
@@ -72,7 +77,7 @@ def verdict(record: FaceRecord, against: Message | None = None) -> PhotoRecord:
         record.label,
         face is not None,
         record.verdict,
-        face is not None and not face.faults,
+        face is not None and not face.faults and record.verdict.key != WAITING,
         face.sharpness if face else 0.0,
     )
 

@@ -19,7 +19,7 @@ from pipeline.orders import Way
 from pipeline.photos.detection import SAME_PERSON
 
 if TYPE_CHECKING:
-    from pipeline.photos.album import TrainingPhoto
+    from pipeline.photos.record import TrainingPhoto
     from pipeline.portraits.generate import Shot
 
 # Measured on 100 portraits of the built-in base: two that a person would call the same differ by

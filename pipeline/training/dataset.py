@@ -21,7 +21,7 @@ from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import align
 
 if TYPE_CHECKING:
-    from pipeline.photos.album import TrainingPhoto
+    from pipeline.photos.record import TrainingPhoto
 
 Picture = NDArray[np.uint8]
 

@@ -28,7 +28,7 @@ from pipeline.training.checkpoint import TrainingState
 from pipeline.training.dataset import Example, recompose
 
 if TYPE_CHECKING:
-    from pipeline.photos.album import TrainingPhoto
+    from pipeline.photos.record import TrainingPhoto
 
 
 @dataclass(frozen=True)

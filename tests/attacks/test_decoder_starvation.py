@@ -112,14 +112,14 @@ def test_thirty_photos_do_not_stand_before_anothers_first(
         closing(visitor(place)) as bob,
         ThreadPoolExecutor(4) as browsers,
     ):
-        add = place.services.album.add
+        judge = place.services.album.judge
 
         def slow(session: Session, *rest: Any) -> Any:
             begun.append(session.id)
             may_go.wait(60)
-            return add(session, *rest)
+            return judge(session, *rest)
 
-        monkeypatch.setattr(place.services.album, "add", slow)
+        monkeypatch.setattr(place.services.album, "judge", slow)
         first, second = session_of(place, ann).id, session_of(place, bob).id
         # Three uploads at once is what one session may have.
         floods = [browsers.submit(upload, ann, *([b"no photo"] * 10)) for _ in range(3)]

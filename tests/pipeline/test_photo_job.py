@@ -62,6 +62,18 @@ def test_portraits_of_photos_look_like_their_photos(assembly: Assembly, session:
     assert assembly.services.vault.list(session, "adapter") == []
 
 
+def test_an_order_takes_the_photos_that_still_wait(
+    assembly: Assembly, selfie_jpegs: list[bytes]
+) -> None:
+    services = assembly.services
+    session, _ = services.sessions.create()
+    told = [services.album.judge(session, data, "me.jpg") for data in selfie_jpegs[:2]]
+    assert services.album.usable_cut_outs(session) == []
+    run(assembly, session, Order(looks(assembly, 2), count=4, way="photo"))
+    sheet = load_sheet(services.vault, session)
+    assert {record.photo for record in sheet} == {photo.id for photo in told}
+
+
 def test_without_consent_nobodys_identity_is_measured(
     assembly: Assembly, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:

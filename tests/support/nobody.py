@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from tools import nobody
 from tools.nobody import middle
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.bases.base import Base
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from pipeline.training.train import Personalisation, Recipe, train
 from tests.support.nobody import middle
 

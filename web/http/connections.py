@@ -2,13 +2,16 @@
 
 Each costs a descriptor, and the sweeper, the database and the decoder need some too. So the server
 takes fewer connections than it has descriptors, and when all are taken, the one that has been
-silent longest makes room. A connection that is being answered is never cut off for another.
+silent longest makes room. A connection that is being answered is never cut off for another; but one
+that does not read its answer, which waits in memory, ends after half a minute.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
+import socket
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +19,11 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_S = 10.0
+UNREAD_S = 30.0
+_SLOWEST_BYTES_PER_S = 1024  # as with uploads: a phone in a train gets through
 BACKLOG = 32  # accepted in one turn of the loop, before any of them can be counted
+# Or the kernel would keep for minutes what it took over of the answer.
+_DROP_UNSENT = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
 _KEPT_FREE = 96  # for files, the database, the decoder's pipes and what libraries open
 _MOST = 2000
 
@@ -65,6 +72,7 @@ class _Connection(H11Protocol):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._header_deadline: asyncio.TimerHandle | None = None
+        self._reading_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -83,8 +91,17 @@ class _Connection(H11Protocol):
         elif self._header_deadline is None:
             self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()  # nothing more is written before what there is was read
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unwatch_reader()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._unwatch()
+        self._unwatch_reader()
         _waiting_in(self.server_state).pop(self, None)
         super().connection_lost(exc)
 
@@ -100,6 +117,23 @@ class _Connection(H11Protocol):
         if self._header_deadline is not None:
             self._header_deadline.cancel()
             self._header_deadline = None
+
+    def _watch_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self._reading_deadline = self.loop.call_later(UNREAD_S, self._look_at_reader, unread)
+
+    def _unwatch_reader(self) -> None:
+        if self._reading_deadline is not None:
+            self._reading_deadline.cancel()
+            self._reading_deadline = None
+
+    def _look_at_reader(self, unread: int) -> None:
+        """Cut off who took less than the slowest of `unread` bytes."""
+        if unread - self.transport.get_write_buffer_size() < UNREAD_S * _SLOWEST_BYTES_PER_S:
+            self.transport.get_extra_info("socket").setsockopt(*_DROP_UNSENT)
+            self._cut()
+        else:
+            self._watch_reader()
 
     def _overdue(self) -> None:
         self._header_deadline = None

@@ -1,34 +1,59 @@
 """Fair turns: a few places for slow things, handed out to everybody in a round.
 
 Whoever wants many gets the next one only after all others who wait have had one, so what one
-visitor brings never stands before another's first. For one event loop.
+visitor brings never stands before another's first. What can wait has a round of its own, which is
+served when nobody else wants a place, and now and then all the same. For one event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from starlette.concurrency import run_in_threadpool
+
+MOST_OVERTAKES = 12
+"""Places in a row that are given before one goes to what can wait."""
+
+# In the order of their turns; each with what waits, in the order in which it came.
+_Round = OrderedDict[str, deque[asyncio.Future[None]]]
 
 
 class Turns:
     """At most `places` at the same time."""
 
-    def __init__(self, places: int) -> None:
-        self._free = places
-        # In the order of their turns; each with what waits, in the order in which it came.
-        self._round: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+    def __init__(self, places: int, may: Callable[[str], bool] | None = None) -> None:
+        """may: whether somebody's turn can come now; asked again with every `give_back`. What can
+        wait is not asked."""
+        self._free, self._may = places, may or _anybody
+        self._round: _Round = OrderedDict()
+        self._later: _Round = OrderedDict()
+        self._overtaken = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits whose turn can come now."""
+        return any(map(self._may, self._round))
 
     async def take(self, who: str) -> None:
         """Wait for a place; `give_back` when done."""
-        if self._free and not self._round:
-            self._free -= 1
-            return
+        await self._wait(self._round, who)
+
+    async def take_later(self, who: str) -> None:
+        """The same for what can wait."""
+        await self._wait(self._later, who)
+
+    def give_back(self) -> None:
+        """Let the next one have the place."""
+        self._free += 1
+        self._hand_out()
+
+    async def _wait(self, line: _Round, who: str) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._round.setdefault(who, deque()).append(place)
+        line.setdefault(who, deque()).append(place)
+        self._hand_out()
         try:
             await place
         except asyncio.CancelledError:
@@ -36,17 +61,18 @@ class Turns:
                 self.give_back()  # it was given just before
             raise
 
-    def give_back(self) -> None:
-        """Let the next one have the place."""
-        self._free += 1
-        while self._round and self._free:
-            who, waiting = self._round.popitem(last=False)
-            place = waiting.popleft()
-            if waiting:
-                self._round[who] = waiting  # at the end of the round
-            if not place.done():  # its caller has not left
-                self._free -= 1
-                place.set_result(None)
+    def _hand_out(self) -> None:
+        while self._free and (place := self._next()) is not None:
+            self._free -= 1
+            place.set_result(None)
+
+    def _next(self) -> asyncio.Future[None] | None:
+        lines = [(self._round, self._may), (self._later, _anybody)]
+        for line, may in reversed(lines) if self._overtaken >= MOST_OVERTAKES else lines:
+            if (place := _first(line, may)) is not None:
+                self._overtaken = self._overtaken + 1 if line is self._round and self._later else 0
+                return place
+        return None
 
     @asynccontextmanager
     async def hold(self, who: str) -> AsyncIterator[None]:
@@ -66,3 +92,21 @@ class Turns:
             if piece is None:
                 return
             yield piece
+
+
+def _anybody(who: str) -> bool:
+    return True
+
+
+def _first(line: _Round, may: Callable[[str], bool]) -> asyncio.Future[None] | None:
+    """Take out the first place that is still waited for; whose it was goes to the line's end."""
+    for who in filter(may, list(line)):
+        waiting = line.pop(who)
+        while waiting:
+            place = waiting.popleft()
+            if place.done():  # its caller has left
+                continue
+            if waiting:
+                line[who] = waiting
+            return place
+    return None

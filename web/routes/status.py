@@ -76,7 +76,8 @@ def snapshot(
         UnknownSession: the session was erased.
     """
     entries = services.vault.list(session)
-    photos_mark = _mark(entries, kinds.FACE, kinds.PHOTO)
+    waiting = services.album.pending.ids(session.id)
+    photos_mark = _mark(entries, kinds.FACE, kinds.PHOTO, waiting=waiting)
     portraits_mark = _mark(entries, kinds.PORTRAIT, kinds.SHEET)
     job = services.job_queue.progress(session.id)
     if job is None and any(entry.kind == kinds.ORDER for entry in entries):
@@ -121,10 +122,11 @@ def _stage(entries: list[Entry], working: bool) -> str:
     return "done" if made else "choosing"
 
 
-def _mark(entries: list[Entry], *of: str) -> str:
-    """Changes whenever a file of these kinds comes, goes or is replaced by one of another size."""
+def _mark(entries: list[Entry], *of: str, waiting: Sequence[str] = ()) -> str:
+    """Changes whenever a file of these kinds comes, goes or is replaced by one of another size, and
+    with the ids of the photos that wait to be one."""
     rows = [(e.kind, e.name, e.size, e.created) for e in entries if e.kind in of]
-    return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
+    return hashlib.blake2b(repr((rows, waiting)).encode(), digest_size=8).hexdigest()
 
 
 def _time(services: Services, session: Session) -> dict[str, Any]:
@@ -139,6 +141,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     kept = {entry.name for entry in services.vault.list(session, kinds.PHOTO)}
     good = sum(record.accepted for record in records)
     usable = sum(record.cut_out_usable for record in records)
+    waiting = any(record.waits for record in records)
     needed = services.settings.min_photos
     return {
         "list": [
@@ -147,6 +150,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
                 "label": tell_kept(record.label),
                 "accepted": record.accepted,
                 "image": record.id in kept,
+                "waits": record.waits,
                 "sentence": tell_kept(record.verdict),
                 "remark": record.verdict.key != "verdict.good",
                 "cut_out_usable": record.cut_out_usable,
@@ -163,7 +167,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
         "good": good,
         "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
         "meter": {
-            "photo": _meter_of_cut_outs(good, usable),
+            "photo": _meter_of_cut_outs(good, usable, waiting),
             "painted": _meter(good, needed),
             "both": _meter(good, needed),
         },
@@ -180,10 +184,12 @@ def _missing(good: int, needed: int) -> str:
     return count("order.photos_missing", needed - good) if good < needed else ""
 
 
-def _meter_of_cut_outs(good: int, usable: int) -> str:
+def _meter_of_cut_outs(good: int, usable: int, waiting: bool) -> str:
     """For the photo way, which one photo is enough for if the person could be cut out of it."""
     if usable:
         return count("photos.meter.studio", usable)
+    if waiting:
+        return say("photos.meter.waiting")
     return say("order.no_cut_out") if good else say("photos.meter.one")
 
 

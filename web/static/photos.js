@@ -62,7 +62,7 @@ export class Photos {
 
   #drawPhoto(item, photo) {
     item.classList.toggle("accepted", photo.accepted);
-    item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable);
+    item.classList.toggle("painting-only", photo.accepted && !photo.cut_out_usable && !photo.waits);
     text(slot(item, "sentence"), photo.remark ? photo.sentence : "");
     text(slot(item, "label"), `${photo.number} · ${photo.label}`);
     Object.assign(item.dataset, { label: photo.label });
@@ -86,7 +86,8 @@ export class Photos {
     const verdict = (photo) => {
       const item = this.list.querySelector(`[data-id="${photo.id}"]`);
       const mark = item.querySelector(photo.accepted ? ".good" : ".bad").textContent;
-      return `${photo.label}: ${mark}. ${slot(item, "sentence").textContent}`.trim();
+      const remark = photo.waits ? "" : slot(item, "sentence").textContent; // "good" is said once
+      return `${photo.label}: ${mark}. ${remark}`.trim();
     };
     const now = new Map(list.map((photo) => [photo.id, verdict(photo)]));
     if (this.known) {

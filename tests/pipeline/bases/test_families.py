@@ -26,7 +26,7 @@ from pipeline.bases.base import Base, Sampling
 from pipeline.bases.flow import FlowMatching
 from pipeline.bases.loading import load_base
 from pipeline.bases.offloading import Large
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training import checkpoint

@@ -17,12 +17,13 @@ from PIL import Image
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.imaging import CutOut, Face
-from pipeline.photos.album import MAX_REJECTED, PLAIN_WALL, Album, Keeping, PhotoRecord, clean_label
+from pipeline.photos.album import PLAIN_WALL, Album, Keeping, PhotoRecord
 from pipeline.photos.crop import head_and_shoulders, kept_frame
 from pipeline.photos.detection import Faces
+from pipeline.photos.face_records import MAX_REJECTED
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
-from pipeline.photos.record import FaceNumbers
+from pipeline.photos.record import FaceNumbers, clean_label
 from pipeline.photos.similarity import lacking, strangers
 from privacy.file_rows import FileRows
 from privacy.sessions import Session

@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import SAME_PERSON
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import (
     PortraitRecord,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.compositing.backdrops import BACKDROPS
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from pipeline.training.dataset import Example, recompose
 
 SIZE = 64

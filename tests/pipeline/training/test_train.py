@@ -12,7 +12,7 @@ import pipeline.training.train as training
 from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from pipeline.training.train import TrainStep, recipe_for
 from tests.support.nobody import noise_photos
 from tests.support.training import SHORT, run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from web.http.turns import Turns
+from web.http.turns import MOST_OVERTAKES, Turns
 
 
 async def served(turns: Turns, wanted: str) -> list[str]:
@@ -55,5 +55,51 @@ def test_who_leaves_the_line_takes_no_place_away() -> None:
         turns.give_back()  # to c, who leaves before it notices
         given.cancel()
         await asyncio.wait_for(stays, 5)
+
+    asyncio.run(check())
+
+
+async def in_order(turns: Turns, wanted: str) -> str:
+    """Who had the one place, which "x" holds until all have asked; capitals can wait."""
+    order: list[str] = []
+
+    async def one(who: str) -> None:
+        await (turns.take_later(who) if who.isupper() else turns.take(who))
+        order.append(who)
+        turns.give_back()
+
+    await turns.take("x")
+    asked = [asyncio.create_task(one(who)) for who in wanted]
+    await asyncio.sleep(0)
+    turns.give_back()
+    await asyncio.wait_for(asyncio.gather(*asked), 5)
+    return "".join(order)
+
+
+def test_what_can_wait_comes_last_and_takes_turns_too() -> None:
+    assert asyncio.run(in_order(Turns(1), "AAABab")) == "abABAA"
+
+
+def test_what_can_wait_does_not_wait_for_ever() -> None:
+    order = asyncio.run(in_order(Turns(1), "A" + "a" * 2 * MOST_OVERTAKES))
+    assert order.index("A") == MOST_OVERTAKES
+
+
+def test_whose_turn_cannot_come_is_passed_over_until_it_can() -> None:
+    full = {"a"}
+
+    async def check() -> None:
+        turns = Turns(1, may=lambda who: who not in full)
+        first = asyncio.create_task(turns.take("a"))
+        await asyncio.sleep(0)
+        assert not first.done()
+        assert not turns.wanted
+        await turns.take("b")  # the place is free for others, and for what can wait
+        turns.give_back()
+        await turns.take_later("a")
+        full.clear()
+        assert turns.wanted
+        turns.give_back()
+        await asyncio.wait_for(first, 5)
 
     asyncio.run(check())
