@@ -23,6 +23,7 @@ from pipeline.compositing.relight import LIGHTS, Light
 from pipeline.compositing.studio import Sitter, Sitting, Studio, light_of
 from pipeline.imaging import png_of
 from pipeline.photo_job import record_of
+from pipeline.photos.record import Stroke
 from pipeline.portraits.export import Finish, finish
 from pipeline.portraits.photo_way import measured
 from pipeline.portraits.sheet import KEPT, load_kept, sheet_file
@@ -149,9 +150,26 @@ class Editor:
             raise BadOrder("editor.unknown")
         with self._work(session):
             seated = self.sitters.seated(session, photo_id)
-            packed = figure.figure(_wearing(seated, clothes), clear=seated.clear)
+            sitter, strokes = _wearing(seated, clothes), seated.photo.strokes
+            packed = figure.figure(sitter, clear=seated.clear, strokes=strokes)
             self.sitters.require(session, photo_id)  # nothing is handed out afterwards
             return packed
+
+    def take_away(self, session: Session, photo_id: str, stroke: Stroke | None) -> None:
+        """Take what is under a stroke out of a photo's cut-out; None brings the last one back.
+
+        Raises:
+            UnknownSession: there is no such photo in this session, or it cannot be cut out.
+            BadOrder: too many strokes. Busy. DiskFull: no room.
+        """
+        strokes = self._services.album.strokes
+        with self._work(session):
+            self.sitters.require(session, photo_id)
+            with self.sitters.changing(session, photo_id):
+                if stroke is None:
+                    strokes.back(session, photo_id)
+                else:
+                    strokes.add(session, photo_id, stroke)
 
     def frames(
         self, session: Session, photo_id: str, look: str, shape: str

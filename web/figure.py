@@ -51,12 +51,12 @@ _OFF = 0.08
 """Share by which a head may miss its wished size before the page says so."""
 
 
-def figure(sitter: Sitter, *, clear: bool) -> bytes:
+def figure(sitter: Sitter, *, clear: bool, strokes: int = 0) -> bytes:
     """Pack a photo for the browser, gzipped: length of the header, header, JPEG, planes.
 
     The header is JSON: size of colours and alpha, size of the fields, what lighting must know.
     Planes are uint8: alpha, then normals' x and y (0..255 for -1..1), face, edge, peak (0..1).
-    clear: whether the clothes may be toned.
+    clear: whether the clothes may be toned. strokes: how many took something away.
     """
     colours, alpha = _shrunk(sitter.cut_out)
     picture = jpeg(colours, _COLOURS_QUALITY)
@@ -76,6 +76,7 @@ def figure(sitter: Sitter, *, clear: bool) -> bytes:
             "azimuth": shape.azimuth,
             "balance": balance.ravel().tolist(),
             "clear": clear,
+            "strokes": strokes,
         }
     ).encode()
     fields = b"".join(_bytes(plane).tobytes() for plane in small)

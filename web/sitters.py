@@ -10,8 +10,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,6 +117,21 @@ class Sitters:
         if photo_id not in self._services.album.usable_cut_outs(session):
             self.forget(session.id, photo_id)
             raise UnknownSession
+
+    @contextmanager
+    def changing(self, session: Session, photo_id: str) -> Iterator[None]:
+        """While a stored cut-out is changed: what was read before is not kept.
+
+        Raises:
+            UnknownSession: the photo was removed meanwhile.
+        """
+        with self._sitting:
+            try:
+                yield
+            except KeyError:
+                raise UnknownSession from None
+            finally:
+                self.forget(session.id, photo_id)
 
     def forget(self, session_id: str, photo_id: str | None = None) -> None:
         """Drop a photo, or all of a session."""

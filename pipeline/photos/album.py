@@ -6,9 +6,7 @@ so that the page can say why. Between check and cut-out, which takes longer, a g
 alone (`pending.py`). Whether two photos are nearly the same, and whether one shows somebody else,
 depends on the others: that is judged anew from the records each time (`verdicts.py`), and never
 stored. Whose face it is, is measured only after `compare`: cutting somebody out needs no identity.
-
-Knows nothing of uploads and deadlines, nor what a good photo is (`quality.py`). How a person is cut
-out is handed in.
+How a person is cut out is handed in.
 """
 
 from __future__ import annotations
@@ -39,6 +37,7 @@ from pipeline.photos.record import (
     clean_label,
 )
 from pipeline.photos.similarity import Lack, lacking
+from pipeline.photos.strokes import Strokes, without
 from pipeline.photos.verdicts import PhotoRecord, judged, number_of, said_of, verdict
 from privacy import kinds
 from privacy.sessions import Session
@@ -78,6 +77,7 @@ class Album:
         self.seconds_cut_out = 0.0  # of all photos, for reports
         self._records, self.pending = FaceRecords(vault), Pending()
         self._writing = threading.Lock()  # numbers are given and photos counted under it
+        self.strokes = Strokes(vault, self._writing)
 
     def add(self, session: Session, data: bytes, label: Label) -> PhotoRecord:
         """`judge` and, if it is good, `finish`; the verdict then, in view of the others.
@@ -237,9 +237,9 @@ class Album:
         record = FaceRecord.from_json(photo_id, self._vault.open(session, kinds.FACE, photo_id))
         if record.face is None:
             raise KeyError(photo_id)
-        cut = CutOut.from_png(png)
-        face = record.face
-        return CutOutPhoto(photo_id, cut, face.landmarks, face.embedding, face.sharpness)
+        cut, taken, face = CutOut.from_png(png), record.taken, record.face
+        points = face.landmarks, face.embedding, face.sharpness
+        return CutOutPhoto(photo_id, without(cut, taken), *points, len(taken))
 
     def without_wall(self, portrait: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The person of a portrait, uint8 RGB [H, W, 3], as RGBA [H, W, 4].

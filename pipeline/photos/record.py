@@ -10,7 +10,7 @@ import base64
 import json
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,12 +50,23 @@ class FaceNumbers:
     faults: tuple[str, ...] = ()
 
 
+class Stroke(NamedTuple):
+    """A stroke with which something was taken away from a cut-out.
+
+    points: x, y as shares of its width and height. radius: as a share of its longer side.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    radius: float
+
+
 @dataclass(frozen=True)
 class CutOutPhoto:
     """An accepted photo in RAM, as the photo way needs it.
 
     landmarks: float32 [5, 2] in its pixels. embedding: float32 [128], unit length, None where
-    faces are not compared. sharpness: of the face, see `quality.sharpness`.
+    faces are not compared. sharpness: of the face, see `quality.sharpness`. strokes: how many took
+    something away from it.
     """
 
     id: str
@@ -63,6 +74,7 @@ class CutOutPhoto:
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32] | None
     sharpness: float
+    strokes: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,13 +94,15 @@ class TrainingPhoto:
 class FaceRecord:
     """A photo's record.
 
-    verdict: what is thought of it by itself. face: None if it was turned away.
+    verdict: what is thought of it by itself. face: None if it was turned away. taken: what the
+    visitor took away from its cut-out.
     """
 
     id: str
     label: Label
     verdict: Message
     face: FaceNumbers | None
+    taken: tuple[Stroke, ...] = ()
 
     def to_json(self) -> bytes:
         """The record without its id, which is its name in the vault."""
@@ -96,6 +110,8 @@ class FaceRecord:
             "label": self.label.to_json() if isinstance(self.label, Message) else self.label,
             "verdict": self.verdict.to_json(),
         }
+        if self.taken:
+            fields["taken"] = self.taken
         if self.face is not None:
             fields |= {
                 "landmarks": self.face.landmarks.tolist(),
@@ -126,7 +142,10 @@ class FaceRecord:
             )
         label = fields["label"]
         label = Message.from_json(label) if isinstance(label, dict) else label
-        return cls(photo_id, label, Message.from_json(fields["verdict"]), face)
+        taken = (
+            Stroke(tuple((x, y) for x, y in points), r) for points, r in fields.get("taken", ())
+        )
+        return cls(photo_id, label, Message.from_json(fields["verdict"]), face, tuple(taken))
 
 
 def _packed(array: NDArray[Any]) -> str:

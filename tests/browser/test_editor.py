@@ -72,7 +72,7 @@ def edited(page: Page, *photos: bytes) -> None:
 
 def pixels(page: Page) -> np.ndarray:
     """What the canvas shows: float64 [H, W, 3]."""
-    url = page.locator(".editor figure canvas").evaluate(PIXELS)
+    url = page.locator(".editor [data-slot=picture]").evaluate(PIXELS)
     return picture_of(base64.b64decode(url.partition(",")[2]))
 
 
@@ -251,7 +251,7 @@ def test_a_finger_moves_the_light_and_not_the_page(
         assert text.endswith("from above"), text
         assert page.evaluate("() => scrollY") == scrolled
         # The picture is still in sight.
-        picture = page.locator(".editor figure canvas").bounding_box()
+        picture = page.locator(".editor [data-slot=picture]").bounding_box()
         assert picture is not None
         assert picture["y"] >= 0
         assert picture["y"] + picture["height"] <= PHONE["height"]
@@ -281,6 +281,54 @@ def test_the_original_is_seen_as_long_as_the_button_is_held(
         watch.clean()
 
 
+def test_something_is_taken_away_by_mouse_and_keys_and_brought_back(
+    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        edited(page, selfie_jpegs[0])
+        news = page.locator("#editor").get_by_role("status")
+        whole = pixels(page)
+        toggle = page.get_by_role("button", name="Take something away")
+        back = page.get_by_role("button", name="Bring it back")
+        expect(back).to_be_hidden()
+        toggle.click()
+        expect(toggle).to_have_attribute("aria-pressed", "true")
+        field = page.get_by_role("application", name="Take something away")
+        box = field.bounding_box()
+        assert box is not None
+        # Over the chest, with the mouse.
+        page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.9 * box["height"])
+        page.mouse.down()
+        page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.9 * box["height"], steps=6)
+        page.mouse.up()
+        expect(news).to_have_text("It is gone from this photo.")
+        until(lambda: bool(np.abs(pixels(page) - whole).mean() > 0.2), PATIENCE_S)
+        expect(back).to_be_visible()
+        once = pixels(page)
+        changed = np.abs(once - whole).max(axis=2) > 60  # more than the light about it
+        rows, columns = np.nonzero(changed)
+        height, width = changed.shape
+        assert rows.min() > 0.8 * height
+        assert 0.33 * width < columns.min() < columns.max() < 0.67 * width
+
+        field.focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press(" ")
+        until(lambda: bool(np.abs(pixels(page) - once).mean() > 0.1), PATIENCE_S)
+        back.click()
+        expect(news).to_have_text("It is back.")
+        until(lambda: np.array_equal(pixels(page), once), PATIENCE_S)
+        page.reload()
+        shown(page, "Corporate")
+        assert np.array_equal(pixels(page), once)
+        expect(back).to_be_visible()
+        back.click()
+        until(lambda: np.array_equal(pixels(page), whole), PATIENCE_S)
+        expect(back).to_be_hidden()
+        expect(toggle).to_be_focused()
+        watch.clean()
+
+
 def test_settings_stay_with_their_photo_over_a_reload(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:
@@ -300,7 +348,7 @@ def test_settings_stay_with_their_photo_over_a_reload(
         shown(page, "Old Money")
         where = sphere(page).get_attribute("aria-valuetext")
         strip.get_by_role("radio").nth(0).check()
-        expect(page.locator(".editor figure canvas")).to_have_attribute("data-photo", best[0])
+        expect(page.locator(".editor [data-slot=picture]")).to_have_attribute("data-photo", best[0])
         shown(page, "Corporate")
         strip.get_by_role("radio").nth(1).check()
         shown(page, "Old Money")
@@ -310,7 +358,7 @@ def test_settings_stay_with_their_photo_over_a_reload(
         assert json.loads(kept)["photo"] == best[1]
         assert "data:" not in kept
         assert len(kept) < 2000  # names and numbers only
-        expect(page.locator(".editor figure canvas")).to_have_attribute("data-photo", best[1])
+        expect(page.locator(".editor [data-slot=picture]")).to_have_attribute("data-photo", best[1])
         expect(page.locator('.editor [name=shape][value="4:5"]')).to_be_checked()
         assert sphere(page).get_attribute("aria-valuetext") == where
         watch.clean()
@@ -402,7 +450,7 @@ def test_another_photo_can_be_chosen_and_the_section_goes_with_the_last(
         wanted = other.get_attribute("value") or ""
         first = pixels(page)
         other.check()
-        expect(page.locator(".editor figure canvas")).to_have_attribute("data-photo", wanted)
+        expect(page.locator(".editor [data-slot=picture]")).to_have_attribute("data-photo", wanted)
         after = pixels(page)
         assert after.shape != first.shape or np.abs(after - first).mean() > 1
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 320

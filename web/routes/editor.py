@@ -9,13 +9,19 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from errors import UnknownSession
+from pipeline.photos.record import Stroke
 from web import figure
 from web.editor import Editor, Wanted
 from web.http.dependencies import Parts, Visitor
 from web.routes.looks import Key
 
-_WORD = 60
+_WORD, _POINTS = 60, 200
+
+RADIUS = (0.002, 0.1)
+"""Of strokes, as shares of a photo's longer side."""
+
 Word = Annotated[str, Query(max_length=_WORD)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Wish(BaseModel):
@@ -47,6 +53,16 @@ class Look(Wish):
     size: str = Field("preview", max_length=_WORD)
 
 
+class Away(BaseModel):
+    """A stroke with which something is taken away: see `Stroke`."""
+
+    points: list[tuple[Share, Share]] = Field(min_length=1, max_length=_POINTS)
+    radius: float = Field(ge=RADIUS[0], le=RADIUS[1])
+
+    def stroke(self) -> Stroke:
+        return Stroke(tuple(self.points), self.radius)
+
+
 def router(editor: Editor) -> APIRouter:
     routes = APIRouter()
 
@@ -66,6 +82,18 @@ def router(editor: Editor) -> APIRouter:
         packed = editor.figure(session, photo_id, clothes)
         kind = "application/octet-stream"
         return Response(packed, media_type=kind, headers={"content-encoding": "gzip"})
+
+    @routes.post("/studio-strokes/{photo_id}")
+    def take_away(photo_id: str, session: Visitor, away: Away) -> Response:
+        """Take something away from a photo that is not the person."""
+        editor.take_away(session, photo_id, away.stroke())
+        return Response(status_code=204)
+
+    @routes.delete("/studio-strokes/{photo_id}")
+    def bring_back(photo_id: str, session: Visitor) -> Response:
+        """Bring back what was taken away last."""
+        editor.take_away(session, photo_id, None)
+        return Response(status_code=204)
 
     @routes.get("/studio-frames/{photo_id}")
     def frames(

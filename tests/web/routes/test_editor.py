@@ -213,3 +213,48 @@ def test_each_look_shows_its_wall(ann: httpx.Client) -> None:
     assert red > max(green, blue)
     for key in ("black-white", "nonsense"):
         assert ann.get(f"/studio-wall/{key}.webp").status_code == 404
+
+
+STROKES = "/studio-strokes/photo-01"
+ACROSS = {"points": [[0.2, 0.5], [0.8, 0.5]], "radius": 0.03}
+
+
+def test_what_was_taken_away_is_gone_from_every_portrait_until_it_is_brought_back(
+    with_photo: httpx.Client,
+) -> None:
+    def portrait() -> np.ndarray:
+        return np.asarray(opened(with_photo.get(ADDRESS, params=FIRST)), np.float64)
+
+    before = portrait()
+    assert with_photo.post(STROKES, json=ACROSS).status_code == 204
+    without = portrait()
+    assert np.abs(without - before).mean() > 1
+    kept = with_photo.post(ADDRESS, json=FIRST).json()["id"]
+    stored = opened(with_photo.get(f"/portrait/{kept}")).convert("RGB").resize(before.shape[1::-1])
+    assert np.abs(np.asarray(stored, np.float64) - without).mean() < 3
+    assert with_photo.delete(STROKES).status_code == 204
+    assert np.abs(portrait() - before).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        ACROSS | {"points": []},
+        ACROSS | {"points": [[0.5, 0.5]] * 201},
+        ACROSS | {"points": [[0.5, 1.1]]},
+        ACROSS | {"points": [[0.5]]},
+        ACROSS | {"points": "all"},
+        ACROSS | {"radius": 0.5},
+        ACROSS | {"radius": 0},
+        ACROSS | {"radius": "wide"},
+    ],
+)
+def test_odd_strokes_are_one_sentence_and_take_nothing(
+    with_photo: httpx.Client, place: Place, odd: dict[str, object]
+) -> None:
+    answer = with_photo.post(STROKES, json=odd)
+    assert answer.status_code in (400, 422)
+    assert list(answer.json()) == ["sentence"]
+    seated = cache_of(place).seated(session_of(place, with_photo), "photo-01")
+    assert seated.photo.strokes == 0

@@ -8,6 +8,7 @@ import { Heart } from "./heart.js";
 import { gains } from "./light.js";
 import { Parts, Told, ask } from "./parts.js";
 import { asAsked, lightOf } from "./settings.js";
+import { Strokes } from "./strokes.js";
 
 const BLURS = [0, 0.5, 1];
 
@@ -26,6 +27,7 @@ export class Editor {
     this.original = false;
     this.heart = new Heart(slot(section, "keep"), slot(section, "news"), kept);
     this.controls = new Controls(section, photos, clone, (settings) => this.#changed(settings));
+    this.strokes = new Strokes(section, () => this.shown, (...how) => this.#struck(...how));
     this.#listenForOriginal();
     section.querySelector("[name=blur]").addEventListener("focus", () => this.#prepareBlur());
   }
@@ -115,6 +117,15 @@ export class Editor {
     return near ?? (this.shown?.frame === frame ? this.shown.wall : null);
   }
 
+  /** A stroke was made or brought back, or why not: the photo is asked for anew. */
+  #struck(photo, news, sentence = "") {
+    if (!sentence) this.parts.forget(photo);
+    if (!this.settings) return;
+    if (sentence) text(slot(this.section, "news"), sentence);
+    else this.#say(news);
+    this.#ask();
+  }
+
   /** Walls between which the blur is dragged, so that a drag has something to show at once. */
   #prepareBlur() {
     const { settings, shown } = this;
@@ -144,6 +155,7 @@ export class Editor {
     this.shown = scene;
     const { look, photo, shape, head } = scene.settings;
     const name = this.controls.look;
+    this.strokes.show(scene);
     if (before.look !== look || before.photo !== photo) {
       this.canvas.setAttribute("aria-label", this.canvas.dataset.alt.replace("%", name));
       this.#say("shown", name);
@@ -213,6 +225,7 @@ export class Editor {
   }
 
   #stop() {
+    this.strokes.stop();
     this.shown = null;
     this.settings = null;
     this.controls.stop();

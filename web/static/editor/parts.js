@@ -68,10 +68,12 @@ export class Parts {
     }
     if (!this.asked.has(key)) {
       const coming = ask(address).then(unpacked).then((part) => {
-        this.found.set(key, part);
-        this.#tidy();
+        if (this.asked.get(key) === coming) {
+          this.found.set(key, part);
+          this.#tidy();
+        }
         return part;
-      }).finally(() => this.asked.delete(key));
+      }).finally(() => this.asked.get(key) === coming && this.asked.delete(key));
       this.asked.set(key, coming);
     }
     return this.asked.get(key);
@@ -82,6 +84,16 @@ export class Parts {
     for (const key of this.found.keys()) {
       const [kind, photo] = key.split(" ");
       if (["figure", "frames"].includes(kind) && !photos.includes(photo)) this.found.delete(key);
+    }
+  }
+
+  /** Forgets a photo that was changed. What was asked for before is not kept. */
+  forget(photo) {
+    for (const key of [...this.found.keys(), ...this.asked.keys()]) {
+      const [kind, of] = key.split(" ");
+      if (!["figure", "frames"].includes(kind) || of !== photo) continue;
+      this.found.delete(key);
+      this.asked.delete(key);
     }
   }
 
