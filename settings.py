@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         ge=32,
         le=65536,
         description="Uploads in memory at once, all visitors together, MB; half of it for photos "
-        "that wait for their cut-out.",
+        "that wait for their cut-out. A session holds a quarter at most, but two large photos.",
     )
     max_photo_megapixels: int = Field(
         65,  # phones of "64 megapixels" have up to 64.5

@@ -81,6 +81,8 @@ FACTS = {
     "says so, with Retry-After",
     47: "downloads, previews, samples, goodbyes and stops in masses leave threads for others",
     48: "an answer that nobody reads is dropped after half a minute, and what it held is free",
+    49: "one session holds at most a quarter of the memory for uploads, and its waiting photos "
+    "keep nobody else from a first verdict",
 }
 
 

@@ -7,19 +7,20 @@ file, so an upload of thirty never holds more than a few in memory. Everybody's 
 the cut-outs, which take longer; an upload is answered when its photos are kept. What all uploads
 hold together has a limit, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
 Half of it is for photos that wait for their cut-out: beyond that only a session of which none waits
-gets another verdict.
+gets another verdict. One session holds at most a quarter, of either.
 """
 
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
-from errors import BadOrder, LikenessError
+from errors import BadOrder, Busy, LikenessError
 from messages import Message
 from pipeline.photos.record import MAX_LABEL
 from privacy.sessions import Session
@@ -42,7 +43,10 @@ class Uploads:
         self._files = files
         services.sessions.on_erase.append(services.album.pending.forget)
         memory = services.settings.upload_memory_mb * MB
-        self._memory, self._aside = Budget(memory), _Aside(memory // 2)
+        # Enough for the largest photo that is there, and the next one that is coming.
+        self._each = max(memory // 4, 2 * services.settings.max_photo_mb * MB)
+        self._memory, self._aside = Budget(memory), _Aside(memory // 2, self._each)
+        self._shares = weakref.WeakValueDictionary[str, Budget]()  # of sessions with uploads
         self._turns = Turns(_WORKERS, may=self._aside.room_for)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._samples_at_once = ConcurrencyLimiter(1)
@@ -64,7 +68,8 @@ class Uploads:
         with self._at_once.hold(session.id):
             tasks: list[asyncio.Task[str | LikenessError]] = []
             trouble: LikenessError | None = None
-            held = _Held(self._memory)
+            share = self._shares.setdefault(session.id, Budget(self._each))
+            held = _Held(self._memory, share)
             try:
                 async for file in self._files_of(request, held):
                     self._photos_per_hour.count(session.id)
@@ -126,6 +131,7 @@ class Uploads:
                 waits = album.pending.set_aside(session.id, photo_id)
                 self._aside.add(session.id, size if waits else 0)
             finally:
+                held.judged(size)
                 self._turns.give_back()
             if waits:
                 await self._finish(session, photo_id, size)
@@ -145,6 +151,7 @@ class Uploads:
                 self._turns.give_back()
         finally:
             self._aside.add(session.id, -size)
+            self._turns.hand_out()
 
     def _judge(self, session: Session, file: IncomingFile) -> str:
         services = self._services
@@ -155,8 +162,8 @@ class Uploads:
 class _Aside:
     """Bytes of the photos that wait for their cut-out, by session. For one event loop."""
 
-    def __init__(self, most: int) -> None:
-        self._most, self._all = most, 0
+    def __init__(self, most: int, each: int) -> None:
+        self._most, self._each, self._all = most, each, 0
         self._of: Counter[str] = Counter()
 
     def add(self, session_id: str, size: int) -> None:
@@ -167,24 +174,28 @@ class _Aside:
 
     def room_for(self, session_id: str) -> bool:
         """Whether another photo of a session may come to wait."""
-        return self._all < self._most or session_id not in self._of
+        own = self._of[session_id]
+        return not own or (own < self._each and self._all < self._most)
 
 
 class _Held:
-    """What one upload holds of the memory for uploads: a file that is coming, and whole ones."""
+    """What one upload holds of the memory for uploads: a file that is coming, and whole ones.
 
-    def __init__(self, memory: Budget) -> None:
-        self._memory = memory
+    share: of its session, which holds what was not judged yet.
+    """
+
+    def __init__(self, memory: Budget, share: Budget) -> None:
+        self._memory, self._share = memory, share
         self._coming = 0
 
     async def counted(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The body, each chunk counted before it is kept.
 
         Raises:
-            Busy: the memory for uploads is full.
+            Busy: the memory for uploads, or the session's share of it, is full.
         """
         async for chunk in body:
-            self._memory.take(len(chunk))
+            self._take(len(chunk))
             self._coming += len(chunk)
             yield chunk
 
@@ -192,16 +203,28 @@ class _Held:
         """A file has come whole: it is held by itself now, and nothing else is.
 
         Raises:
-            Busy: the memory for uploads is full.
+            Busy: as `counted`.
         """
-        self._memory.take(size - self._coming)
+        self._take(size - self._coming)
         self._coming = 0
 
+    def judged(self, size: int) -> None:
+        """A whole file is no longer its session's share."""
+        self._share.take(-size)
+
     def done(self, size: int) -> None:
-        """A whole file is no longer held."""
+        """A judged file is no longer held."""
         self._memory.take(-size)
 
     def end(self) -> None:
         """Nothing more is coming."""
-        self._memory.take(-self._coming)
+        self._take(-self._coming)
         self._coming = 0
+
+    def _take(self, count: int) -> None:
+        self._share.take(count)
+        try:
+            self._memory.take(count)
+        except Busy:
+            self._share.take(-count)
+            raise

@@ -16,8 +16,10 @@ import pytest
 from privacy.sessions import Session
 from tests.support.waiting import until
 from tests.support.web import Place, served, session_of, upload, visitor
+from web import uploads
 from web.http.multipart import IncomingFile
 from web.http.turns import Turns
+from web.uploads import _Aside
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +139,36 @@ def test_everybodys_verdicts_come_before_the_cut_outs(
         for who in visitors:
             who.close()
     assert done[:4] == ["judged"] * 4
+
+
+@pytest.mark.fact(49)
+def test_where_no_more_may_wait_everybody_still_gets_a_first_verdict_and_the_rest_follows(
+    tmp_path: Path, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_Aside", lambda most, each: _Aside(1, 1))
+    monkeypatch.setattr(Turns, "wanted", True)  # so that every photo waits
+    waits, may_go = threading.Event(), threading.Event()
+    with (
+        served(tmp_path / "scratch") as place,
+        closing(visitor(place)) as ann,
+        closing(visitor(place)) as bob,
+        ThreadPoolExecutor(2) as browsers,
+    ):
+        finish = place.services.album.finish
+
+        def finishing(session: Session, photo_id: str) -> None:
+            if session.id == session_of(place, ann).id:
+                waits.set()
+                may_go.wait(60)
+            finish(session, photo_id)
+
+        monkeypatch.setattr(place.services.album, "finish", finishing)
+        first = browsers.submit(upload, ann, selfie_jpegs[0])
+        until(waits.is_set)
+        more = browsers.submit(upload, ann, *selfie_jpegs[1:4])
+        assert upload(bob, selfie_jpegs[4]).status_code == 200
+        assert told(bob)[0]["image"]
+        assert len(told(ann)) == 1
+        may_go.set()
+        assert [one.result().status_code for one in (first, more)] == [200, 200]
+        assert [one["image"] for one in told(ann)] == [True] * 4

@@ -6,7 +6,8 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -124,6 +125,34 @@ def test_all_uploads_together_have_one_budget(
             assert upload(bob, bytes(10_000_000)).status_code == 429
         until(lambda: upload(bob, selfie_jpegs[0]).status_code == 200)
         assert bob.get("/status").json()["photos"]["good"] == 1
+
+
+@pytest.mark.fact(49)
+def test_one_session_holds_a_quarter_of_the_memory(
+    tmp_path: Path, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Budget] = []
+
+    def noted(most: int) -> Budget:
+        made.append(Budget(most))
+        return made[-1]
+
+    monkeypatch.setattr(uploads, "Budget", noted)
+    options = {"upload_memory_mb": 64, "max_photo_mb": 8}
+    with served(tmp_path / "scratch", **options) as place, ExitStack() as open_ones:
+        ann, bob = (open_ones.enter_context(closing(visitor(place))) for _ in range(2))
+        stalled = {
+            "Content-Type": "multipart/form-data; boundary=edge",
+            "Content-Length": str(HUGE),
+            "Cookie": f"likeness={ann.cookies['likeness']}",
+        }
+        for seven in (7_000_000, 14_000_000):
+            open_ones.enter_context(begun(place, UPLOAD, stalled, PART + bytes(7_000_000)))
+            until(lambda seven=seven: made[0].held >= seven)  # type: ignore[misc]
+        with begun(place, UPLOAD, stalled, PART + bytes(7_000_000)) as third:
+            assert status_of(third) == 429
+        assert made[0].held < 16_100_000
+        assert upload(bob, selfie_jpegs[0]).status_code == 200
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -116,13 +117,13 @@ def test_a_phones_photo_goes_over_the_air_at_the_size_that_is_kept(
     chromium: Browser, place: Place, watch: Watch, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     came: list[bytes] = []
-    add = place.services.album.add
+    judge = place.services.album.judge
 
     def seen(session: Session, data: bytes, label: str) -> PhotoRecord:
         came.append(data)
-        return add(session, data, label)
+        return judge(session, data, label)
 
-    monkeypatch.setattr(place.services.album, "add", seen)
+    monkeypatch.setattr(place.services.album, "judge", seen)
     assert f"KEPT_PX = {LONG_SIDE};" in (ROOT / "web" / "static" / "shrink.js").read_text()
     noise = np.random.default_rng(0).integers(-9, 10, (3000, 3000, 3))
     large = np.clip(
@@ -197,9 +198,11 @@ def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_is_set_uprig
         lying = photos.filter(has_text="side.jpg")
         expect(page.locator(".photo.accepted")).to_have_count(2)
         shown = lying.locator("img")
+        expect(shown).to_have_attribute("src", re.compile("/photo/photo-"))  # as it was kept
         expect(shown).to_have_js_property("complete", True)
         width, height = shown.evaluate("image => [image.naturalWidth, image.naturalHeight]")
         upright = photos.filter(has_text="good.jpg").locator("img")
+        expect(upright).to_have_attribute("src", re.compile("/photo/photo-"))
         expect(upright).to_have_js_property("complete", True)
         standing = upright.evaluate("image => image.naturalHeight >= image.naturalWidth")
         assert (height >= width) == standing
@@ -348,7 +351,8 @@ def test_the_goodbye_says_in_words_what_was_erased(
     with visit(chromium, place.url, watch) as page:
         enter(page)
         add_photos(page, [selfie_jpegs[0]])
-        expect(page.locator(".photo.accepted")).to_have_count(1)
+        kept = page.locator(".photo.accepted img")
+        expect(kept).to_have_attribute("src", re.compile("/photo/photo-"))
         page.get_by_role("button", name="Delete everything").click()
         page.get_by_role("button", name="Yes, delete everything").click()
         told = page.get_by_text("because you asked for it: 1 photo.")

@@ -25,8 +25,8 @@ class Turns:
     """At most `places` at the same time."""
 
     def __init__(self, places: int, may: Callable[[str], bool] | None = None) -> None:
-        """may: whether somebody's turn can come now; asked again with every `give_back`. What can
-        wait is not asked."""
+        """may: whether somebody's turn can come now, asked whenever a place is free; `hand_out` is
+        to be called when its answer changes. What can wait is not asked."""
         self._free, self._may = places, may or _anybody
         self._round: _Round = OrderedDict()
         self._later: _Round = OrderedDict()
@@ -48,12 +48,12 @@ class Turns:
     def give_back(self) -> None:
         """Let the next one have the place."""
         self._free += 1
-        self._hand_out()
+        self.hand_out()
 
     async def _wait(self, line: _Round, who: str) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line.setdefault(who, deque()).append(place)
-        self._hand_out()
+        self.hand_out()
         try:
             await place
         except asyncio.CancelledError:
@@ -61,7 +61,8 @@ class Turns:
                 self.give_back()  # it was given just before
             raise
 
-    def _hand_out(self) -> None:
+    def hand_out(self) -> None:
+        """Give the free places to those whose turn can come now."""
         while self._free and (place := self._next()) is not None:
             self._free -= 1
             place.set_result(None)

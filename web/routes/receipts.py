@@ -126,7 +126,12 @@ def _sentence(line: Line) -> str:
     if line["event"] == "opened":
         return say("receipt.opened", when=when, latest=_words(line["erase_by"]))
     things = ", ".join(count(f"receipt.count.{name}", line[name]) for name in COUNTED if line[name])
-    return say("receipt.erased", when=when, why=say(f"receipt.why.{line['reason']}"), things=things)
+    return say(
+        "receipt.erased",
+        when=when,
+        why=say(f"receipt.why.{line['reason']}"),
+        things=things or say("receipt.count.none"),
+    )
 
 
 def _words(time: str) -> str:

@@ -40,6 +40,12 @@ def test_the_goodbye_shows_the_receipt_once(left: tuple[httpx.Client, str]) -> N
     assert "Everything is erased" in again
 
 
+def test_an_erasure_before_anything_was_kept_is_told_so(ann: httpx.Client) -> None:
+    upload(ann, b"no photo")
+    ann.post("/session/delete")
+    assert "because you asked for it: nothing was kept yet." in ann.get("/goodbye").text
+
+
 def test_the_receipt_travels_in_a_cookie_of_the_goodbye_alone(
     ann: httpx.Client, place: Place
 ) -> None:
