@@ -12,6 +12,7 @@ from tests.support.browser import (
     Watch,
     add_photos,
     finished,
+    kept,
     stage,
     visit,
 )
@@ -84,7 +85,7 @@ def test_the_walk_is_german_from_the_first_page_to_the_last(
         require_german(page)
 
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a picture"], name="ich")
-        expect(page.locator(".photo.accepted")).to_have_count(4)
+        kept(page, 4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("das wir öffnen können")
         page.get_by_role("button", name="Stile auswählen").click()
         page.get_by_label("Schwarz-Weiß").last.check()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.support.browser import Watch, enter, session_of, visit
+from tests.support.browser import CUT_STREAMS, Watch, enter, session_of, visit
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -75,3 +75,18 @@ def test_a_load_that_the_server_breaks_off_is_a_failure_and_one_given_up_is_none
             load(page, "/given-up")
         page.goto("/receipt")
         assert watch.failures == ["net::ERR_CONNECTION_RESET /broken"]
+
+
+def test_a_stream_that_is_cut_off_is_no_complaint_once_the_session_is_over(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        page.evaluate("(told) => console.error(told)", CUT_STREAMS[1])
+        assert watch.complaints == [CUT_STREAMS[1]]
+        watch.complaints.clear()
+        watch.session_ends(page)
+        page.evaluate("(told) => console.error(told)", CUT_STREAMS[1])
+        watch.clean()
+        page.evaluate("() => console.error('TypeError: x is not a function')")
+        assert watch.complaints == ["TypeError: x is not a function"]

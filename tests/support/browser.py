@@ -36,6 +36,11 @@ TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation", (event
   console.error(`policy: ${event.effectiveDirective} refused ${event.blockedURI}`));"""
 GIVEN_UP = "net::ERR_ABORTED"  # by the page itself; what a server breaks off has other names
 POLLED, DELETE = "/status", "/session/delete"
+CUT_STREAMS = (
+    "AbortError: BodyStreamBuffer was aborted",
+    "Unexpected error Connection errored out.",
+)
+"""What Gradio says when a page is left while it still hears how an upload went."""
 STAYS = """async (selector) => {
   const before = document.querySelector(selector);
   await new Promise((done) => setTimeout(done, 300));
@@ -64,8 +69,8 @@ class Watch:
         page.add_init_script(TELL_VIOLATIONS)
         page.on("request", lambda request: self._request(request.url))
         page.on("websocket", lambda socket: self._request(socket.url))
-        page.on("console", lambda message: self._console(message.type, message.text))
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda message: self._console(message.type, message.text, loads))
+        page.on("pageerror", lambda error: self._complain(str(error), loads))
         page.on("response", lambda answer: self._response(answer, loads))
         page.on("requestfailed", self._failed)
 
@@ -90,9 +95,13 @@ class Watch:
         if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
             self.foreign.append(url)
 
-    def _console(self, kind: str, text: str) -> None:
+    def _console(self, kind: str, text: str, loads: _Loads) -> None:
         # Failed loads are told by their response, with address and status.
         if kind == "error" and not text.startswith("Failed to load resource"):
+            self._complain(text, loads)
+
+    def _complain(self, text: str, loads: _Loads) -> None:
+        if not (loads.over and text.startswith(CUT_STREAMS)):
             self.complaints.append(text)
 
     def _response(self, answer: Response, loads: _Loads) -> None:
@@ -119,13 +128,14 @@ class _Loads:
         self._under_way: set[Request] = set()
         self._may_be_refused: set[Request] = set()
         self._ending = False
+        self.over = False  # a session of this page has ended
         page.on("request", self._began)
         page.on("requestfinished", self._ended)
         page.on("requestfailed", self._ended)
         page.on("framenavigated", self._went_on)
 
     def session_ends(self) -> None:
-        self._ending = True
+        self._ending = self.over = True
         self._may_be_refused |= self._under_way
 
     def is_cut_off(self, answer: Response) -> bool:
@@ -207,6 +217,11 @@ def add_photos(page: Page, photos: list[bytes], *, name: str = "me") -> None:
     ]
     settled(page)
     page.locator("#files input[type=file]").set_input_files(files)  # type: ignore[arg-type]
+
+
+def kept(page: Page, count: int) -> None:
+    """Until so many photos are cut out and kept, and no longer wait in memory."""
+    expect(page.locator(".photo.accepted img[src*='/photo/photo-']")).to_have_count(count)
 
 
 def settled(page: Page) -> Locator:
