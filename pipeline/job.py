@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that a job uses."""
+    """The parts that a job uses. load_base: given a `stop` that it asks while it reads."""
 
     vault: Vault
     sessions: Sessions
@@ -45,7 +45,7 @@ class Services:
     mesh: FaceMesh
     styles: dict[str, Style]
     limits: Limits
-    load_base: Callable[[], Base]
+    load_base: Callable[[Callable[[], bool]], Base]
     planning: Planning
 
 

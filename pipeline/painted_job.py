@@ -70,12 +70,12 @@ def paint_portraits(
     planned = services.planning.plan(Workload(len(photos), len(styles), order.count))
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))
-    base = services.load_base()
+    base = services.load_base(job.stop)
     recipe = recipe_for(base, len(photos))
     first = _first_plan(base, recipe, planned)
     if planned is not None:
         base.configure(first)
-    before = base.fingerprint()
+    before = base.fingerprint(job.stop)
     guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
     result.base, result.planned, result.plan = base.key, first, first
     result.seconds_per_portrait = seconds_per_portrait or guess
@@ -87,7 +87,7 @@ def paint_portraits(
             base.configure(first)
         if not order.keep_adapter:
             services.vault.delete(job.session, kinds.ADAPTER)
-    if base.fingerprint() != before:
+    if base.fingerprint(job.stop) != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:
         services.planning.learn(first, measured(result))

@@ -28,6 +28,7 @@ class Plan:
     batch: pictures in an optimizer step, `micro_batch` of them at once.
     generation_batch: portraits at once.
     train_bytes, generate_bytes: expected peaks on the GPU without CUDA's own part.
+    unheard_s: for how long a wish to stop is not heard at most.
     All of bytes and seconds are None where nothing is known of the base or the machine.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     seconds_per_step: float | None = None
     seconds_per_portrait: float | None = None
     seconds: float | None = None
+    unheard_s: float | None = None
 
     @property
     def accumulation(self) -> int:
@@ -62,7 +64,7 @@ def smaller(plan: Plan, during: Work) -> Plan | None:
 
     What is expected of memory and time is then unknown: it was wrong already.
     """
-    plan = replace(plan, train_bytes=None, generate_bytes=None, seconds=None)
+    plan = replace(plan, train_bytes=None, generate_bytes=None, seconds=None, unheard_s=None)
     if during == "generate":
         if plan.generation_batch > 1:
             return replace(plan, generation_batch=plan.generation_batch // 2)

@@ -67,12 +67,13 @@ def generate(
     Yields the shot and uint8 [P, P, 3] RGB, P = `base.output_px`.
 
     Raises:
-        Stopped: `stop` said so; it is asked before every denoising step.
+        Stopped: `stop` said so; it is asked before each block of a network.
         TamperedError: the adapter is damaged or belongs to another base.
     """
     subject = ANYONE if adapter is None else PERSON
     size = batch or base.batch
-    with base.painting(), nullcontext() if adapter is None else adapters.loaded(base, adapter):
+    attached = nullcontext() if adapter is None else adapters.loaded(base, adapter)
+    with base.heeding(stop), base.painting(), attached:
         words = _Words(base)
         styles = {shot.style.key: shot.style for shot in shots}.values()
         base.prepare_prompts([text for s in styles for text in (s.words(subject), s.negative)])
@@ -85,7 +86,8 @@ def generate(
                 sampling or base.sampling,
                 stop,
             )
-            for shot, small in zip(together, base.decode(latents), strict=True):
+            for shot, one in zip(together, latents.split(1), strict=True):
+                [small] = base.decode(one)  # a whole group at once would need as much more memory
                 yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
 
 

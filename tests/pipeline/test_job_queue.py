@@ -312,3 +312,36 @@ def test_delete_during_training_stops_within_five_seconds_and_writes_nothing_aft
     job_queue.submit(other, Order((), count=1, way="photo"))
     until(lambda: phase(job_queue, other) != "queued")  # the worker is free for the next one
     assert job_queue.stop(other.id, 60)
+
+
+@pytest.mark.parametrize("stage", ["encode_images", "encode_prompts", "loss", "sample", "decode"])
+def test_delete_everything_ends_whatever_the_base_is_doing(
+    job_queue: JobQueue,
+    assembly: Assembly,
+    selfie_jpegs: list[bytes],
+    stage: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = assembly.services.load_base(lambda: False)
+    session, _ = assembly.services.sessions.create()
+    for number, data in enumerate(selfie_jpegs[:4]):
+        assembly.services.album.add(session, data, f"{number}.jpg")
+    begun, ended, real = threading.Event(), list[str](), getattr(base, stage)
+
+    def working(*arguments: object) -> object:
+        """The base's own work, begun when the wish to stop is there."""
+        begun.set()
+        until(base._stop, 60)
+        try:
+            return real(*arguments)
+        except Stopped:
+            ended.append("stopped")
+            raise
+
+    monkeypatch.setattr(base, stage, working)
+    job_queue.submit(session, Order((), count=2, way="painted"))
+    assert begun.wait(120)
+    assembly.services.sessions.erase(session.id, "user")
+    until(lambda: bool(ended))
+    assert ended == ["stopped"]
+    assert not (assembly.settings.scratch / "vault" / session.id).exists()

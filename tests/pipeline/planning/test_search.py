@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import BaseUnavailable
 from pipeline.bases.plan import Plan, Work, smaller
-from pipeline.planning.cost import GB, Workload
-from pipeline.planning.search import LONGEST_S, plan, rank
+from pipeline.planning.cost import CARDS, GB, Card, Machine, Workload
+from pipeline.planning.search import LONGEST_S, LONGEST_UNHEARD_S, candidates, plan, rank
 from tests.support.planned import KNOWN, card, machine, planned
 from tools.plan_tables import WORKLOAD
 
@@ -77,6 +80,31 @@ def test_steps_down_end_and_never_change_what_is_learnt(key: str, during: Work, 
         (seen[0].rank, seen[0].steps, seen[0].batch)
     }
     assert seen[-1].resolution == min(row.resolution for row in KNOWN[key].at)
+
+
+@pytest.mark.parametrize("key", sorted(KNOWN))
+@pytest.mark.parametrize("each", CARDS, ids=lambda each: each.name)
+def test_a_wish_to_stop_is_heard_in_time_on_every_card(key: str, each: Card) -> None:
+    for way in candidates(KNOWN[key], WORKLOAD, Machine(each.free, each.reached)):
+        assert way.unheard_s is not None
+    with suppress(BaseUnavailable):  # which is tested elsewhere
+        found = plan(KNOWN[key], WORKLOAD, Machine(each.free, each.reached))
+        assert found.unheard_s <= LONGEST_UNHEARD_S  # type: ignore[operator]
+
+
+def test_where_a_part_would_not_hear_it_for_long_it_is_cut_smaller() -> None:
+    facts, memory = KNOWN["flux2-klein-4b"], 200 * 2**30
+    every = {
+        tflops: plan(facts, WORKLOAD, Machine(memory, tflops)) for tflops in (300.0, 12.0, 1.0)
+    }
+    assert not every[300.0].checkpointing
+    assert every[300.0].micro_batch == facts.batch
+    for tflops, found in every.items():
+        assert found.unheard_s <= LONGEST_UNHEARD_S, tflops  # type: ignore[operator]
+    deaf = replace(every[300.0], unheard_s=LONGEST_UNHEARD_S + 1)
+    assert rank(every[12.0]) < rank(deaf)
+    hopeless = plan(facts, WORKLOAD, Machine(memory, 0.001))
+    assert hopeless.unheard_s > LONGEST_UNHEARD_S  # type: ignore[operator]  # the plan says so
 
 
 def test_faster_cards_and_fewer_portraits_take_less_time() -> None:
