@@ -272,12 +272,10 @@ class _Painting:
                 done = work()
                 result.memory[during] = device.peak()
                 return done
-            except Exception as error:
-                if not device.short_of_memory(error):
-                    raise
-            # Only here, where the error and all its frames held are gone, can memory be freed.
+            except device.ShortOfMemory as short:
+                stage = short.stage  # the error goes here: what its frames held can be freed
             device.release()
-            before, after = result.plan, smaller(result.plan, during)
+            before, after = result.plan, smaller(result.plan, stage)
             if after is None:
                 raise BaseUnavailable(
                     f"The GPU's memory is too small for the base model {self.base.key!r}, even "
@@ -286,7 +284,7 @@ class _Painting:
                 )
             self.base.configure(after)
             result.plan, result.steps_down = after, result.steps_down + 1
-            log.warning("short_of_memory", during=during, step_down=result.steps_down)
+            log.warning("short_of_memory", stage=stage, step_down=result.steps_down)
             self.message = _step_down(before, after)
             show()
 

@@ -26,7 +26,7 @@ from torch import nn
 
 from pipeline.bases import nf4
 from pipeline.bases.fingerprint import fingerprint_of
-from pipeline.bases.plan import Plan
+from pipeline.bases.plan import UNTILED_PX, Plan
 from pipeline.bases.stopping import Stop, between_blocks, between_tensors, never
 
 SMALLEST_OUTPUT_PX = 800
@@ -106,6 +106,10 @@ class Base(ABC):
             else:
                 denoiser.disable_gradient_checkpointing()  # type: ignore[operator]
         if plan.tiling:
+            # Its own are as large as the pictures that it was trained on: no tiles at all for us.
+            scale = self.vae.tile_sample_min_size // self.vae.tile_latent_min_size
+            self.vae.tile_sample_min_size = UNTILED_PX
+            self.vae.tile_latent_min_size = UNTILED_PX // scale
             self.vae.enable_tiling()
         else:
             self.vae.disable_tiling()

@@ -11,11 +11,14 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from pipeline.bases.plan import Stage
 
 _SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -148,6 +151,29 @@ def short_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
+
+
+class ShortOfMemory(Exception):
+    """The GPU's memory ran short at a stage of a job: a smaller plan may go on."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+@contextmanager
+def during(stage: Stage) -> Iterator[None]:
+    """Tell at which stage memory runs short in the block; of blocks in blocks the innermost.
+
+    Raises:
+        ShortOfMemory: instead of whatever error said so.
+    """
+    try:
+        yield
+    except Exception as error:
+        if short_of_memory(error):
+            raise ShortOfMemory(stage) from error
+        raise
 
 
 def release() -> None:

@@ -19,7 +19,7 @@ from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable, Stopped
-from pipeline.bases import adapter
+from pipeline.bases import adapter, device
 from pipeline.bases.base import Base, Conditions
 from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import face_bump
@@ -134,6 +134,7 @@ def train(
 
     Raises:
         Stopped: `stop` said so.
+        ShortOfMemory: with the stage at which the GPU's memory ran short.
         TamperedError: `checkpoints.resume` is no checkpoint.
     """
     recipe, fingerprint = person.recipe, checkpoint.fingerprint(base, person)
@@ -149,7 +150,7 @@ def train(
     )
     generator = torch.Generator().manual_seed(person.seed)
     new = adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed)
-    with base.heeding(stop):
+    with device.during("train"), base.heeding(stop):
         data = _Data(base, examples, min(micro_batch or recipe.batch, recipe.batch), stop)
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
         with new as parameters, disable_input_dtype_casting(base.denoiser):
@@ -187,10 +188,12 @@ class _Data:
             if stop():
                 raise Stopped
             captions.append(example.caption)
-            latents.append(base.encode_images(example.image[None]))
+            with device.during("encode"):
+                latents.append(base.encode_images(example.image[None]))
         self.latents = torch.cat(latents)
-        self.conditions = base.encode_prompts(captions)
-        self.no_words = base.encode_prompts([""])
+        with device.during("words"):
+            self.conditions = base.encode_prompts(captions)
+            self.no_words = base.encode_prompts([""])
 
     def draw(self, recipe: Recipe, generator: torch.Generator) -> tuple[torch.Tensor, Conditions]:
         """A random batch; some of its rows without words."""
