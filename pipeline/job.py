@@ -102,6 +102,7 @@ def run(
         BadOrder: the order cannot start, or no photo can be cut out.
         BaseUnavailable: the base cannot be loaded, does not fit into the GPU's memory, or changed
             while it was used.
+        GpuFailed: nothing can be painted in this process any more. All that was made stays.
         Stopped: `stop` became true. Portraits made until then stay.
         UnknownSession: the session was erased meanwhile.
         DiskFull: no room; portraits made until then stay.
@@ -121,9 +122,11 @@ def run(
 
                 compose_portraits(job, styles)
             else:
+                from pipeline.bases import device
                 from pipeline.painted_job import paint_portraits
 
-                paint_portraits(job, styles, seconds_per_portrait)
+                with device.watched():
+                    paint_portraits(job, styles, seconds_per_portrait)
     finally:
         if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
             services.sessions.delivered(session)

@@ -9,6 +9,7 @@ smaller steps.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -83,10 +84,11 @@ def paint_portraits(
     try:
         painting.paint(painting.learn(), list(styles))
     finally:
-        if result.steps_down:
-            base.configure(first)
-        if not order.keep_adapter:
-            services.vault.delete(job.session, kinds.ADAPTER)
+        if not device.failed(sys.exception()):  # then the order goes on in the next process
+            if not order.keep_adapter:
+                services.vault.delete(job.session, kinds.ADAPTER)
+            if result.steps_down:
+                base.configure(first)
     if base.fingerprint(job.stop) != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:

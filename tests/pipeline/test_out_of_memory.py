@@ -16,7 +16,7 @@ import pytest
 import torch
 from structlog.testing import capture_logs
 
-from errors import BaseUnavailable
+from errors import BaseUnavailable, GpuFailed
 from messages import Message
 from pipeline import job
 from pipeline.assembly import Assembly
@@ -320,13 +320,45 @@ def test_in_the_end_pictures_become_smaller(
     assert base.resolution == 64  # for whoever is next
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        ValueError("something else"),
+    ],
+    ids=["assertion", "illegal access", "no GPU's"],
+)
 def test_an_error_of_another_kind_is_not_tried_again(
-    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly,
+    session: Session,
+    base: Base,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = Short(base.loss, pictures=0, fits=0, error=RuntimeError)
-    short.error = lambda _: RuntimeError("CUDA error: an illegal memory access")
-    monkeypatch.setattr(base, "loss", short)
-    with pytest.raises(RuntimeError, match="illegal"):
+    """One that ends CUDA for this process is told apart, and the adapter stays for the next."""
+    short = Short(base.sample, pictures=2, fits=0, error=lambda _: error)
+    monkeypatch.setattr(base, "sample", short)
+    lost = not isinstance(error, ValueError)
+    with pytest.raises(GpuFailed if lost else ValueError):
         run(assembly, session, 1, [])
     assert len(short.asked) == 1
+    assert bool(assembly.services.vault.list(session, "adapter")) == lost
     assert not device.short_of_memory(MemoryError())
+
+
+def test_a_failure_behind_another_error_is_seen_and_a_shortage_is_none() -> None:
+    def raised(inner: Exception) -> BaseException:
+        try:
+            try:
+                raise inner
+            finally:
+                raise KeyError("while cleaning up")
+        except KeyError as outer:
+            return outer
+
+    assert device.failed(raised(RuntimeError("CUDA error: unspecified launch failure")))
+    assert not device.failed(raised(RuntimeError("CUDA error: out of memory")))
+    assert not device.failed(raised(torch.OutOfMemoryError("CUDA out of memory")))
+    assert not device.failed(raised(RuntimeError("shapes differ")))
+    assert not device.failed(None)
