@@ -134,6 +134,16 @@ def run(
     return job.result
 
 
+def release() -> None:
+    """Give back the memory of a painted job that has ended, on the GPU too.
+
+    Only when its last frame is gone, an error's too, can all of it be found.
+    """
+    from pipeline.bases import device
+
+    device.release()
+
+
 def _adding(later: float, report: Callable[[Progress], None]) -> Callable[[Progress], None]:
     """A `report` that counts the seconds of the ways to come."""
 

@@ -233,6 +233,8 @@ class JobQueue:
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
                 last = self._run(job)
+                if "painted" in job.order.ways and not self.gpu_failed:
+                    jobs.release()
                 self._done_with(job)
                 self._end(job, last)
             finally:
