@@ -14,7 +14,7 @@ import sys
 import uvicorn
 
 import settings as configuration
-from errors import BadSettings, LikenessError
+from errors import BadSettings, GpuFailed, LikenessError
 from privacy.harden import harden
 from privacy.log import configure as configure_log
 from words import tell
@@ -23,6 +23,8 @@ _SWITCH_S = 0.001
 
 _MALLOPT_MMAP_THRESHOLD = -3  # <malloc.h>
 _LARGE = 1 << 20
+GPU_FAILED = 75
+"""Exit code of a server whose GPU failed: a new process may do better (`EX_TEMPFAIL`)."""
 
 
 def main() -> int:
@@ -33,6 +35,8 @@ def main() -> int:
         harden()
         give_memory_back()
         serve(settings)
+    except GpuFailed:
+        return GPU_FAILED
     except LikenessError as why:
         print(tell(why.for_operator), file=sys.stderr)
         return 2
@@ -56,6 +60,7 @@ def serve(settings: configuration.Settings) -> None:
     Raises:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
         BaseUnavailable: the base or the face models are missing.
+        GpuFailed: the server ended itself, when nothing was left that it could do.
     """
     gc.disable()  # nothing made until the port opens is garbage; looking for it takes half a second
     # A page that polls waits for the training thread to let go of the interpreter, several times.
@@ -90,6 +95,7 @@ def serve(settings: configuration.Settings) -> None:
                 build(settings, web), settings.trusted_proxies, timeout_graceful_shutdown=5
             )
         )
+        job_queue.on_gpu_failed = lambda: setattr(server, "should_exit", True)
         gc.freeze()
         gc.enable()
         assembly.sweeper.start()
@@ -101,6 +107,8 @@ def serve(settings: configuration.Settings) -> None:
         finally:
             assembly.sweeper.stop()
             job_queue.close()
+        if job_queue.gpu_failed:
+            raise GpuFailed
 
 
 def listen(host: str, port: int) -> socket.socket:

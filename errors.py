@@ -11,6 +11,7 @@
     ├── Busy                 a limit was reached; trying again later helps
     ├── DiskFull             nothing more can be stored
     ├── ErasureLate          what is due could not be erased: nobody new is let in
+    ├── GpuFailed            the GPU works in no job of this process any more
     ├── Stopped              somebody asked the job to stop
     └── TamperedError        a stored file is not what was written
 
@@ -115,6 +116,13 @@ class ErasureLate(LikenessError):
 
 class BaseUnavailable(OperatorError):
     """The base model cannot be loaded."""
+
+
+class GpuFailed(LikenessError):
+    """CUDA failed in a way that only a new process gets over."""
+
+    def __init__(self) -> None:
+        super().__init__("errors.gpu_failed")
 
 
 class Stopped(LikenessError):

@@ -13,9 +13,10 @@ import settings as configuration
 
 
 @contextmanager
-def own_server(**overrides: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def own_server(*program: str, **overrides: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`python app.py` and its address, once it has said it; ended with the block.
 
+    program: arguments of Python instead of `app.py`.
     overrides: settings in capitals without LIKENESS_, over what everybody starts with.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
@@ -27,7 +28,7 @@ def own_server(**overrides: object) -> Iterator[tuple[subprocess.Popen[str], str
         } | overrides
         environment |= {f"LIKENESS_{name}": str(value) for name, value in own.items()}
         with subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, *(program or ("app.py",))],
             cwd=configuration.ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -188,17 +188,19 @@ def _others(base: Path) -> list[Facts]:
     return [facts for facts in found if facts is not None]
 
 
-def _loaded_once(folder: Path, acknowledged: Collection[str]) -> Callable[[], Base]:
+def _loaded_once(
+    folder: Path, acknowledged: Collection[str]
+) -> Callable[[Callable[[], bool]], Base]:
     """A function that loads the base at its first call and gives the same one ever after."""
     lock = threading.Lock()
     loaded: list[Base] = []
 
-    def load() -> Base:
+    def load(stop: Callable[[], bool]) -> Base:
         from pipeline.bases.loading import load_base
 
         with lock:
             if not loaded:
-                loaded.append(load_base(folder, acknowledged=acknowledged))
+                loaded.append(load_base(folder, acknowledged=acknowledged, stop=stop))
             return loaded[0]
 
     return load

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The parts that a job uses."""
+    """The parts that a job uses. load_base: given a `stop` that it asks while it reads."""
 
     vault: Vault
     sessions: Sessions
@@ -45,7 +45,7 @@ class Services:
     mesh: FaceMesh
     styles: dict[str, Style]
     limits: Limits
-    load_base: Callable[[], Base]
+    load_base: Callable[[Callable[[], bool]], Base]
     planning: Planning
 
 
@@ -102,6 +102,7 @@ def run(
         BadOrder: the order cannot start, or no photo can be cut out.
         BaseUnavailable: the base cannot be loaded, does not fit into the GPU's memory, or changed
             while it was used.
+        GpuFailed: nothing can be painted in this process any more. All that was made stays.
         Stopped: `stop` became true. Portraits made until then stay.
         UnknownSession: the session was erased meanwhile.
         DiskFull: no room; portraits made until then stay.
@@ -122,14 +123,26 @@ def run(
 
                 compose_portraits(job, styles)
             else:
+                from pipeline.bases import device
                 from pipeline.painted_job import paint_portraits
 
-                paint_portraits(job, styles, seconds_per_portrait)
+                with device.watched():
+                    paint_portraits(job, styles, seconds_per_portrait)
     finally:
         if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
             services.sessions.delivered(session)
     job.result.seconds["total"] = round(time.monotonic() - started, 2)
     return job.result
+
+
+def release() -> None:
+    """Give back the memory of a painted job that has ended, on the GPU too.
+
+    Only when its last frame is gone, an error's too, can all of it be found.
+    """
+    from pipeline.bases import device
+
+    device.release()
 
 
 def _adding(later: float, report: Callable[[Progress], None]) -> Callable[[Progress], None]:

@@ -2,18 +2,27 @@
 
 A job goes on when the visitor closes the page, and ends within seconds when their session is
 erased. One that the end of the server cut off goes on when the visitor is back. Data keys live here
-only as long as a job waits or runs. The queue knows nothing of what a job does (`job`), nor of
-pages.
+only as long as a job waits or runs. Once the GPU has failed, only what needs none is done, and then
+`on_gpu_failed` called. The queue knows nothing of what a job does (`job`), nor of pages.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import structlog
 
-from errors import BadOrder, Busy, LikenessError, OperatorError, Stopped, UnknownSession
+from errors import (
+    BadOrder,
+    Busy,
+    GpuFailed,
+    LikenessError,
+    OperatorError,
+    Stopped,
+    UnknownSession,
+)
 from messages import Message
 from pipeline import job as jobs
 from pipeline import kept_order
@@ -30,7 +39,10 @@ log = structlog.get_logger()
 
 @dataclass
 class _QueuedJob:
-    """A job in the queue. `session` holds the data key, and is dropped at the end."""
+    """A job in the queue. `session` holds the data key, and is dropped at the end.
+
+    goes_on: its order is kept for the next process.
+    """
 
     number: int
     session: Session | None
@@ -38,6 +50,7 @@ class _QueuedJob:
     progress: Progress
     sample: bool = False
     countdown: Countdown | None = None
+    goes_on: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -55,6 +68,9 @@ class JobQueue:
         self._count = 0
         self._seconds_per_portrait: float | None = None
         self._closing = False
+        self.gpu_failed = False
+        self.on_gpu_failed: Callable[[], None] = lambda: None
+        """Called when the GPU has failed and nothing runs or waits any more."""
         self._worker: threading.Thread | None = None
         services.sessions.on_erase.append(self._forget)
 
@@ -65,7 +81,7 @@ class JobQueue:
 
         Raises:
             BadOrder: the order cannot start, or a job of this session is under way.
-            Busy: too many jobs wait, in all, from this address or of samples.
+            Busy: too many jobs wait, in all, from this address or of samples; or the GPU failed.
         """
         good = [record for record in self._services.album.records(session) if record.accepted]
         jobs.check(order, len(good), self._services)
@@ -81,6 +97,8 @@ class JobQueue:
                 raise BadOrder("order.running")
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
+            if self.gpu_failed and "painted" in order.ways:
+                raise Busy("order.gpu_failed")
             self._turns.add(
                 session.id, address=address, seconds=self._seconds(order), sample=sample
             )
@@ -192,7 +210,7 @@ class JobQueue:
 
     def _done_with(self, job: _QueuedJob) -> None:
         """Forget the order, unless it is the server that stops: then it goes on another day."""
-        if job.session is not None and not self._closing:
+        if job.session is not None and not self._closing and not job.goes_on:
             kept_order.forget(self._services.vault, job.session)
 
     def _end(self, job: _QueuedJob, last: Progress) -> None:
@@ -204,6 +222,8 @@ class JobQueue:
     def _work(self) -> None:
         while True:
             with self._changed:
+                if self.gpu_failed and not self._turns:
+                    self.on_gpu_failed()
                 self._changed.wait_for(lambda: bool(self._turns) or self._closing)
                 if self._closing:
                     return
@@ -213,6 +233,8 @@ class JobQueue:
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
                 last = self._run(job)
+                if "painted" in job.order.ways and not self.gpu_failed:
+                    jobs.release()
                 self._done_with(job)
                 self._end(job, last)
             finally:
@@ -222,6 +244,8 @@ class JobQueue:
     def _run(self, job: _QueuedJob) -> Progress:
         """Run one job to its end; whatever happens, the worker lives on."""
         assert job.session is not None
+        if self.gpu_failed and "painted" in job.order.ways:
+            return self._gpu_failed(job)
 
         countdown = Countdown(self._seconds(job.order))
         with self._changed:
@@ -243,6 +267,10 @@ class JobQueue:
         except (Stopped, UnknownSession) as why:
             log.info("job_stopped", job=job.number)
             return replace(job.progress, phase="stopped", message=why.message)
+        except GpuFailed as why:
+            reason = str(why.__cause__).partition("\n")[0]
+            log.critical("gpu_failed", job=job.number, reason=reason)
+            return self._gpu_failed(job)
         except LikenessError as why:
             log.warning("job_failed", job=job.number, error=type(why).__name__)
             if isinstance(why, OperatorError):
@@ -250,11 +278,7 @@ class JobQueue:
             return replace(job.progress, phase="failed", message=why.message)
         except Exception as why:  # the edge: a bug in one job must not end the queue for everybody
             log.error("job_broke", job=job.number, error=type(why).__name__)
-            return replace(
-                job.progress,
-                phase="failed",
-                message=Message("job.sentence.broke"),
-            )
+            return replace(job.progress, phase="failed", message=Message("job.sentence.broke"))
         self._seconds_per_portrait = result.seconds_per_portrait
         self._services.planning.pace.learn(result)
         log.info("job_done", job=job.number, seconds=result.seconds, made=result.headshots)
@@ -265,3 +289,9 @@ class JobQueue:
             seconds_left=0.0,
             message=Message("job.sentence.done"),
         )
+
+    def _gpu_failed(self, job: _QueuedJob) -> Progress:
+        """The end of a painted job that goes on in the next process."""
+        with self._changed:
+            self.gpu_failed = job.goes_on = True
+        return replace(job.progress, phase="failed", message=GpuFailed().message)

@@ -9,6 +9,7 @@ smaller steps.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -70,12 +71,12 @@ def paint_portraits(
     planned = services.planning.plan(Workload(len(photos), len(styles), order.count))
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))
-    base = services.load_base()
+    base = services.load_base(job.stop)
     recipe = recipe_for(base, len(photos))
     first = _first_plan(base, recipe, planned)
     if planned is not None:
         base.configure(first)
-    before = base.fingerprint()
+    before = base.fingerprint(job.stop)
     guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
     result.base, result.planned, result.plan = base.key, first, first
     result.seconds_per_portrait = seconds_per_portrait or guess
@@ -83,11 +84,12 @@ def paint_portraits(
     try:
         painting.paint(painting.learn(), list(styles))
     finally:
-        if result.steps_down:
-            base.configure(first)
-        if not order.keep_adapter:
-            services.vault.delete(job.session, kinds.ADAPTER)
-    if base.fingerprint() != before:
+        if not device.failed(sys.exception()):  # then the order goes on in the next process
+            if not order.keep_adapter:
+                services.vault.delete(job.session, kinds.ADAPTER)
+            if result.steps_down:
+                base.configure(first)
+    if base.fingerprint(job.stop) != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:
         services.planning.learn(first, measured(result))
@@ -272,12 +274,10 @@ class _Painting:
                 done = work()
                 result.memory[during] = device.peak()
                 return done
-            except Exception as error:
-                if not device.short_of_memory(error):
-                    raise
-            # Only here, where the error and all its frames held are gone, can memory be freed.
+            except device.ShortOfMemory as short:
+                stage = short.stage  # the error goes here: what its frames held can be freed
             device.release()
-            before, after = result.plan, smaller(result.plan, during)
+            before, after = result.plan, smaller(result.plan, stage)
             if after is None:
                 raise BaseUnavailable(
                     f"The GPU's memory is too small for the base model {self.base.key!r}, even "
@@ -286,7 +286,7 @@ class _Painting:
                 )
             self.base.configure(after)
             result.plan, result.steps_down = after, result.steps_down + 1
-            log.warning("short_of_memory", during=during, step_down=result.steps_down)
+            log.warning("short_of_memory", stage=stage, step_down=result.steps_down)
             self.message = _step_down(before, after)
             show()
 

@@ -10,14 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+import yaml
 
 import settings as configuration
-from app import listen
+from app import GPU_FAILED, listen
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -140,6 +142,20 @@ def test_a_key_file_that_others_can_read_is_a_sentence(start: Start, tmp_path: P
     key.write_bytes(os.urandom(32))
     key.chmod(0o644)
     refused(start(MASTER_KEY=key), "chmod 400")
+
+
+def test_whoever_started_the_server_starts_it_anew_when_the_gpu_failed() -> None:
+    unit = ConfigParser(interpolation=None)
+    unit.read(configuration.ROOT / "deploy" / "likeness.service")
+    service = unit["Service"]
+    assert service["Restart"] == "on-failure"
+    assert str(GPU_FAILED) not in service["RestartPreventExitStatus"].split()
+    compose = yaml.safe_load((configuration.ROOT / "docker-compose.yml").read_text())
+    assert compose["services"]["likeness"]["restart"] == "unless-stopped"
+    on_gpu = yaml.safe_load((configuration.ROOT / "docker-compose.gpu.yml").read_text())
+    own = on_gpu["services"]["likeness"]
+    assert own["extends"] == {"file": "docker-compose.yml", "service": "likeness"}
+    assert "restart" not in own
 
 
 @pytest.mark.slow

@@ -160,12 +160,18 @@ class Measuring:
         return {"s": each, "note": note + (f", {wrong} losses not finite" if wrong else "")}
 
     def _stop_training(self, side: int) -> dict[str, Any]:
-        """From the start of an optimizer step of four pictures, one at once."""
+        """When the way back of the first of a step's four pictures begins, one at once."""
         self.base.configure(self._plan(side, 1, True))
         recipe = _recipe(5, 4)
-        stop = Stopper(recipe.variants + 2)  # asked before every picture, then every step
+        stop, ends = Stopper(), list[int]()
+
+        def report(_: TrainStep) -> None:
+            ends.append(stop.asked)
+            if len(ends) == 2:  # each block asks forward, and when it is computed again
+                stop.after = stop.asked + (ends[1] - ends[0]) // 8
+
         try:
-            train(self.base, nobody(recipe), report=lambda _: None, stop=stop, micro_batch=1)
+            train(self.base, nobody(recipe), report=report, stop=stop, micro_batch=1)
         except Stopped:
             self._settled()
             return {"s": time.monotonic() - stop.since}
@@ -187,28 +193,20 @@ class Measuring:
     # Painting
 
     def _paint(self, side: int, person: bytes | None, shots: list[Any]) -> dict[str, Any]:
-        """One batch; a stop comes right after its last solver step was begun."""
+        """One batch, then the same again until a stop half-way."""
         base = self.base
         base.configure(self._plan(side, 1, True))
-        stop = Stopper(base.sampling.steps)
-        flat, count, begun = 0, 0, time.monotonic()
-        again = [replace(shot, index=shot.index + len(shots)) for shot in shots]
-        try:
-            for _, image in generate(base, person, shots + again, stop=stop, batch=len(shots)):
-                flat += bool(image.std() < 1)
-                count += 1
-        except Stopped:
-            self._settled()
+        stop, begun = Stopper(), time.monotonic()
+        made = [i for _, i in generate(base, person, shots, stop=stop, batch=len(shots))]
         now = time.monotonic()
-        note = f"{flat} of {count} portraits flat; a stop in the last step is heard after "
-        note += (
-            f"{now - stop.since:.2f} s, one before after {self._stop_painting(person, shots):.2f}"
-        )
-        return {"s": (now - begun) / max(1, count), "note": note}
+        flat = sum(bool(image.std() < 1) for image in made)
+        waited = self._stop_painting(person, shots, stop.asked // 2)
+        note = f"{flat} of {len(made)} portraits flat; a stop is heard after {waited:.2f} s"
+        return {"s": (now - begun) / len(made), "note": note}
 
-    def _stop_painting(self, person: bytes | None, shots: list[Any]) -> float:
-        """Seconds from the start of the second solver step to the return."""
-        stop = Stopper(2)
+    def _stop_painting(self, person: bytes | None, shots: list[Any], after: int) -> float:
+        """Seconds from a look to the return."""
+        stop = Stopper(after)
         try:
             for _ in generate(self.base, person, shots, stop=stop, batch=len(shots)):
                 pass

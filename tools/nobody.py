@@ -25,14 +25,14 @@ class Photo:
 class Stopper:
     """`stop` that turns true right after it was asked `after` times: the longest wait there is."""
 
-    def __init__(self, after: int) -> None:
-        self.left, self.since = after, math.inf
+    def __init__(self, after: float = math.inf) -> None:
+        self.after, self.asked, self.since = after, 0, math.inf
 
     def __call__(self) -> bool:
-        if self.left <= 0:
+        if self.asked >= self.after:
             return True
-        self.left -= 1
-        if self.left == 0:
+        self.asked += 1
+        if self.asked >= self.after:
             self.since = time.monotonic()
         return False
 

@@ -26,7 +26,8 @@ from torch import nn
 
 from pipeline.bases import nf4
 from pipeline.bases.fingerprint import fingerprint_of
-from pipeline.bases.plan import Plan
+from pipeline.bases.plan import UNTILED_PX, Plan
+from pipeline.bases.stopping import Stop, between_blocks, between_tensors, never
 
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
@@ -56,6 +57,9 @@ class Base(ABC):
 
     batch: int = 12
     """Portraits that are made at once, where nothing is planned."""
+
+    _stop: Stop = staticmethod(never)
+    """What `heeding` was told."""
 
     _side: int | None = None
     """Of pictures, in pixels, if it is not the family's own."""
@@ -102,6 +106,10 @@ class Base(ABC):
             else:
                 denoiser.disable_gradient_checkpointing()  # type: ignore[operator]
         if plan.tiling:
+            # Its own are as large as the pictures that it was trained on: no tiles at all for us.
+            scale = self.vae.tile_sample_min_size // self.vae.tile_latent_min_size
+            self.vae.tile_sample_min_size = UNTILED_PX
+            self.vae.tile_latent_min_size = UNTILED_PX // scale
             self.vae.enable_tiling()
         else:
             self.vae.disable_tiling()
@@ -135,9 +143,28 @@ class Base(ABC):
     def prepare_prompts(self, prompts: Collection[str]) -> None:  # noqa: B027  few need it
         """Told before several calls of `encode_prompts`: a family may encode these at once."""
 
-    def fingerprint(self) -> str:
-        """SHA-256 over all weights as they are stored, 4-bit ones and their scales included."""
-        return fingerprint_of(*self.networks())
+    @contextmanager
+    def heeding(self, stop: Stop) -> Iterator[None]:
+        """For the time of the block, `stop` is asked before each block of any network that works.
+
+        Raises:
+            Stopped: `stop` said so, out of whatever the base was doing.
+        """
+        before, self._stop = self._stop, stop
+        try:
+            with between_blocks(stop, *self.networks()):
+                yield
+        finally:
+            self._stop = before
+
+    def fingerprint(self, stop: Stop = never) -> str:
+        """SHA-256 over all weights as they are stored, 4-bit ones and their scales included.
+
+        Raises:
+            Stopped: `stop` said so.
+        """
+        with between_tensors(stop):
+            return fingerprint_of(*self.networks())
 
     @property
     def output_px(self) -> int:

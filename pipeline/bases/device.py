@@ -11,11 +11,15 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
+from errors import GpuFailed
+from pipeline.bases.plan import Stage
 
 _SHORT = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
@@ -148,6 +152,59 @@ def short_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
+
+
+def failed(error: BaseException | None) -> bool:
+    """Whether CUDA failed so that this process cannot use it any more, and did not just run short.
+
+    After an illegal memory access, an assertion in a kernel or a reset of the driver every call
+    fails; what raised first may stand behind what cleaning up raised.
+    """
+    while error is not None and not short_of_memory(error):
+        if isinstance(error, torch.AcceleratorError):
+            return True
+        if isinstance(error, RuntimeError) and "CUDA error:" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    """Tell a failure of CUDA from every other error of the block.
+
+    Raises:
+        GpuFailed: instead of whatever error said so.
+    """
+    try:
+        yield
+    except Exception as error:
+        if failed(error):
+            raise GpuFailed from error
+        raise
+
+
+class ShortOfMemory(Exception):
+    """The GPU's memory ran short at a stage of a job: a smaller plan may go on."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self.stage = stage
+
+
+@contextmanager
+def during(stage: Stage) -> Iterator[None]:
+    """Tell at which stage memory runs short in the block; of blocks in blocks the innermost.
+
+    Raises:
+        ShortOfMemory: instead of whatever error said so.
+    """
+    try:
+        yield
+    except Exception as error:
+        if short_of_memory(error):
+            raise ShortOfMemory(stage) from error
+        raise
 
 
 def release() -> None:

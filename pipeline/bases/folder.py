@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from errors import BaseUnavailable
+from errors import BaseUnavailable, Stopped
 from pipeline.bases.manifest import Manifest, damaged
 
 INDEX = "model_index.json"
@@ -20,6 +21,9 @@ INDEX = "model_index.json"
 
 CHECKSUMS = "SHA256SUMS"
 """If a base folder has this file (as `sha256sum` writes it), every file in it is checked."""
+
+AT_ONCE = 16 * 2**20
+"""Bytes of a file that are hashed at once."""
 
 RECIPE = "recipe.toml"
 """If a base folder has this file, its keys replace the defaults of `train.Recipe` and whatever
@@ -56,11 +60,12 @@ def recipe(folder: Path, manifest: Manifest | None) -> dict[str, Any]:
         raise BaseUnavailable(damaged(folder.name, RECIPE)) from None
 
 
-def require_unaltered(folder: Path) -> None:
+def require_unaltered(folder: Path, stop: Callable[[], bool] = lambda: False) -> None:
     """Compare the folder with its own list of digests, if it has one.
 
     Raises:
         BaseUnavailable: a file is missing or is not the one that was listed.
+        Stopped: `stop` said so.
     """
     listing = folder / CHECKSUMS
     if not listing.is_file():
@@ -71,11 +76,20 @@ def require_unaltered(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise BaseUnavailable(f"The base model {folder.name!r} lacks the file {name}.")
-        if file_digest(path) != expected:
+        if file_digest(path, stop) != expected:
             raise BaseUnavailable(damaged(folder.name, name))
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+def file_digest(path: Path, stop: Callable[[], bool] = lambda: False) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        Stopped: `stop` said so; it is asked every `AT_ONCE` bytes.
+    """
+    sha = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while piece := file.read(AT_ONCE):
+            if stop():
+                raise Stopped
+            sha.update(piece)
+    return sha.hexdigest()

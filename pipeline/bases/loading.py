@@ -11,10 +11,17 @@ from pipeline.bases import device, registry
 from pipeline.bases import folder as folders
 from pipeline.bases import manifest as manifests
 from pipeline.bases.base import Base, Sampling
+from pipeline.bases.stopping import Stop, between_tensors, never
 from pipeline.bases.weights import read_pipeline
 
 
-def load_base(folder: Path, *, quantise: bool = True, acknowledged: Collection[str] = ()) -> Base:
+def load_base(
+    folder: Path,
+    *,
+    quantise: bool = True,
+    acknowledged: Collection[str] = (),
+    stop: Stop = never,
+) -> Base:
     """Load a standard diffusers folder from disk, without any network.
 
     acknowledged: keys of bases whose licences the operator says to meet.
@@ -22,14 +29,16 @@ def load_base(folder: Path, *, quantise: bool = True, acknowledged: Collection[s
     Raises:
         BaseUnavailable: the folder is missing, incomplete, altered or of an unknown family,
             or its licence is not acknowledged.
+        Stopped: `stop` said so; it is asked before each tensor.
     """
     family = registry.family_of(folder)
     manifest = manifests.require_licence(folder, acknowledged)
-    folders.require_unaltered(folder)
+    folders.require_unaltered(folder, stop)
     torch.set_num_threads(device.threads())
     chosen = device.choose()
-    pipeline = read_pipeline(folder, family.reading(chosen, quantise=quantise))
-    base = family(folder, pipeline, chosen, quantised=quantise)
+    with between_tensors(stop):
+        pipeline = read_pipeline(folder, family.reading(chosen, quantise=quantise))
+        base = family(folder, pipeline, chosen, quantised=quantise)
     base.recipe = folders.recipe(folder, manifest)
     if manifest is not None and manifest.sampling:
         steps, guidance = manifest.sampling["steps"], manifest.sampling["guidance"]

@@ -25,6 +25,7 @@ from errors import BaseUnavailable
 from pipeline.bases import device, nf4
 from pipeline.bases.base import Base, Conditions
 from pipeline.bases.plan import Offload, Plan
+from pipeline.bases.stopping import between_blocks, between_tensors
 from pipeline.bases.weights import read_pipeline
 
 TILES_ABOVE_PX = 1024
@@ -118,22 +119,29 @@ class Large(Base):
 
     @torch.no_grad()
     def prepare_prompts(self, prompts: Collection[str]) -> None:
-        """Encode those that are new, in one loading of the text encoders."""
+        """Encode those that are new, in one loading of the text encoders.
+
+        Raises:
+            Stopped: as `heeding` says.
+        """
         new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
         if not new:
             return
         if len(self._known) + len(new) > MOST_KEPT_PROMPTS:
             self._known = {p: self._known[p] for p in prompts if p in self._known}
         without = {self.adapter_prefix: None, "vae": None}
-        encoder = read_pipeline(self.folder, {"torch_dtype": self.compute_dtype, **without})
+        encoder = None
         try:
-            self.bring()
-            encoder.to("cpu" if self._offload == "words" else self.device)
-            for prompt in new:
-                row = self._encode(encoder, prompt)
-                self._known[prompt] = {key: value.cpu() for key, value in row.items()}
+            with between_tensors(self._stop):
+                encoder = read_pipeline(self.folder, {"torch_dtype": self.compute_dtype, **without})
+                self.bring()
+                encoder.to("cpu" if self._offload == "words" else self.device)
+            with between_blocks(self._stop, *_networks(encoder)):
+                for prompt in new:
+                    row = self._encode(encoder, prompt)
+                    self._known[prompt] = {key: value.cpu() for key, value in row.items()}
         finally:
-            del encoder
+            encoder = None
             device.release()
             self.bring(self.denoiser, self.vae)
 
@@ -143,3 +151,7 @@ class Large(Base):
 
     def _moved(self, conditions: Conditions) -> Conditions:
         return {key: value.to(self.device) for key, value in conditions.items()}
+
+
+def _networks(pipeline: Any) -> list[nn.Module]:
+    return [part for part in pipeline.components.values() if isinstance(part, nn.Module)]

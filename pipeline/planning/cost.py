@@ -48,6 +48,8 @@ HOPPER = 0.30
 LAUNCH_S = 36e-6
 """For the processor to start a kernel, measured beside an H200: what three families take at one
 picture of 512 pixels, however fast the card is."""
+BLOCKS = 20
+"""Of a large denoiser, at least; each asks whether to stop, forward and when computed again."""
 DECODE_FLOPS_PER_PIXEL = 10.0e6
 ENCODE_FLOPS_PER_PIXEL = 4.7e6
 READ_BYTES_PER_S = 1.0 * GB
@@ -151,7 +153,20 @@ def costed(draft: Plan, facts: Facts, row: At, workload: Workload, machine: Mach
         seconds_per_step=per_step,
         seconds_per_portrait=per_portrait,
         seconds=seconds,
+        unheard_s=_unheard(draft, facts, row, machine),
     )
+
+
+def _unheard(plan: Plan, facts: Facts, row: At, machine: Machine) -> float:
+    """Seconds of the longest work that cannot be stopped: of a block, or back through a part.
+
+    The way back asks nobody, unless activations are computed again on it.
+    """
+    per_step, _ = speeds(plan, facts, row, machine.reached)
+    part = per_step * machine.measured.train_seconds / plan.accumulation
+    predicting = plan.generation_batch * facts.together * row.flops / (machine.reached * 1e12)
+    learning = part / BLOCKS if plan.checkpointing else part / 2
+    return max(learning, predicting * machine.measured.portrait_seconds / BLOCKS)
 
 
 def peaks(plan: Plan, facts: Facts, row: At) -> tuple[float, float]:

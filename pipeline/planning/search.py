@@ -18,11 +18,16 @@ from pipeline.planning.facts import Facts
 LONGEST_S = 2 * 3600.0
 """Smaller pictures are planned where large ones would keep a visitor waiting for longer."""
 
+LONGEST_UNHEARD_S = 5.0
+"""Parts are planned smaller, or in blocks, where a wish to stop would not be heard for longer."""
+
 GENERATION_BATCHES = (1, 2, 4, 8, 12)
 
 
 def plan(facts: Facts, workload: Workload, machine: Machine, others: Sequence[Facts] = ()) -> Plan:
     """Find the plan with the largest pictures that fits and ends in time; of those, the quickest.
+
+    Ways that would not hear a wish to stop come last.
 
     Whatever fits into a memory fits into a larger one, so more memory never gives a worse plan.
 
@@ -50,9 +55,11 @@ def plan(facts: Facts, workload: Workload, machine: Machine, others: Sequence[Fa
 def rank(plan: Plan) -> tuple[float, ...]:
     """Order plans, the best first, without a look at the memory."""
     assert plan.seconds is not None
+    assert plan.unheard_s is not None
+    deaf = plan.unheard_s > LONGEST_UNHEARD_S
     if plan.seconds > LONGEST_S:
-        return 1, plan.seconds, plan.tiling, _bytes(plan)
-    return 0, -plan.resolution, plan.tiling, plan.seconds, _bytes(plan)
+        return deaf, 1, plan.seconds, plan.tiling, _bytes(plan)
+    return deaf, 0, -plan.resolution, plan.tiling, plan.seconds, _bytes(plan)
 
 
 def candidates(facts: Facts, workload: Workload, machine: Machine) -> Iterator[Plan]:

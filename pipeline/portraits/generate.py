@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.bases import adapter as adapters
+from pipeline.bases import device
 from pipeline.bases.base import Base, Conditions, Sampling
 from pipeline.compositing.backdrops import ANYONE, PERSON
 from pipeline.portraits.style import Style, finish
@@ -67,15 +68,18 @@ def generate(
     Yields the shot and uint8 [P, P, 3] RGB, P = `base.output_px`.
 
     Raises:
-        Stopped: `stop` said so; it is asked before every denoising step.
+        Stopped: `stop` said so; it is asked before each block of a network.
+        ShortOfMemory: with the stage at which the GPU's memory ran short.
         TamperedError: the adapter is damaged or belongs to another base.
     """
     subject = ANYONE if adapter is None else PERSON
     size = batch or base.batch
-    with base.painting(), nullcontext() if adapter is None else adapters.loaded(base, adapter):
+    attached = nullcontext() if adapter is None else adapters.loaded(base, adapter)
+    with device.during("paint"), base.heeding(stop), base.painting(), attached:
         words = _Words(base)
         styles = {shot.style.key: shot.style for shot in shots}.values()
-        base.prepare_prompts([text for s in styles for text in (s.words(subject), s.negative)])
+        with device.during("words"):
+            words.read([text for s in styles for text in (s.words(subject), s.negative)])
         for start in range(0, len(shots), size):
             together = shots[start : start + size]
             latents = base.sample(
@@ -85,7 +89,9 @@ def generate(
                 sampling or base.sampling,
                 stop,
             )
-            for shot, small in zip(together, base.decode(latents), strict=True):
+            for shot, one in zip(together, latents.split(1), strict=True):
+                with device.during("decode"):  # one by one: a group takes as much more memory
+                    [small] = base.decode(one)
                 yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
 
 
@@ -96,11 +102,14 @@ class _Words:
         self._base = base
         self._known: dict[str, Conditions] = {}
 
+    def read(self, prompts: list[str]) -> None:
+        """Encode all that are to come."""
+        self._base.prepare_prompts(prompts)
+        for prompt in dict.fromkeys(prompts):
+            self._known[prompt] = self._base.encode_prompts([prompt])
+
     def of(self, prompts: list[str]) -> Conditions:
         """Conditions with one row per prompt."""
-        for prompt in dict.fromkeys(prompts):
-            if prompt not in self._known:
-                self._known[prompt] = self._base.encode_prompts([prompt])
         rows = [self._known[prompt] for prompt in prompts]
         return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
 

@@ -19,7 +19,7 @@ from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable, Stopped
-from pipeline.bases import adapter
+from pipeline.bases import adapter, device
 from pipeline.bases.base import Base, Conditions
 from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import face_bump
@@ -129,11 +129,12 @@ def train(
     """Train an adapter; returns it as safetensors.
 
     report: called after every step.
-    stop: asked at least once a step.
+    stop: asked before each picture is made, and before each block of a network.
     micro_batch: pictures at once, None for the recipe's batch; the steps stay what they are.
 
     Raises:
         Stopped: `stop` said so.
+        ShortOfMemory: with the stage at which the GPU's memory ran short.
         TamperedError: `checkpoints.resume` is no checkpoint.
     """
     recipe, fingerprint = person.recipe, checkpoint.fingerprint(base, person)
@@ -147,11 +148,12 @@ def train(
         knows=base.knows,
         rng=rng,
     )
-    data = _Data(base, examples, min(micro_batch or recipe.batch, recipe.batch), stop)
     generator = torch.Generator().manual_seed(person.seed)
-    with adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed) as parameters:
+    new = adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed)
+    with device.during("train"), base.heeding(stop):
+        data = _Data(base, examples, min(micro_batch or recipe.batch, recipe.batch), stop)
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
-        with disable_input_dtype_casting(base.denoiser):
+        with new as parameters, disable_input_dtype_casting(base.denoiser):
             weights = _flattened(parameters)
             state = TrainingState(weights, make_optimizer(weights, recipe), generator)
             if saved is not None:
@@ -162,8 +164,8 @@ def train(
                     checkpoints.keep(checkpoint.dump(state, fingerprint))
                 report(step)
 
-            _optimise(base, data, recipe, state, show, stop)
-        return adapter.dump(base)
+            _optimise(base, data, recipe, state, show)
+            return adapter.dump(base)
 
 
 def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Checkpoint | None:
@@ -175,26 +177,23 @@ def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Chec
 
 
 class _Data:
-    """All pictures and words, encoded and in memory. at_once: pictures that fit at one time."""
+    """All pictures and words, encoded and in memory. at_once: pictures that are learnt together."""
 
     def __init__(
         self, base: Base, examples: Iterable[Example], at_once: int, stop: Callable[[], bool]
     ) -> None:
         self.at_once = at_once
-        latents, captions, chunk = [], [], []
+        latents, captions = [], []
         for example in examples:
             if stop():
                 raise Stopped
             captions.append(example.caption)
-            chunk.append(example.image)
-            if len(chunk) == at_once:
-                latents.append(base.encode_images(np.stack(chunk)))
-                chunk = []
-        if chunk:
-            latents.append(base.encode_images(np.stack(chunk)))
+            with device.during("encode"):
+                latents.append(base.encode_images(example.image[None]))
         self.latents = torch.cat(latents)
-        self.conditions = base.encode_prompts(captions)
-        self.no_words = base.encode_prompts([""])
+        with device.during("words"):
+            self.conditions = base.encode_prompts(captions)
+            self.no_words = base.encode_prompts([""])
 
     def draw(self, recipe: Recipe, generator: torch.Generator) -> tuple[torch.Tensor, Conditions]:
         """A random batch; some of its rows without words."""
@@ -215,14 +214,11 @@ def _optimise(
     recipe: Recipe,
     state: TrainingState,
     report: Callable[[TrainStep], None],
-    stop: Callable[[], bool],
 ) -> None:
     """Bring a state to the recipe's last step."""
     weight = face_weight(data.latents, recipe.face_weight)
     started, done = time.monotonic(), state.step
     for step in range(done + 1, recipe.steps + 1):
-        if stop():
-            raise Stopped
         for group in state.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe)
         latents, conditions = data.draw(recipe, state.generator)

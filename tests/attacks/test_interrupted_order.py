@@ -13,7 +13,7 @@ import pytest
 
 from dev.own_server import own_server
 from privacy.sessions import Session
-from tests.support.gradio_client import order_photo_portraits
+from tests.support.gradio_client import order_portraits
 from tests.support.store import Store
 from tests.support.waiting import until
 
@@ -38,7 +38,7 @@ def test_a_killed_server_finishes_the_order_when_its_visitor_is_back(
         files = [("files", ("me.jpg", photo, "image/jpeg")) for photo in selfie_jpegs[:3]]
         assert client.post("/studio/gradio_api/upload", files=files).status_code == 200
         until(lambda: photos(client) == 3, 60)
-        assert order_photo_portraits(client, COUNT) == ""
+        assert order_portraits(client, COUNT) == ""
         until(lambda: portraits(client) >= 8, 60)
         process.kill()
         process.wait()

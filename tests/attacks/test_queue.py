@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from dev.own_server import own_server
-from tests.support.gradio_client import order_photo_portraits
+from tests.support.gradio_client import order_portraits
 from tests.support.waiting import until
 
 ATTACKER, COMPANY = "192.0.2.66", "198.51.100.7"
@@ -54,17 +54,17 @@ def test_neither_samples_nor_one_address_fill_the_queue(
     house: House, selfie_jpegs: list[bytes]
 ) -> None:
     first = house.visitor(ATTACKER, selfie_jpegs[0])
-    assert order_photo_portraits(first, 200) == ""
+    assert order_portraits(first, 200) == ""
     until(lambda: job(first)["phase"] not in ("queued", "preparing"), 60)
     samples = [house.visitor(ATTACKER, None) for _ in range(2)]
-    assert order_photo_portraits(samples[0], 200) == ""
-    assert "try again" in order_photo_portraits(samples[1], 200)
+    assert order_portraits(samples[0], 200) == ""
+    assert "try again" in order_portraits(samples[1], 200)
     flood = [house.visitor(ATTACKER, selfie_jpegs[0]) for _ in range(3)]
-    assert [order_photo_portraits(client, 200) for client in flood[:2]] == ["", ""]
-    assert "your network" in order_photo_portraits(flood[2], 200)
+    assert [order_portraits(client, 200) for client in flood[:2]] == ["", ""]
+    assert "your network" in order_portraits(flood[2], 200)
 
     colleague = house.visitor(COMPANY, selfie_jpegs[1])
-    assert order_photo_portraits(colleague, 1) == ""
+    assert order_portraits(colleague, 1) == ""
     waiting = {
         "colleague": job(colleague)["sentence"],
         "flood": job(flood[1])["sentence"],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from errors import BadOrder, BaseUnavailable, Busy, Stopped
+from errors import BadOrder, BaseUnavailable, Busy, GpuFailed, Stopped
 from messages import Message
 from pipeline import job, kept_order
 from pipeline.assembly import Assembly
@@ -312,3 +312,72 @@ def test_delete_during_training_stops_within_five_seconds_and_writes_nothing_aft
     job_queue.submit(other, Order((), count=1, way="photo"))
     until(lambda: phase(job_queue, other) != "queued")  # the worker is free for the next one
     assert job_queue.stop(other.id, 60)
+
+
+@pytest.mark.parametrize("stage", ["encode_images", "encode_prompts", "loss", "sample", "decode"])
+def test_delete_everything_ends_whatever_the_base_is_doing(
+    job_queue: JobQueue,
+    assembly: Assembly,
+    selfie_jpegs: list[bytes],
+    stage: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    base = assembly.services.load_base(lambda: False)
+    session, _ = assembly.services.sessions.create()
+    for number, data in enumerate(selfie_jpegs[:4]):
+        assembly.services.album.add(session, data, f"{number}.jpg")
+    begun, ended, real = threading.Event(), list[str](), getattr(base, stage)
+
+    def working(*arguments: object) -> object:
+        """The base's own work, begun when the wish to stop is there."""
+        begun.set()
+        until(base._stop, 60)
+        try:
+            return real(*arguments)
+        except Stopped:
+            ended.append("stopped")
+            raise
+
+    monkeypatch.setattr(base, stage, working)
+    job_queue.submit(session, Order((), count=2, way="painted"))
+    assert begun.wait(120)
+    assembly.services.sessions.erase(session.id, "user")
+    until(lambda: bool(ended))
+    assert ended == ["stopped"]
+    assert not (assembly.settings.scratch / "vault" / session.id).exists()
+
+
+def test_once_the_gpu_failed_only_what_needs_no_painting_is_done(
+    assembly: Assembly, visitors: list[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(Gate):
+        def __call__(self, session, order, services, **others):  # type: ignore[no-untyped-def]
+            done = super().__call__(session, order, services, **others)
+            if "painted" in order.ways:
+                raise GpuFailed from RuntimeError("CUDA error: device-side assert triggered")
+            return done
+
+    gate, vault = Failing(), assembly.services.vault
+    monkeypatch.setattr(job, "run", gate)
+    limits = replace(assembly.services.limits, min_photos=1)
+    services, drained = replace(assembly.services, limits=limits), threading.Event()
+    job_queue, painted = JobQueue(services, queue_length=3), replace(ORDER, way="painted")
+    job_queue.on_gpu_failed = drained.set
+    a, b, c, d = visitors
+    try:
+        job_queue.submit(a, painted)
+        until(lambda: phase(job_queue, a) == "training")
+        job_queue.submit(b, ORDER)
+        job_queue.submit(c, replace(ORDER, way="both"))
+        assert not job_queue.gpu_failed
+        gate.open.set()
+        assert drained.wait(60)
+        assert [phase(job_queue, v) for v in (a, b, c)] == ["failed", "done", "failed"]
+        assert gate.ran == [a.id, b.id]
+        with refused(Busy, "Portraits from your photos are still made"):
+            job_queue.submit(d, painted)
+        job_queue.submit(d, ORDER)
+        until(lambda: phase(job_queue, d) == "done")
+    finally:
+        job_queue.close()
+    assert [kept_order.load(vault, v) is not None for v in visitors] == [True, False, True, False]

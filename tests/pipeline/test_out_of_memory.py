@@ -5,21 +5,24 @@ No GPU is here, so the real sampling and loss of a tiny base raise what torch ra
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from structlog.testing import capture_logs
 
-from errors import BaseUnavailable
+from errors import BaseUnavailable, GpuFailed
 from messages import Message
 from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.plan import Plan
+from pipeline.bases.plan import Plan, Stage
 from pipeline.orders import Order, Progress
 from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured, Planning
@@ -60,7 +63,7 @@ def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
 @pytest.fixture
 def base(assembly: Assembly) -> Iterator[Base]:
     """The tiny base: batches of 2 in training, of 12 in painting."""
-    base = assembly.services.load_base()
+    base = assembly.services.load_base(lambda: False)
     before = base.fingerprint()
     yield base
     assert base.fingerprint() == before
@@ -212,6 +215,85 @@ def test_a_job_runs_as_planned_and_tells_what_it_measured(
     assert not measured.stepped_down
 
 
+class FailsOnce:
+    """A network of the base that runs out of memory in one call; `calls` counts all."""
+
+    def __init__(self, network: torch.nn.Module, at: int, learning: bool | None = None) -> None:
+        self.at, self.learning, self.calls = at, learning, 0
+        self.hook = network.register_forward_pre_hook(self)
+
+    def __call__(self, *_: object) -> None:
+        if self.learning not in (None, torch.is_grad_enabled()):
+            return
+        self.calls += 1
+        if self.calls == self.at:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+STAGES: list[tuple[Stage, str, bool | None, int, dict[str, object]]] = [
+    ("words", "text_encoder", None, 2, {"offload": "parts"}),
+    ("encode", "vae.encoder", None, 2, {"tiling": True}),
+    ("train", "denoiser", True, 3, {"micro_batch": 1}),
+    ("paint", "denoiser", False, 15, {"generation_batch": 2}),
+    ("decode", "vae.decoder", None, 3, {"tiling": True}),
+]
+"""Stage, the network that works at it, whether it learns, its call that fails, what helps."""
+
+
+@pytest.mark.parametrize(
+    ("stage", "network", "learning", "at", "helps"), STAGES, ids=[row[0] for row in STAGES]
+)
+def test_what_helps_is_chosen_by_the_stage_that_ran_short(
+    assembly: Assembly,
+    session: Session,
+    base: Any,
+    stage: Stage,
+    network: str,
+    learning: bool | None,
+    at: int,
+    helps: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("plan", "base"):
+        monkeypatch.setattr(f"pipeline.bases.{module}.UNTILED_PX", 32)
+    planning = Fixed(planned(offload="none"), assembly.settings.scratch)
+    services = replace(assembly.services, planning=planning)
+    trained, fingerprint = Short(base.loss, pictures=0, fits=9), base.fingerprint()
+    monkeypatch.setattr(base, "loss", trained)
+    failing = FailsOnce(operator.attrgetter(network)(base), at, learning)
+    seen: list[Progress] = []
+    with capture_logs() as logged:
+        report = job.run(session, order(assembly), services, report=seen.append, stop=lambda: False)
+    failing.hook.remove()
+    assert [e["stage"] for e in logged if e["event"] == "short_of_memory"] == [stage]
+    assert report.plan == replace(planning.only, **helps, seconds=None)  # type: ignore[arg-type]
+    assert len(set(portraits(assembly, session))) == 5
+    if stage in ("paint", "decode"):  # the adapter stays, and portraits that were made
+        assert trained.asked == [2] * 12
+        assert [p.made for p in seen if p.phase == "generating"].count(0) == 1
+    assert base.fingerprint() == fingerprint
+    assert not base.vae.use_tiling  # for whoever is next
+
+
+def test_tiles_are_smaller_than_the_pictures(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An autoencoder's own tiles are as large as the pictures that it was trained on."""
+    monkeypatch.setattr("pipeline.bases.base.UNTILED_PX", 32)
+    sides: list[tuple[int, int]] = []
+    hooks = [
+        part.register_forward_pre_hook(lambda _, given: sides.append(tuple(given[0].shape[2:])))
+        for part in (base.vae.encoder, base.vae.decoder)
+    ]
+    own = base.as_it_is(rank=4, steps=1, batch=1)
+    base.configure(replace(own, tiling=True))
+    latents = base.encode_images(np.zeros((1, 64, 64, 3), np.uint8))
+    base.decode(latents)
+    base.configure(own)
+    for hook in hooks:
+        hook.remove()
+    assert {side for shape in sides for side in shape} <= {32, 4, *range(1, 32)}
+    assert len(sides) > 2
+
+
 def test_in_the_end_pictures_become_smaller(
     assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,13 +320,45 @@ def test_in_the_end_pictures_become_smaller(
     assert base.resolution == 64  # for whoever is next
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        ValueError("something else"),
+    ],
+    ids=["assertion", "illegal access", "no GPU's"],
+)
 def test_an_error_of_another_kind_is_not_tried_again(
-    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+    assembly: Assembly,
+    session: Session,
+    base: Base,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    short = Short(base.loss, pictures=0, fits=0, error=RuntimeError)
-    short.error = lambda _: RuntimeError("CUDA error: an illegal memory access")
-    monkeypatch.setattr(base, "loss", short)
-    with pytest.raises(RuntimeError, match="illegal"):
+    """One that ends CUDA for this process is told apart, and the adapter stays for the next."""
+    short = Short(base.sample, pictures=2, fits=0, error=lambda _: error)
+    monkeypatch.setattr(base, "sample", short)
+    lost = not isinstance(error, ValueError)
+    with pytest.raises(GpuFailed if lost else ValueError):
         run(assembly, session, 1, [])
     assert len(short.asked) == 1
+    assert bool(assembly.services.vault.list(session, "adapter")) == lost
     assert not device.short_of_memory(MemoryError())
+
+
+def test_a_failure_behind_another_error_is_seen_and_a_shortage_is_none() -> None:
+    def raised(inner: Exception) -> BaseException:
+        try:
+            try:
+                raise inner
+            finally:
+                raise KeyError("while cleaning up")
+        except KeyError as outer:
+            return outer
+
+    assert device.failed(raised(RuntimeError("CUDA error: unspecified launch failure")))
+    assert not device.failed(raised(RuntimeError("CUDA error: out of memory")))
+    assert not device.failed(raised(torch.OutOfMemoryError("CUDA out of memory")))
+    assert not device.failed(raised(RuntimeError("shapes differ")))
+    assert not device.failed(None)

@@ -70,6 +70,8 @@ class FakeJobQueue:
     """One thread per job; each step takes `step_s`, also while it is changed. Stops like the real
     one."""
 
+    gpu_failed = False
+
     def __init__(self, sessions: Sessions, vault: Vault, album: Album, step_s: float) -> None:
         self.step_s = step_s
         self.orders: list[Order] = []

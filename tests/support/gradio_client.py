@@ -44,14 +44,15 @@ def refusal(messages: list[dict[str, Any]]) -> str:
     return str(last["output"]["data"][0])
 
 
-def order_photo_portraits(client: httpx.Client, count: int) -> str:
-    """Press Create for portraits of the photos, as the page does; what it was answered with."""
+def order_portraits(client: httpx.Client, count: int, way: str = "photo") -> str:
+    """Press Create, as the page does; what it was answered with, "" if the order was taken."""
     config = gradio_config(client)
     create = event_of(config, "create")
     data = usual_inputs(config, create)
     data[0] = ["corporate"]
     data[element_place(config, create, "count")] = count
-    data[element_place(config, create, "way")] = "photo"
+    data[element_place(config, create, "way")] = way
+    data[element_place(config, create, "agree")] = way != "photo"
     return refusal(send_event(client, create, data)[1])
 
 

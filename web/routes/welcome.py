@@ -133,9 +133,11 @@ def router(settings: Settings) -> APIRouter:
 
     @routes.get("/health")
     def health(services: Parts) -> Response:
-        """For a monitor: 503 when erasure is late, since such a server is not well."""
+        """For a monitor: 503 when erasure is late or the GPU has failed."""
         if services.erasure_is_late():
             return PlainTextResponse("erasure is late", 503)
+        if services.job_queue.gpu_failed:
+            return PlainTextResponse("the GPU has failed", 503)
         return PlainTextResponse("ok")
 
     return routes

@@ -67,16 +67,18 @@ class StableDiffusion(Base):
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
+        known = {prompt: self._read(prompt) for prompt in dict.fromkeys(prompts)}
+        return {"encoder_hidden_states": torch.cat([known[prompt] for prompt in prompts])}
+
+    def _read(self, prompt: str) -> torch.Tensor:
+        """One prompt -> [1, tokens, width]: one at a time needs least memory."""
         length = self.tokenizer.model_max_length
         begin, end = self.tokenizer.bos_token_id, self.tokenizer.eos_token_id
-        rows = []
-        for prompt in prompts:
-            words = [i for i in self._word_ids(prompt) if not self._is_unknown(i)]
-            row = [begin, *words[: length - 2], end]
-            rows.append(row + [self.tokenizer.pad_token_id] * (length - len(row)))
-        ids = torch.tensor(rows, device=self.device)
-        hidden = self.text_encoder(ids)[0]
-        return {"encoder_hidden_states": hidden.to(self.compute_dtype)}
+        words = [i for i in self._word_ids(prompt) if not self._is_unknown(i)]
+        row = [begin, *words[: length - 2], end]
+        row += [self.tokenizer.pad_token_id] * (length - len(row))
+        ids = torch.tensor([row], device=self.device)
+        return self.text_encoder(ids)[0].to(self.compute_dtype)
 
     def _is_unknown(self, token_id: int) -> bool:
         # CLIP's own tokenizer knows every byte, and uses its end token as "unknown".

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import BaseUnavailable
-from pipeline.bases.plan import Plan, Work, smaller
-from pipeline.planning.cost import GB, Workload
-from pipeline.planning.search import LONGEST_S, plan, rank
+from pipeline.bases.plan import Plan, Stage, smaller
+from pipeline.planning.cost import CARDS, GB, Card, Machine, Workload
+from pipeline.planning.search import LONGEST_S, LONGEST_UNHEARD_S, candidates, plan, rank
 from tests.support.planned import KNOWN, card, machine, planned
 from tools.plan_tables import WORKLOAD
 
@@ -60,9 +64,9 @@ def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, coun
     assert all(side < found.resolution for side in found.lower)
 
 
-@given(key=bases, during=st.sampled_from(["train", "generate"]), free=memories)
+@given(key=bases, stage=st.sampled_from(get_args(Stage)), free=memories)
 @settings(max_examples=60, deadline=None)
-def test_steps_down_end_and_never_change_what_is_learnt(key: str, during: Work, free: int) -> None:
+def test_steps_down_end_and_never_change_what_is_learnt(key: str, stage: Stage, free: int) -> None:
     try:
         step: Plan | None = planned(key, free)
     except BaseUnavailable:
@@ -71,12 +75,39 @@ def test_steps_down_end_and_never_change_what_is_learnt(key: str, during: Work, 
     while step is not None:
         assert step not in seen
         seen.append(step)
-        step = smaller(step, during)
+        step = smaller(step, stage)
     assert len(seen) < 15
     assert {(p.rank, p.steps, p.batch) for p in seen} == {
         (seen[0].rank, seen[0].steps, seen[0].batch)
     }
-    assert seen[-1].resolution == min(row.resolution for row in KNOWN[key].at)
+    smallest = min(row.resolution for row in KNOWN[key].at)
+    assert seen[-1].resolution == (seen[0].resolution if stage == "words" else smallest)
+    assert stage != "words" or seen[-1].offload == "words"
+
+
+@pytest.mark.parametrize("key", sorted(KNOWN))
+@pytest.mark.parametrize("each", CARDS, ids=lambda each: each.name)
+def test_a_wish_to_stop_is_heard_in_time_on_every_card(key: str, each: Card) -> None:
+    for way in candidates(KNOWN[key], WORKLOAD, Machine(each.free, each.reached)):
+        assert way.unheard_s is not None
+    with suppress(BaseUnavailable):  # which is tested elsewhere
+        found = plan(KNOWN[key], WORKLOAD, Machine(each.free, each.reached))
+        assert found.unheard_s <= LONGEST_UNHEARD_S  # type: ignore[operator]
+
+
+def test_where_a_part_would_not_hear_it_for_long_it_is_cut_smaller() -> None:
+    facts, memory = KNOWN["flux2-klein-4b"], 200 * 2**30
+    every = {
+        tflops: plan(facts, WORKLOAD, Machine(memory, tflops)) for tflops in (300.0, 12.0, 1.0)
+    }
+    assert not every[300.0].checkpointing
+    assert every[300.0].micro_batch == facts.batch
+    for tflops, found in every.items():
+        assert found.unheard_s <= LONGEST_UNHEARD_S, tflops  # type: ignore[operator]
+    deaf = replace(every[300.0], unheard_s=LONGEST_UNHEARD_S + 1)
+    assert rank(every[12.0]) < rank(deaf)
+    hopeless = plan(facts, WORKLOAD, Machine(memory, 0.001))
+    assert hopeless.unheard_s > LONGEST_UNHEARD_S  # type: ignore[operator]  # the plan says so
 
 
 def test_faster_cards_and_fewer_portraits_take_less_time() -> None:

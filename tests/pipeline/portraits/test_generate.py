@@ -75,17 +75,23 @@ def test_a_portrait_does_not_depend_on_its_batch(base: Base) -> None:
 
 
 def test_a_stop_ends_it_between_two_denoising_steps(base: Base) -> None:
-    calls = []
+    steps = []
+
+    def count(*_: object) -> None:
+        steps.append(None)
 
     def stop() -> bool:
-        calls.append(None)
-        return len(calls) > QUICK.steps + 1  # in the middle of the second batch
+        return len(steps) > QUICK.steps + 1  # in the middle of the second batch
 
-    making = generate(base, None, plan([NAVY], 6, 1), stop=stop, batch=2, sampling=QUICK)
-    assert [next(making)[0].index, next(making)[0].index] == [0, 1]
-    with pytest.raises(Stopped):
-        next(making)
-    assert len(calls) == QUICK.steps + 2
+    hook = base.denoiser.register_forward_pre_hook(count)
+    try:
+        making = generate(base, None, plan([NAVY], 6, 1), stop=stop, batch=2, sampling=QUICK)
+        assert [next(making)[0].index, next(making)[0].index] == [0, 1]
+        with pytest.raises(Stopped):
+            next(making)
+    finally:
+        hook.remove()
+    assert len(steps) == QUICK.steps + 2
 
 
 @pytest.mark.slow
