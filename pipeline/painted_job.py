@@ -10,20 +10,17 @@ smaller steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
 from messages import Message
-from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.bases.plan import Plan
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
@@ -34,7 +31,9 @@ from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.score import baseline, person_vector
 from pipeline.portraits.sheet import Sheet, judged
+from pipeline.portraits.starts import Starts
 from pipeline.portraits.style import Style, crop
+from pipeline.step_down import stepping_down
 from pipeline.training import train as training
 from pipeline.training.train import (
     Checkpoints,
@@ -44,10 +43,6 @@ from pipeline.training.train import (
     recipe_for,
 )
 from privacy import kinds
-
-log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 def paint_portraits(
@@ -132,7 +127,7 @@ class _Painting:
         if vault.list(session, kinds.ADAPTER):
             adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
-            adapter = self._stepping_down(self._resumed, "train", self._show_waiting)
+            adapter = stepping_down(self.base, result, "train", self._resumed, self._show_waiting)
             vault.put(session, kinds.ADAPTER, "adapter", adapter)
             vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
@@ -151,7 +146,12 @@ class _Painting:
         sheet = Sheet(self.job.services.vault, self.job.session, "painted", order.earlier)
         before = len(sheet.made)
         self._show_made(before, (order.count - before) * result.seconds_per_portrait)
-        shots = plan(styles, order.count, order.seed)
+        segment = self.job.services.segmenter.matte
+        shots = Starts(self.photos, segment).given(plan(styles, order.count, order.seed))
+
+        def show(message: Message) -> None:
+            self.message = message
+            self._show_made(len(sheet.made), None)
 
         def make() -> None:
             """Those that are not made yet."""
@@ -170,7 +170,7 @@ class _Painting:
                 finally:
                     sheet.keep()
 
-        self._stepping_down(make, "generate", lambda: self._show_made(len(sheet.made), None))
+        stepping_down(self.base, result, "generate", make, show)
         if len(sheet.made) < order.count:
             raise Stopped
         scores = [record.likeness for record in sheet.made if record.likeness is not None]
@@ -241,7 +241,8 @@ class _Painting:
             )
         )
 
-    def _show_waiting(self) -> None:
+    def _show_waiting(self, message: Message) -> None:
+        self.message = message
         steps, count = self.recipe.steps, self.job.order.count
         self.job.report(Progress("training", steps=steps, count=count, message=self.message))
 
@@ -255,46 +256,3 @@ class _Painting:
                 message=self.message,
             )
         )
-
-    def _stepping_down(self, work: Callable[[], T], during: Work, show: Callable[[], None]) -> T:
-        """What `work` returns; tried again by a smaller plan whenever the GPU's memory runs short.
-
-        show: called before each new try, with `message` set.
-
-        Raises:
-            BaseUnavailable: there is no smaller plan.
-        """
-        result = self.job.result
-        device.watch()
-        while True:
-            assert result.plan is not None
-            try:
-                done = work()
-                result.memory[during] = device.peak()
-                return done
-            except Exception as error:
-                if not device.short_of_memory(error):
-                    raise
-            # Only here, where the error and all its frames held are gone, can memory be freed.
-            device.release()
-            before, after = result.plan, smaller(result.plan, during)
-            if after is None:
-                raise BaseUnavailable(
-                    f"The GPU's memory is too small for the base model {self.base.key!r}, even "
-                    f"for one picture of {before.resolution} pixels at a time. Choose a smaller "
-                    "base."
-                )
-            self.base.configure(after)
-            result.plan, result.steps_down = after, result.steps_down + 1
-            log.warning("short_of_memory", during=during, step_down=result.steps_down)
-            self.message = _step_down(before, after)
-            show()
-
-
-def _step_down(before: Plan, now: Plan) -> Message:
-    """What a visitor hears of a step down."""
-    if now.resolution != before.resolution:
-        return Message("job.sentence.smaller_pictures")
-    if now.generation_batch != before.generation_batch:
-        return Message("job.sentence.smaller_groups")
-    return Message("job.sentence.smaller_steps")
