@@ -29,10 +29,12 @@ from pipeline.photos.detection import SAME_PERSON
 from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
-from pipeline.portraits.score import baseline, person_vector
-from pipeline.portraits.sheet import Sheet, judged
+from pipeline.portraits.judge import Judge
+from pipeline.portraits.score import baseline
+from pipeline.portraits.sheet import Sheet
 from pipeline.portraits.starts import Starts
 from pipeline.portraits.style import Style, crop
+from pipeline.portraits.tries import Portrait, Tries
 from pipeline.step_down import stepping_down
 from pipeline.training import train as training
 from pipeline.training.train import (
@@ -117,7 +119,6 @@ class _Painting:
         self, job: JobRun, base: Base, recipe: Recipe, photos: Sequence[TrainingPhoto]
     ) -> None:
         self.job, self.base, self.recipe, self.photos = job, base, recipe, photos
-        self.person = person_vector(photos)
         self.message: Message | None = None
 
     def learn(self) -> bytes:
@@ -136,33 +137,42 @@ class _Painting:
         return adapter
 
     def paint(self, adapter: bytes, styles: list[Style]) -> None:
-        """Make, score and keep the portraits; they are visible once they are kept.
+        """Make, judge and keep the portraits; they are visible once they are kept.
 
         Raises:
             Stopped: fewer than ordered were made.
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
+        services = self.job.services
         self.message = Message("job.sentence.generating")
-        sheet = Sheet(self.job.services.vault, self.job.session, "painted", order.earlier)
+        sheet = Sheet(services.vault, self.job.session, "painted", order.earlier)
         before = len(sheet.made)
         self._show_made(before, (order.count - before) * result.seconds_per_portrait)
-        segment = self.job.services.segmenter.matte
-        shots = Starts(self.photos, segment).given(plan(styles, order.count, order.seed))
+        planned = plan(styles, order.count, order.seed)
+        starts = Starts(self.photos, services.segmenter.matte)
+        judge = Judge(services.faces, services.mesh, self.photos)
+        tries = Tries(order.count)
 
         def show(message: Message) -> None:
             self.message = message
             self._show_made(len(sheet.made), None)
 
-        def make() -> None:
-            """Those that are not made yet."""
-            rest = shots[len(sheet.made) :]
+        def make(shots: list[Shot]) -> None:
             group = result.plan.generation_batch if result.plan else None
-            stop = self.job.stop
+            making = generate(
+                self.base, adapter, starts.given(shots), stop=self.job.stop, batch=group
+            )
             # Closed at once, also by an error in between: an open one keeps its adapter attached.
-            with closing(generate(self.base, adapter, rest, stop=stop, batch=group)) as making:
+            with closing(making):
                 try:
                     for shot, square in making:
-                        self._keep(sheet, shot, square)
+                        image = self._shaped(shot.style, square)
+                        judged = judge.judged(sheet.next_id, shot, image)
+                        portrait = tries.take(Portrait(planned[shot.index], judged, image))
+                        if portrait is None:
+                            continue
+                        record = replace(portrait.judged.record, id=sheet.next_id)
+                        sheet.add(record, portrait.image)
                         made = len(sheet.made)
                         pace = (time.monotonic() - started) / (made - before)
                         result.seconds_per_portrait = pace
@@ -170,25 +180,31 @@ class _Painting:
                 finally:
                     sheet.keep()
 
-        stepping_down(self.base, result, "generate", make, show)
+        def make_all() -> None:
+            """Those that are not made yet, then again those that turned out badly."""
+            make(tries.rest(planned, sheet.made))
+            while again := tries.again():
+                make(again)
+
+        stepping_down(self.base, result, "generate", make_all, show)
         if len(sheet.made) < order.count:
             raise Stopped
         scores = [record.likeness for record in sheet.made if record.likeness is not None]
         result.seconds["generate"] = round(time.monotonic() - started, 2)
         result.headshots = len(sheet.made)
+        result.again = {"tries": tries.spent, **tries.flaws}
         result.likeness = {
             "baseline": round(baseline(self.photos), 4),
             "median": round(float(np.median(scores)), 4),
             "share_same_person": round(float(np.mean([s > SAME_PERSON for s in scores])), 4),
         }
 
-    def _keep(self, sheet: Sheet, shot: Shot, square: NDArray[np.uint8]) -> None:
-        """A portrait in shape and judged, on its way into the vault."""
+    def _shaped(self, style: Style, square: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A portrait in the tone and the shape that were ordered."""
         order, services = self.job.order, self.job.services
         if order.tone != "look":
             square = toned(square, services.segmenter.matte(square), order.tone)
-        image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
-        sheet.add(judged(sheet.next_id, shot, image, services.faces, self.person), image)
+        return crop(square, style.crop if order.crop == "look" else order.crop)
 
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
