@@ -142,6 +142,7 @@ def _painted(report: Report) -> dict[str, Any]:
         "adapter": report.adapter,
         "headshots": report.headshots,
         "likeness": report.likeness,
+        "again": report.again,
         "planned": asdict(report.planned) if report.planned else None,
         "plan": asdict(report.plan) if report.plan else None,
         "seconds_per_step": report.seconds_per_step,

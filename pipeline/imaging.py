@@ -28,6 +28,14 @@ EYES_AND_MOUTH: NDArray[np.float32] = np.array(
 
 _PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_AVG)
 
+MAX_TURN = 3.0
+"""Degrees either way that `moved` turns."""
+
+SCALES = (0.95, 1.08)
+
+MAX_SHIFT = 0.025
+"""Share of the picture's side, either way."""
+
 _ANTIALIAS_BELOW = 0.6
 """Scale under which a cubic warp alone would alias: the picture is shrunk by area first."""
 
@@ -152,6 +160,27 @@ def align(
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_REPLICATE,
     )
+
+
+def moved(
+    person: NDArray[np.uint8], matte: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Turn, scale and shift an aligned face a little, as heads are: picture and matte alike.
+
+    person: uint8 [S, S, 3]; matte: uint8 [S, S].
+    """
+    size = person.shape[0]
+    centre = (size / 2, size / 2)
+    move = cv2.getRotationMatrix2D(centre, rng.uniform(-MAX_TURN, MAX_TURN), rng.uniform(*SCALES))
+    move[:, 2] += rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size
+
+    def warp(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        turned = cv2.warpAffine(
+            image, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(turned, np.uint8)
+
+    return warp(person), warp(matte)
 
 
 def _similarity(source: NDArray[np.float32], target: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -99,6 +99,7 @@ class Report:
     """What a finished job measured. Numbers only: nothing in it can show a face.
 
     base and everything below it speak of the painted way; base is empty if it was not gone.
+    again: portraits that were tried once more, and how many had which flaw at their first try.
     planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
     `device.peak`. steps_down: how often memory ran short.
     """
@@ -112,6 +113,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     headshots: int = 0
     likeness: dict[str, float] = field(default_factory=dict)
+    again: dict[str, int] = field(default_factory=dict)
     seconds_per_portrait: float = FIRST_GUESS_SECONDS_PER_PORTRAIT
     seconds_per_step: float | None = None
     memory: dict[Work, dict[str, int]] = field(default_factory=dict)

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TypeVar
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
 from messages import Message
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.plan import Plan, Work, smaller
+from pipeline.bases.plan import Plan
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
@@ -33,9 +31,13 @@ from pipeline.photos.record import TrainingPhoto
 from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
-from pipeline.portraits.score import baseline, person_vector
-from pipeline.portraits.sheet import Sheet, judged
+from pipeline.portraits.judge import Judge
+from pipeline.portraits.score import baseline
+from pipeline.portraits.sheet import Sheet
+from pipeline.portraits.starts import Starts
 from pipeline.portraits.style import Style, crop
+from pipeline.portraits.tries import Portrait, Tries
+from pipeline.step_down import stepping_down
 from pipeline.training import train as training
 from pipeline.training.train import (
     Checkpoints,
@@ -45,10 +47,6 @@ from pipeline.training.train import (
     recipe_for,
 )
 from privacy import kinds
-
-log = structlog.get_logger()
-
-T = TypeVar("T")
 
 
 def paint_portraits(
@@ -124,7 +122,6 @@ class _Painting:
         self, job: JobRun, base: Base, recipe: Recipe, photos: Sequence[TrainingPhoto]
     ) -> None:
         self.job, self.base, self.recipe, self.photos = job, base, recipe, photos
-        self.person = person_vector(photos)
         self.message: Message | None = None
 
     def learn(self) -> bytes:
@@ -134,7 +131,7 @@ class _Painting:
         if vault.list(session, kinds.ADAPTER):
             adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
-            adapter = self._stepping_down(self._resumed, "train", self._show_waiting)
+            adapter = stepping_down(self.base, result, "train", self._resumed, self._show_waiting)
             vault.put(session, kinds.ADAPTER, "adapter", adapter)
             vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
@@ -143,28 +140,42 @@ class _Painting:
         return adapter
 
     def paint(self, adapter: bytes, styles: list[Style]) -> None:
-        """Make, score and keep the portraits; they are visible once they are kept.
+        """Make, judge and keep the portraits; they are visible once they are kept.
 
         Raises:
             Stopped: fewer than ordered were made.
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
+        services = self.job.services
         self.message = Message("job.sentence.generating")
-        sheet = Sheet(self.job.services.vault, self.job.session, "painted", order.earlier)
+        sheet = Sheet(services.vault, self.job.session, "painted", order.earlier)
         before = len(sheet.made)
         self._show_made(before, (order.count - before) * result.seconds_per_portrait)
-        shots = plan(styles, order.count, order.seed)
+        planned = plan(styles, order.count, order.seed)
+        starts = Starts(self.photos, services.segmenter.matte)
+        judge = Judge(services.faces, services.mesh, self.photos)
+        tries = Tries(order.count)
 
-        def make() -> None:
-            """Those that are not made yet."""
-            rest = shots[len(sheet.made) :]
+        def show(message: Message) -> None:
+            self.message = message
+            self._show_made(len(sheet.made), None)
+
+        def make(shots: list[Shot]) -> None:
             group = result.plan.generation_batch if result.plan else None
-            stop = self.job.stop
+            making = generate(
+                self.base, adapter, starts.given(shots), stop=self.job.stop, batch=group
+            )
             # Closed at once, also by an error in between: an open one keeps its adapter attached.
-            with closing(generate(self.base, adapter, rest, stop=stop, batch=group)) as making:
+            with closing(making):
                 try:
                     for shot, square in making:
-                        self._keep(sheet, shot, square)
+                        image = self._shaped(shot.style, square)
+                        judged = judge.judged(sheet.next_id, shot, image)
+                        portrait = tries.take(Portrait(planned[shot.index], judged, image))
+                        if portrait is None:
+                            continue
+                        record = replace(portrait.judged.record, id=sheet.next_id)
+                        sheet.add(record, portrait.image)
                         made = len(sheet.made)
                         pace = (time.monotonic() - started) / (made - before)
                         result.seconds_per_portrait = pace
@@ -172,25 +183,31 @@ class _Painting:
                 finally:
                     sheet.keep()
 
-        self._stepping_down(make, "generate", lambda: self._show_made(len(sheet.made), None))
+        def make_all() -> None:
+            """Those that are not made yet, then again those that turned out badly."""
+            make(tries.rest(planned, sheet.made))
+            while again := tries.again():
+                make(again)
+
+        stepping_down(self.base, result, "generate", make_all, show)
         if len(sheet.made) < order.count:
             raise Stopped
         scores = [record.likeness for record in sheet.made if record.likeness is not None]
         result.seconds["generate"] = round(time.monotonic() - started, 2)
         result.headshots = len(sheet.made)
+        result.again = {"tries": tries.spent, **tries.flaws}
         result.likeness = {
             "baseline": round(baseline(self.photos), 4),
             "median": round(float(np.median(scores)), 4),
             "share_same_person": round(float(np.mean([s > SAME_PERSON for s in scores])), 4),
         }
 
-    def _keep(self, sheet: Sheet, shot: Shot, square: NDArray[np.uint8]) -> None:
-        """A portrait in shape and judged, on its way into the vault."""
+    def _shaped(self, style: Style, square: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A portrait in the tone and the shape that were ordered."""
         order, services = self.job.order, self.job.services
         if order.tone != "look":
             square = toned(square, services.segmenter.matte(square), order.tone)
-        image = crop(square, shot.style.crop if order.crop == "look" else order.crop)
-        sheet.add(judged(sheet.next_id, shot, image, services.faces, self.person), image)
+        return crop(square, style.crop if order.crop == "look" else order.crop)
 
     def _resumed(self) -> bytes:
         """The adapter, from the latest checkpoint on if there is one."""
@@ -243,7 +260,8 @@ class _Painting:
             )
         )
 
-    def _show_waiting(self) -> None:
+    def _show_waiting(self, message: Message) -> None:
+        self.message = message
         steps, count = self.recipe.steps, self.job.order.count
         self.job.report(Progress("training", steps=steps, count=count, message=self.message))
 
@@ -257,44 +275,3 @@ class _Painting:
                 message=self.message,
             )
         )
-
-    def _stepping_down(self, work: Callable[[], T], during: Work, show: Callable[[], None]) -> T:
-        """What `work` returns; tried again by a smaller plan whenever the GPU's memory runs short.
-
-        show: called before each new try, with `message` set.
-
-        Raises:
-            BaseUnavailable: there is no smaller plan.
-        """
-        result = self.job.result
-        device.watch()
-        while True:
-            assert result.plan is not None
-            try:
-                done = work()
-                result.memory[during] = device.peak()
-                return done
-            except device.ShortOfMemory as short:
-                stage = short.stage  # the error goes here: what its frames held can be freed
-            device.release()
-            before, after = result.plan, smaller(result.plan, stage)
-            if after is None:
-                raise BaseUnavailable(
-                    f"The GPU's memory is too small for the base model {self.base.key!r}, even "
-                    f"for one picture of {before.resolution} pixels at a time. Choose a smaller "
-                    "base."
-                )
-            self.base.configure(after)
-            result.plan, result.steps_down = after, result.steps_down + 1
-            log.warning("short_of_memory", stage=stage, step_down=result.steps_down)
-            self.message = _step_down(before, after)
-            show()
-
-
-def _step_down(before: Plan, now: Plan) -> Message:
-    """What a visitor hears of a step down."""
-    if now.resolution != before.resolution:
-        return Message("job.sentence.smaller_pictures")
-    if now.generation_batch != before.generation_batch:
-        return Message("job.sentence.smaller_groups")
-    return Message("job.sentence.smaller_steps")

@@ -22,7 +22,7 @@ FLOORS = (
     ("imaging", "model_files"),
     ("bases", "photos", "compositing"),
     ("orders",),
-    ("planning", "training", "portraits", "kept_order", "turns"),
+    ("planning", "training", "portraits", "kept_order", "turns", "step_down"),
     ("job",),
     ("photo_job", "painted_job"),
     ("job_queue",),

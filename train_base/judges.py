@@ -6,7 +6,7 @@ Used by `evaluate` for many people and by the benchmark `likeness_embedded` for 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from pipeline.photos.detection import SAME_PERSON, Faces
 from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.score import person_vector
+from pipeline.portraits.starts import Starts
 from pipeline.portraits.style import Style
 from pipeline.training.train import Personalisation, recipe_for, train
 
@@ -127,8 +128,9 @@ class Judge:
         original = _read(who.portrait)
         photos = training_photos(faces, self.segment, original)
         vector = person_vector(photos)
-        shots = plan(styles, count, SEED)
-        before = [p for _, p in generate(base, None, shots[:UNPERSONALISED], stop=never)]
+        shots = Starts(photos, self.segment).given(plan(styles, count, SEED))
+        nobody = [replace(shot, start=None) for shot in shots[:UNPERSONALISED]]
+        before = [p for _, p in generate(base, None, nobody, stop=never)]
         started = time.monotonic()
         person = Personalisation(photos, self.segment, recipe_for(base, len(photos)), SEED)
         adapter = train(base, person, report=lambda _: None, stop=never)

@@ -42,8 +42,10 @@ def fresh(base: Base, *, rank: int, alpha: float, seed: int) -> Iterator[list[nn
 
 
 @contextmanager
-def loaded(base: Base, data: bytes) -> Iterator[None]:
+def loaded(base: Base, data: bytes, weight: float = 1.0) -> Iterator[None]:
     """A stored adapter for the time of the block, in the base's compute type.
+
+    weight: how much it counts; 1 is as it was trained.
 
     Raises:
         TamperedError: the bytes are cut, no adapter, or one of another base.
@@ -55,7 +57,7 @@ def loaded(base: Base, data: bytes) -> Iterator[None]:
     if not targets or len(ranks) != 1 or not known.issuperset(targets):
         raise TamperedError("errors.model_foreign")
     rank = ranks.pop()
-    with _attached(base, targets, rank, rank):
+    with _attached(base, targets, rank, rank * weight):
         own = _parameters(base)
         if own.keys() != state.keys():
             raise TamperedError("errors.model_foreign")

@@ -38,10 +38,22 @@ Conditions = dict[str, torch.Tensor]
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a family denoises: solver steps, and the weight of classifier-free guidance (1: none)."""
+    """How a family denoises.
+
+    steps: of the solver. guidance: weight of classifier-free guidance, 1 for none.
+    noise: share of the steps that are left to a portrait that starts from a picture, (0, 1]; the
+    picture is as noisy as it would then be. adapter: how much a person's adapter counts.
+    """
 
     steps: int
     guidance: float
+    noise: float = 1.0
+    adapter: float = 1.0
+
+    @property
+    def skipped(self) -> int:
+        """Steps that a start from a picture saves; one at least is left."""
+        return min(self.steps - 1, round((1 - self.noise) * self.steps))
 
 
 class Base(ABC):
@@ -274,8 +286,12 @@ class Base(ABC):
         seeds: Sequence[int],
         sampling: Sampling,
         stop: Callable[[], bool],
+        start: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Denoise one picture per seed -> scaled latents, float32 [B, C, h, w].
+
+        start: scaled latents of pictures that painting starts from, made noisy by `sampling.noise`;
+        None starts from noise alone.
 
         Raises:
             Stopped: `stop()` said so; it is asked before every step.

@@ -124,15 +124,20 @@ class FlowMatching(Large):
         seeds: Sequence[int],
         sampling: Sampling,
         stop: Callable[[], bool],
+        start: torch.Tensor | None = None,
     ) -> torch.Tensor:
         latents = self.initial_noise(seeds)
         solver = FlowMatchEulerDiscreteScheduler.from_config(self.solver_config)
         levels = np.linspace(1.0, 1 / sampling.steps, sampling.steps)
         shift = self._shift(latents, sampling.steps)
         solver.set_timesteps(sigmas=levels, mu=shift, device=self.device)
-        solver.set_begin_index(0)
+        skipped = 0 if start is None else sampling.skipped
+        timesteps = solver.timesteps[skipped:]
+        solver.set_begin_index(skipped)
+        if start is not None:
+            latents = solver.scale_noise(start, timesteps[:1].expand(len(latents)), latents)
         wanted, unwanted = self._moved(positive), self._moved(negative)
-        for timestep in solver.timesteps:
+        for timestep in timesteps:
             if stop():
                 raise Stopped
             level = (timestep / solver.config.num_train_timesteps).expand(len(latents))

@@ -41,6 +41,7 @@ def load_base(
         base = family(folder, pipeline, chosen, quantised=quantise)
     base.recipe = folders.recipe(folder, manifest)
     if manifest is not None and manifest.sampling:
-        steps, guidance = manifest.sampling["steps"], manifest.sampling["guidance"]
-        base.sampling = Sampling(int(steps), float(guidance))
+        told = manifest.sampling
+        noise, adapter = told.get("noise", 1.0), told.get("adapter", 1.0)
+        base.sampling = Sampling(int(told["steps"]), told["guidance"], noise, adapter)
     return base

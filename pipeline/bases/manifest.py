@@ -26,7 +26,8 @@ class Manifest:
 
     acknowledge: the licence does not plainly allow use in a company, so the operator has to say
         that theirs is allowed.
-    sampling: `steps` and `guidance` instead of the family's; empty for the family's.
+    sampling: `steps`, `guidance` and, where they are known, `noise` and `adapter` instead of the
+        family's; empty for the family's.
     recipe: keys of `train.Recipe` over its defaults.
     model: counts for planning, as `dev/count_base` prints them; see `planning.facts`.
     distilled: portraits are made with a second, distilled denoiser.
@@ -68,7 +69,7 @@ def parse(file: Path) -> Manifest:
             licence=content["licence"],
             licence_url=content["licence_url"],
             acknowledge=content["acknowledge"] is not False,
-            sampling=sampling and {key: float(sampling[key]) for key in ("steps", "guidance")},
+            sampling=sampling and _sampling(sampling),
             recipe=content.get("recipe", {}),
             model=content.get("model", {}),
             distilled=any(s.get("into") == DISTILLED for s in content.get("sources", [])),
@@ -81,6 +82,11 @@ def parse(file: Path) -> Manifest:
     ):  # TOML's and Unicode's are ValueErrors
         name = file.parent.name if file.name == NAME else file.stem
         raise BaseUnavailable(damaged(name)) from None
+
+
+def _sampling(table: dict[str, Any]) -> dict[str, float]:
+    may = {key: float(table[key]) for key in ("noise", "adapter") if key in table}
+    return {"steps": float(table["steps"]), "guidance": float(table["guidance"])} | may
 
 
 def damaged(base: str, file: str = NAME) -> str:

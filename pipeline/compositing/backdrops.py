@@ -270,6 +270,20 @@ def compose(
     return (np.clip(GRADES[grade](mixed), 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
+def words_in(prompt: str) -> dict[str, str] | None:
+    """What `compose` needs for the picture that a prompt asks for; None without a known backdrop.
+
+    As `caption` writes them: parts between commas, those that are no words of ours left out.
+    """
+    parts = [part.strip() for part in prompt.split(",")]
+    backdrop = next((part for part in parts if part in BACKDROPS), None)
+    if backdrop is None:
+        return None
+    grade = next((part for part in parts if part in GRADES), "")
+    light = next((light for light, words in _LIGHT_WORDS.items() if words in parts), "flat")
+    return {"backdrop": backdrop, "grade": grade, "light": light}
+
+
 def caption(
     *,
     backdrop: str,

@@ -99,7 +99,7 @@ def merit(image: NDArray[np.uint8], mesh: Mesh, skin: Skin, sharpness: float) ->
         sharpness=sharpness,
         evenness=min(skin.left, skin.right) / brighter,
         clipped=_clipped(image, points),
-        eyes_open=min(_openness(points, _RIGHT_LIDS), _openness(points, _LEFT_LIDS)),
+        eyes_open=eyes_open(points),
         gaze=_gaze(image, points),
         yaw=yaw,
         pitch=pitch,
@@ -129,6 +129,11 @@ def pose(points: NDArray[np.float32]) -> tuple[float, float, float]:
 # Corners of an eye, then two pairs of upper and lower lid.
 _RIGHT_LIDS = (33, 133, 160, 144, 158, 153)
 _LEFT_LIDS = (362, 263, 385, 380, 387, 373)
+
+
+def eyes_open(points: NDArray[np.float32]) -> float:
+    """Height by width of the less open eye of a mesh, float32 [468, 3]; see `Merit`."""
+    return min(_openness(points, _RIGHT_LIDS), _openness(points, _LEFT_LIDS))
 
 
 def _openness(points: NDArray[np.float32], lids: tuple[int, ...]) -> float:

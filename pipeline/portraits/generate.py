@@ -7,9 +7,10 @@ resampling and sharpened mildly: that adds pixels, not detail, and nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -28,11 +29,16 @@ SHARPENING = 0.4
 
 @dataclass(frozen=True)
 class Shot:
-    """One portrait to be made. `index` counts from 0 in the order of making."""
+    """One portrait to be made.
+
+    index: counts from 0 in the order of making. start: given a side in pixels, makes the picture
+    uint8 [side, side, 3] that painting starts from; None for a start from noise alone.
+    """
 
     index: int
     style: Style
     seed: int
+    start: Callable[[int], NDArray[np.uint8]] | None = field(default=None, compare=False)
 
 
 def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
@@ -73,26 +79,43 @@ def generate(
         TamperedError: the adapter is damaged or belongs to another base.
     """
     subject = ANYONE if adapter is None else PERSON
-    size = batch or base.batch
-    attached = nullcontext() if adapter is None else adapters.loaded(base, adapter)
+    sampling = sampling or base.sampling
+    attached = (
+        nullcontext() if adapter is None else adapters.loaded(base, adapter, sampling.adapter)
+    )
     with device.during("paint"), base.heeding(stop), base.painting(), attached:
         words = _Words(base)
         styles = {shot.style.key: shot.style for shot in shots}.values()
         with device.during("words"):
             words.read([text for s in styles for text in (s.words(subject), s.negative)])
-        for start in range(0, len(shots), size):
-            together = shots[start : start + size]
+        for together in _groups(shots, batch or base.batch):
             latents = base.sample(
                 words.of([shot.style.words(subject) for shot in together]),
                 words.of([shot.style.negative for shot in together]),
                 [shot.seed for shot in together],
-                sampling or base.sampling,
+                sampling,
                 stop,
+                _starts(base, together) if sampling.skipped else None,
             )
             for shot, one in zip(together, latents.split(1), strict=True):
                 with device.during("decode"):  # one by one: a group takes as much more memory
                     [small] = base.decode(one)
                 yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
+
+
+def _groups(shots: Sequence[Shot], size: int) -> Iterator[list[Shot]]:
+    """At most `size` shots that follow each other and start alike: from pictures, or from noise."""
+    for _, alike in groupby(shots, key=lambda shot: shot.start is None):
+        run = list(alike)
+        yield from (run[i : i + size] for i in range(0, len(run), size))
+
+
+def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
+    pictures = [shot.start(base.resolution) for shot in shots if shot.start is not None]
+    if not pictures:
+        return None
+    with device.during("encode"):
+        return base.encode_images(np.stack(pictures))
 
 
 class _Words:

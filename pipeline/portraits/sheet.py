@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.imaging import png_of
 from pipeline.orders import Way
-from pipeline.photos.detection import Faces
-from pipeline.portraits.score import PortraitRecord, appearance, record_for
+from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import File, Vault
-
-if TYPE_CHECKING:
-    from pipeline.portraits.generate import Shot
 
 PORTRAITS, KEPT = "portraits", "kept"
 """The sheets of a session: of what jobs made, and of what was kept in the editor. Two, so that a
@@ -107,17 +103,3 @@ def _rows(vault: Vault, session: Session, name: str) -> list[PortraitRecord]:
     except KeyError:
         return []
     return [PortraitRecord.from_row(row) for row in rows]
-
-
-def judged(
-    number: str, shot: Shot, image: NDArray[np.uint8], faces: Faces, person: NDArray[np.float32]
-) -> PortraitRecord:
-    """The record of a portrait, uint8 RGB [H, W, 3]: likeness, where the face is, appearance."""
-    found = faces.closest(image, person)
-    if found is None:
-        return record_for(number, shot, -1.0)
-    likeness, face, embedding = found
-    height, width = image.shape[:2]
-    box = tuple(np.asarray(face.box) / (width, height, width, height))
-    record = record_for(number, shot, likeness, box, appearance(image, embedding))
-    return replace(record, px=(width, height))

@@ -12,26 +12,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.backdrops import BACKDROPS, GRADES, LIGHTS, PERSON, caption, compose
 from pipeline.compositing.segmenter import Segment
-from pipeline.imaging import align
+from pipeline.imaging import align, moved
 
 if TYPE_CHECKING:
     from pipeline.photos.record import TrainingPhoto
 
 Picture = NDArray[np.uint8]
-
-MAX_TURN = 3.0
-"""Degrees either way."""
-
-SCALES = (0.95, 1.08)
-
-MAX_SHIFT = 0.025
-"""Share of the picture's side, either way."""
 
 PLAIN = 0.5
 """Probability that a picture has no grade, and that it has flat light: as styles mostly ask."""
@@ -67,7 +58,7 @@ def recompose(
         person = align(photo.image, photo.landmarks, size)
         matte = segment(person)
         for _ in range(variants):
-            turned, cut = _moved(person, matte, rng)
+            turned, cut = moved(person, matte, rng)
             words = {
                 "backdrop": next(order),
                 "grade": _maybe(grades, rng, otherwise=""),
@@ -91,18 +82,3 @@ def _maybe(items: list[str], rng: np.random.Generator, *, otherwise: str) -> str
     if not items or rng.random() < PLAIN:
         return otherwise
     return items[rng.integers(len(items))]
-
-
-def _moved(person: Picture, matte: Picture, rng: np.random.Generator) -> tuple[Picture, Picture]:
-    """Picture and matte turned, scaled and shifted a little, alike."""
-    size = person.shape[0]
-    centre = (size / 2, size / 2)
-    move = cv2.getRotationMatrix2D(centre, rng.uniform(-MAX_TURN, MAX_TURN), rng.uniform(*SCALES))
-    move[:, 2] += rng.uniform(-MAX_SHIFT, MAX_SHIFT, 2) * size
-
-    def warp(image: Picture) -> Picture:
-        return cv2.warpAffine(
-            image, move, (size, size), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
-        )
-
-    return warp(person), warp(matte)

@@ -47,9 +47,12 @@ def test_a_whole_job(assembly: Assembly, session: Session) -> None:
     report = run(assembly, session, Order(styles, count=7), report=seen.append)
 
     assert report.headshots == 7
+    # Random weights paint no face: as many are tried again as may be, and all are delivered.
+    assert report.again == {"tries": 2, "no_face": 7}
     assert names(assembly, session, "portrait") == [f"portrait-{n:03d}" for n in range(1, 8)]
     sheet = load_sheet(assembly.services.vault, session)
     assert {record.style for record in sheet} == set(styles)
+    assert len({record.seed for record in sheet}) == 7
     assert report.adapter["bytes"] > 0
     assert names(assembly, session, "adapter") == []  # erased the moment the batch is complete
     assert assembly.services.sessions.deadline(session).delivered_at is not None

@@ -19,7 +19,7 @@ from pipeline.bases.base import Base, Conditions, Sampling
 
 
 class StableDiffusion(Base):
-    sampling = Sampling(steps=12, guidance=2.0)
+    sampling = Sampling(steps=12, guidance=2.0, noise=0.5, adapter=1.25)
     adapter_prefix: ClassVar[str] = "unet"
 
     snr_gamma: float | None = 5.0
@@ -148,13 +148,19 @@ class StableDiffusion(Base):
         seeds: Sequence[int],
         sampling: Sampling,
         stop: Callable[[], bool],
+        start: torch.Tensor | None = None,
     ) -> torch.Tensor:
         solver = DPMSolverMultistepScheduler.from_config(self.solver_config)
         solver.set_timesteps(sampling.steps, device=self.device)
+        skipped = 0 if start is None else sampling.skipped
+        timesteps = solver.timesteps[skipped:]
+        solver.set_begin_index(skipped)
         latents = self.initial_noise(seeds) * solver.init_noise_sigma
+        if start is not None:
+            latents = solver.add_noise(start, latents, timesteps[:1].expand(len(latents)))
         guided = sampling.guidance != 1
         both = {k: torch.cat([negative[k], v]) for k, v in positive.items()} if guided else positive
-        for timestep in solver.timesteps:
+        for timestep in timesteps:
             if stop():
                 raise Stopped
             given = torch.cat([latents, latents]) if guided else latents

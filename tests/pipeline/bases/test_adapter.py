@@ -40,6 +40,20 @@ def test_adapters_come_and_go_without_a_trace(base: Base) -> None:
     assert not hasattr(base.denoiser, "peft_config")
 
 
+def test_an_adapter_counts_as_much_as_it_is_told_to(base: Base) -> None:
+    before = answer(base)
+    with adapter.fresh(base, rank=4, alpha=4, seed=1) as parameters:
+        for parameter in parameters:
+            parameter.data += 0.02
+        data = adapter.dump(base)
+
+    def away(weight: float) -> float:
+        with adapter.loaded(base, data, weight):
+            return (answer(base) - before).abs().mean().item()
+
+    assert away(0.0) == 0 < away(0.5) < away(1.0) < away(1.5)
+
+
 def test_a_failure_while_an_adapter_is_attached_removes_it(base: Base) -> None:
     digest = base.fingerprint()
     with pytest.raises(ZeroDivisionError), adapter.fresh(base, rank=2, alpha=2, seed=1):

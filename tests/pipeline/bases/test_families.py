@@ -117,6 +117,24 @@ def test_a_whole_training_and_portraits_leave_the_base_as_it_was(
     assert base.fingerprint() == before
 
 
+@pytest.mark.parametrize("key", list(BUILDERS))
+def test_what_painting_starts_from_is_left_the_more_the_less_noise_it_gets(
+    bases: dict[str, Base], key: str
+) -> None:
+    base = bases[key]
+    words = base.encode_prompts([PROMPT])
+    side = base.resolution
+    picture = np.random.default_rng(1).integers(0, 256, (1, side, side, 3), np.uint8)
+    start = base.encode_images(picture)
+
+    def apart(noise: float) -> float:
+        sampling = Sampling(steps=8, guidance=1.0, noise=noise)
+        painted = base.sample(words, words, [1], sampling, lambda: False, start)
+        return (painted - start).abs().mean().item()
+
+    assert apart(0.125) < apart(0.5) < apart(0.875)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("key", list(BUILDERS))
 def test_an_interrupted_training_goes_on_to_the_same_bits(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from errors import BadOrder
+from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
 from pipeline.portraits.export import (
     FORMATS,
@@ -26,9 +27,10 @@ from pipeline.portraits.export import (
 )
 from pipeline.portraits.frames import cv_frame
 from pipeline.portraits.generate import Shot
+from pipeline.portraits.judge import Judge
 from pipeline.portraits.score import fold
-from pipeline.portraits.sheet import judged
 from pipeline.portraits.style import Style
+from tests.support.people import mesh_net
 from tests.support.refused import refused
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -200,11 +202,13 @@ def test_the_job_tells_where_the_face_is(selfie_jpegs: list[bytes], faces: Faces
     """From the job's own judgement to a CV picture in which the face is found in the middle."""
     image = np.asarray(Image.open(io.BytesIO(selfie_jpegs[0])).convert("RGB"))
     style = Style("corporate", "Corporate", "A look.", "work", "photo of {subject}")
-    person = faces.embed(image, faces.detect(image)[0])
-    record = judged("portrait-001", Shot(0, style, 11), image, faces, person)
+    found = faces.detect(image)[0]
+    photo = TrainingPhoto(image, found.landmarks, faces.embed(image, found))
+    judge = Judge(faces, mesh_net(), [photo])
+    record = judge.judged("portrait-001", Shot(0, style, 11), image).record
     assert record.likeness == pytest.approx(1, abs=1e-3)
     assert record.face is not None
-    again = judged("portrait-002", Shot(1, style, 12), image, faces, person)
+    again = judge.judged("portrait-002", Shot(1, style, 12), image).record
     assert [[r.id for r in group] for group in fold([record, again])] == [[record.id, again.id]]
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG")
@@ -212,14 +216,6 @@ def test_the_job_tells_where_the_face_is(selfie_jpegs: list[bytes], faces: Faces
     left, top, width, height = faces.detect(cut)[0].box
     assert left + width / 2 == pytest.approx(413 / 2, abs=25)
     assert top + height / 2 == pytest.approx(0.45 * 531, abs=40)
-
-
-def test_a_picture_without_a_face_has_neither_box_nor_appearance(faces: Faces) -> None:
-    style = Style("corporate", "Corporate", "A look.", "work", "photo of {subject}")
-    grey = np.full((256, 256, 3), 128, np.uint8)
-    record = judged("p", Shot(0, style, 1), grey, faces, np.eye(128, dtype=np.float32)[0])
-    assert (record.likeness, record.doubtful) == (-1, True)
-    assert (record.face, record.appearance) == (None, "")
 
 
 def test_a_portrait_without_a_known_face_still_gets_a_cv_picture(portrait: bytes) -> None:
