@@ -121,8 +121,9 @@ async def _page(client: httpx.AsyncClient, seen: Seen, judged: list[float], unti
         answer = await client.get("/status")
         now = time.perf_counter()
         seen.polls.append(now - asked)
-        listed = len(answer.raise_for_status().json()["photos"]["list"])
-        judged += [now - began] * (listed - len(judged))
+        listed = answer.raise_for_status().json()["photos"]["list"]
+        told = len({photo["label"] for photo in listed})  # one that was sent again counts once
+        judged += [now - began] * (told - len(judged))
         await asyncio.sleep(PAUSE_S)
 
 

@@ -5,6 +5,7 @@ The same walk with a real job is tests/browser/test_main_job.py.
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,7 +117,9 @@ def test_a_second_visitor_sees_nothing_of_the_first(
         assert bob.locator(".photo").count() == 0
         assert "ann-" not in bob.content()
         watch.clean()
-        address = ann.locator(".photo img").first.get_attribute("src")
+        picture = ann.locator(".photo img").first
+        expect(picture).to_have_attribute("src", re.compile("/photo/photo-"))
+        address = picture.get_attribute("src")
         assert bob.request.get(address or "").status == 404
 
 

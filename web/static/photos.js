@@ -2,7 +2,7 @@
 
 import { at } from "./address.js";
 import { Memory } from "./memory.js";
-import { follow, slot, text } from "./templates.js";
+import { focusOn, follow, slot, text } from "./templates.js";
 import { offerPictures, sendPhotos } from "./upload.js";
 
 export class Photos {
@@ -57,7 +57,11 @@ export class Photos {
 
   /** The keyboard goes on at a photo, or where photos are added. */
   focus(item) {
-    (item?.isConnected ? item.querySelector(".remove") : this.section.querySelector("#files button"))?.focus();
+    // While the field still hears of an upload, its buttons are not the ones that stay.
+    const field = this.section.querySelector("#files button:not(.icon-button, .icon-mode)");
+    const next = item?.isConnected ? item.querySelector(".remove") : field;
+    if (next) next.focus();
+    else focusOn(this.section.querySelector("h2"));
   }
 
   #drawPhoto(item, photo) {

@@ -2,7 +2,7 @@
 // what is pressed. Holds no state of its own: after a reload it is where it was.
 
 import { at } from "./address.js";
-import { loadTemplates, slot, text } from "./templates.js";
+import { focusOn, loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { OrderForm } from "./order.js";
 import { Editor } from "./editor/editor.js";
@@ -283,12 +283,6 @@ class Studio {
 /** How to scroll: at once where somebody asked for less motion. */
 function gently() {
   return matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth";
-}
-
-/** The keyboard goes on from here. */
-function focusOn(heading) {
-  heading.tabIndex = -1;
-  heading.focus({ preventScroll: true });
 }
 
 const [clone, places] = await Promise.all([

@@ -21,6 +21,12 @@ export function slot(root, name) {
   return root.querySelector(`[data-slot="${name}"]`);
 }
 
+/** The keyboard goes on from a heading. */
+export function focusOn(heading) {
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
 /** Sets text only where it differs, so that screen readers announce changes only. */
 export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
