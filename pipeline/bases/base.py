@@ -1,12 +1,10 @@
 """The frozen base model: what personalisation and generation need of any family.
 
 A family is one module with a subclass of `Base` that encodes prompts and images, computes the
-training loss, samples, decodes, and names the layers that an adapter may touch.  Everything else
-is here or beside: `loading` reads and checks a folder, `registry` lists the families, `nf4` stores
-weights in 4 bits, `offloading` has what only bases of billions of weights need.
+training loss, samples, decodes, and names the layers that an adapter may touch. Beside: `loading`
+reads a folder, `registry` lists families, `nf4` packs weights, `offloading` is for large bases.
 
-Nothing changes the base's weights: they never require gradients, and adapters sit beside them
-(`pipeline/bases/adapter.py`) and are never merged.
+Weights never require gradients: adapters (`adapter.py`) sit beside them and are never merged.
 """
 
 from __future__ import annotations

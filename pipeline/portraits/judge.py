@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,9 @@ from pipeline.compositing.ranking import eyes_open
 from pipeline.compositing.texture import cheek_texture
 from pipeline.imaging import Face
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import PortraitRecord, appearance, person_vector, record_for
-
-if TYPE_CHECKING:
-    from pipeline.photos.album import TrainingPhoto
 
 Flaw = Literal["no_face", "two_faces", "unlike", "eyes_closed", "plastic"]
 

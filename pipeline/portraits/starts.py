@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +16,8 @@ from numpy.typing import NDArray
 from pipeline.compositing.backdrops import compose, words_in
 from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import align, moved
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot
-
-if TYPE_CHECKING:
-    from pipeline.photos.album import TrainingPhoto
 
 Picture = NDArray[np.uint8]
 

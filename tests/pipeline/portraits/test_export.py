@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from errors import BadOrder
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.export import (
     FORMATS,
     MARKS,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.photos.album import TrainingPhoto
 from pipeline.photos.detection import Faces
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.judge import Judge, Judged
 from pipeline.portraits.style import Style

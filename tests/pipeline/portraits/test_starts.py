@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.bases.base import Base, Sampling
 from pipeline.compositing.backdrops import words_in
-from pipeline.photos.album import TrainingPhoto
+from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.starts import Starts
 from pipeline.portraits.style import Style, load_styles
@@ -115,11 +115,11 @@ def test_a_start_saves_the_steps_that_it_skips(
     base: Base, photos: list[TrainingPhoto], noise: float, asked: int
 ) -> None:
     calls: list[None] = []
-
-    def stop() -> bool:
-        calls.append(None)
-        return False
-
+    hook = base.denoiser.register_forward_pre_hook(lambda *_: calls.append(None))
     shots = Starts(photos, middle).given(plan([style("navy studio backdrop")], 1, seed=7))
-    list(generate(base, None, shots, stop=stop, sampling=replace(HALF, noise=noise)))
+    sampling = replace(HALF, noise=noise)
+    try:
+        list(generate(base, None, shots, stop=lambda: False, sampling=sampling))
+    finally:
+        hook.remove()
     assert len(calls) == asked
