@@ -57,9 +57,10 @@ class Table:
                 found = do()
                 found |= device.peak()
             except Exception as problem:
-                # Its frames hold the tensors of what failed.
-                text = " ".join(str(problem).split())[:200]
-                found = {"note": f"failed: {type(problem).__name__}: {text}"}
+                # Its frames hold the tensors of what failed. Torch says more than the stage.
+                said = problem.__cause__ if isinstance(problem, device.ShortOfMemory) else problem
+                text = " ".join(str(said).split())[:200]
+                found = {"note": f"failed: {type(said).__name__}: {text}"}
         self._add(name, found, computed)
         return "s" in found
 

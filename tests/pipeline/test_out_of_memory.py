@@ -240,7 +240,7 @@ STAGES: list[tuple[Stage, str, bool | None, int, dict[str, object]]] = [
     ("words", "text_encoder", None, 2, {"offload": "parts"}),
     ("encode", "vae.encoder", None, 2, {"tiling": True}),
     ("train", "denoiser", True, 3, {"micro_batch": 1}),
-    ("paint", "denoiser", False, 15, {"generation_batch": 2}),
+    ("paint", "denoiser", False, 8, {"generation_batch": 2}),
     ("decode", "vae.decoder", None, 3, {"tiling": True}),
 ]
 """Stage, the network that works at it, whether it learns, its call that fails, what helps."""
