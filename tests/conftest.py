@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -30,6 +31,12 @@ MODELS = configuration.ROOT / "models"
 
 
 LONGEST = configuration.ROOT / "tests" / "browser" / "test_main_job.py"
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: each job's end looks for garbage, and need not look through that."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

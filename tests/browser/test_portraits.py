@@ -26,6 +26,7 @@ from tests.support.browser import (
     tile,
     visit,
 )
+from tests.support.waiting import until
 from tests.support.web import Place, served
 
 pytestmark = pytest.mark.browser
@@ -143,6 +144,11 @@ def stroke(page: Page, start: tuple[int, int], end: tuple[int, int]) -> None:
     touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
 
+def heard(page: Page, requests: list[Route], count: int) -> None:
+    """Until so many were held: they are heard of only while something is asked of the page."""
+    until(lambda: bool(page.evaluate("() => true")) and len(requests) == count)
+
+
 def test_the_large_view_by_keyboard_and_by_swipe_on_a_phone(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:
@@ -164,7 +170,7 @@ def test_the_large_view_by_keyboard_and_by_swipe_on_a_phone(
         # To the left: the next, also while the picture is still on its way.
         stroke(page, (300, 300), (80, 310))
         expect(caption).to_have_text("Old Money · 3 / 4")
-        assert len(on_their_way) == 3
+        heard(page, on_their_way, 3)
         page.unroute("**/portrait/*?size=original")  # now they come
         expect(page.locator("#viewer img")).to_have_js_property("complete", True)
         stroke(page, (80, 300), (300, 290))
@@ -304,7 +310,7 @@ def test_shape_and_backdrop_are_chosen_afterwards_and_live(
         assert page.evaluate(LOADED, [FIRST_TILE, 400, 400])
         expect(image).to_have_css("opacity", "1")
         expect(coming).to_have_css("opacity", "0")
-        assert len(on_their_way) == 1
+        heard(page, on_their_way, 1)
         page.unroute(f"**{asked}")  # now it comes
         page.wait_for_function(LOADED, arg=[FIRST_TILE, 320, 400])
         page.keyboard.press("Tab")
