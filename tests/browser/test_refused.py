@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, Route, expect
 
-from tests.support.browser import Watch, enter, settled, visit, with_preferences
+from tests.support.browser import Watch, enter, kept, settled, visit, with_preferences
 from tests.support.faces import encoded, photos
 from tests.support.proxy import free_port, plain_proxy
 from tests.support.web import Place, served
@@ -86,7 +86,8 @@ def test_a_heic_of_no_type_is_for_the_server_to_judge(
         settled(page)
         page.evaluate(DROP, ["#files button", base64.b64encode(data).decode(), "IMG_1.HEIC"])
         expect(page.locator(".photo.accepted")).to_contain_text("IMG_1.HEIC")
-        page.locator("#files button").click()
+        kept(page, 1)
+        settled(page).click()
         assert page.locator("#files input[type=file]").get_attribute("accept") == (
             "image/*,.heic,.heif"
         )

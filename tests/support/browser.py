@@ -42,9 +42,10 @@ CUT_STREAMS = (
 )
 """What Gradio says when a page is left while it still hears how an upload went."""
 STAYS = """async (selector) => {
-  const before = document.querySelector(selector);
+  const before = document.querySelectorAll(selector);
   await new Promise((done) => setTimeout(done, 300));
-  return before !== null && before === document.querySelector(selector);
+  const after = document.querySelectorAll(selector);
+  return before.length === 1 && after.length === 1 && before[0] === after[0];
 }"""
 
 
