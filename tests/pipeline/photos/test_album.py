@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -45,25 +43,9 @@ from words import LANGUAGES, say, speaking, tell
 PX = 384
 
 
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(max_bytes=5_000_000, max_pixels=20_000_000) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
-
-
 @pytest.fixture
 def album(store: Store, decoder: Decoder) -> Album:
     return Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(12, 2 * PX, PX))
-
-
-@pytest.fixture
-def session(store: Store) -> Session:
-    return store.sessions.create()[0]
 
 
 def add(album: Album, session: Session, picture: Picture, label: str = "me.jpg") -> PhotoRecord:

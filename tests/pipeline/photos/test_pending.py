@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,22 +20,6 @@ from tests.support.faces import MODELS, Picture, encoded, models, photos, segmen
 from tests.support.store import Store
 
 PX = 384
-
-
-@pytest.fixture(scope="module")
-def decoder() -> Iterator[Decoder]:
-    with Decoder(max_bytes=5_000_000, max_pixels=20_000_000) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
-
-
-@pytest.fixture
-def session(store: Store) -> Session:
-    return store.sessions.create()[0]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -68,13 +67,8 @@ def test_no_strokes_change_nothing() -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path)
-
-
-@pytest.fixture
-def kept(store: Store) -> tuple[Strokes, Vault, Session]:
-    vault, session = store.vault, store.sessions.create()[0]
+def kept(store: Store, session: Session) -> tuple[Strokes, Vault, Session]:
+    vault = store.vault
     record = FaceRecord("photo-01", "me.jpg", Message("photos.good"), None)
     vault.put(session, kinds.FACE, "photo-01", record.to_json())
     return Strokes(vault, threading.Lock()), vault, session
