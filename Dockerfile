@@ -6,17 +6,11 @@
 
 FROM python:3.11.14-slim-bookworm AS build
 ARG PIP_EXTRA_INDEX_URL=""
-# What pymatting compiles here must serve on any x86-64 or ARM64 machine.
-ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CPU_NAME=generic NUMBA_CACHE_DIR=/app/numba
+ENV PIP_EXTRA_INDEX_URL=${PIP_EXTRA_INDEX_URL} PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 COPY . .
 # The same script as `make setup`: packages, then the face models, each file checked by digest.
-# A layer keeps whole seconds, and numba throws away what was compiled from a file of another time.
-RUN tools/setup.sh python3.11 \
-    && find .venv -path '*/pymatting/*.py' -exec touch -d @0 {} + \
-    && rm -rf numba \
-    && .venv/bin/python -c "import pymatting"
+RUN tools/setup.sh python3.11
 
 FROM python:3.11.14-slim-bookworm
 # Numbers, not names: what is mounted from the host must belong to the same ones.
@@ -25,7 +19,6 @@ RUN groupadd --gid 10001 likeness \
     && install -d -o 10001 -g 10001 -m 0700 /scratch /receipts
 COPY --from=build /app /app
 WORKDIR /app
-# numba refuses to start where it cannot write, so what was compiled is copied to where it can.
 # The user has no home of its own; what libraries would keep in one (CUDA its
 # kernels, here 128 MB at most) is gone with the container.
 ENV HOME=/tmp \
@@ -36,12 +29,9 @@ ENV HOME=/tmp \
     HF_HUB_OFFLINE=1 \
     TRANSFORMERS_OFFLINE=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    NUMBA_CPU_NAME=generic \
-    NUMBA_CACHE_DIR=/tmp/numba \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["/app/.venv/bin/python", "-m", "tools.healthcheck"]
-# The shell becomes the server, which so is process 1's only child and hears SIGTERM itself.
-CMD ["/bin/sh", "-c", "cp -r /app/numba /tmp/ && exec /app/.venv/bin/python app.py"]
+CMD ["/app/.venv/bin/python", "app.py"]

@@ -46,9 +46,6 @@ fi
 
 .venv/bin/python -m tools.fetch_faces --to models/faces
 
-# Compiles for most of a minute at its first import and keeps the result beside itself.
-.venv/bin/python -c "import pymatting"
-
 if [ "$kind" = dev ]; then
     .venv/bin/python -m dev.fetch_dev
     .venv/bin/python -m dev.fetch_astronaut

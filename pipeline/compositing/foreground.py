@@ -1,9 +1,9 @@
 """The person's own colours: the old wall's colour taken out of hair and edges.
 
 A pixel of the edge is alpha times the person plus the rest of the wall. Both colours are estimated
-at a small size by the multi-level method (T. Germer et al., "Fast Multi-Level Foreground
-Estimation", 2020; pymatting), where they are smooth, and corrected at full size so that the two
-explain the camera's pixel (as in M. Forte, "Approximate Fast Foreground Colour Estimation", 2021).
+at a small size, where they are smooth, by two averages over windows, a large one and a small one
+(M. Forte, "Approximate Fast Foreground Colour Estimation", 2021), and corrected at full size so
+that the two explain the camera's pixel.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.refine import Floats, Picture, shrunk
+from pipeline.compositing.upsample import enlarged_at
 
 SIDE = 512
 """Long side in pixels at which colours are estimated."""
+
+_REACHES = (0.18, 0.012)
+"""Sides of the windows whose colours are averaged, one after the other, as shares of the long side:
+90 and 6 pixels of 512."""
+
+_NEXT_TO_NOTHING = 1e-5
 
 
 def person_colours(image: Picture, alpha: NDArray[np.uint8]) -> Picture:
@@ -47,34 +54,33 @@ def bounds(area: NDArray[np.bool_], margin: float) -> tuple[int, int, int, int]:
 
 def _unmixed(image: Picture, alpha: NDArray[np.uint8], band: NDArray[np.bool_]) -> Picture:
     """The person's part of each pixel of a bool [h, w] band: uint8 RGB [pixels, 3]."""
-    person, wall = estimated(shrunk(image, SIDE) / 255.0, shrunk(alpha, SIDE) / 255.0, alpha.shape)
+    person, wall = estimated(shrunk(image, SIDE) / 255.0, shrunk(alpha, SIDE) / 255.0)
     part: Floats = np.asarray(alpha[band] / 255.0, np.float32)[:, None]
     whole: Floats = np.asarray(image[band] / 255.0, np.float32)
-    person = corrected(person[band], wall[band], whole, part)
+    person = corrected(enlarged_at(person, band), enlarged_at(wall, band), whole, part)
     return np.asarray(np.clip(person * 255 + 0.5, 0, 255), np.uint8)
 
 
-def estimated(
-    image: NDArray[np.floating], alpha: NDArray[np.floating], size: tuple[int, ...]
-) -> tuple[Floats, Floats]:
-    """Colours of person and wall, smooth, each float32 RGB [*size, 3].
+def estimated(image: NDArray[np.floating], alpha: NDArray[np.floating]) -> tuple[Floats, Floats]:
+    """Colours of person and wall, smooth, each float32 RGB [h, w, 3].
 
-    image: 0 to 1, RGB [h, w, 3]; alpha: 0 to 1, [h, w]; both shrunk to `SIDE`. size: H, W.
+    image: 0 to 1, RGB [h, w, 3]; alpha: 0 to 1, [h, w]; both shrunk to `SIDE`.
     """
-    from numba import set_num_threads
-    from pymatting import estimate_foreground_ml
-
-    # Its loops are so short that a second thread of numba only waits, and takes ten times as much
-    # of the processors as the work does. Counts for the calling thread.
-    set_num_threads(1)
-    both = estimate_foreground_ml(
-        image.astype(np.float64), alpha.astype(np.float64), return_background=True
-    )
-    person, wall = (
-        np.asarray(cv2.resize(colour, size[1::-1], interpolation=cv2.INTER_LINEAR), np.float32)
-        for colour in both
-    )
+    ink, part = image.astype(np.float32), alpha.astype(np.float32)[..., None]
+    person = wall = ink
+    for reach in _REACHES:
+        side = 2 * round(reach * max(ink.shape) / 2) + 1
+        smooth = _averaged(person, part, side), _averaged(wall, 1 - part, side)
+        person = np.clip(corrected(*smooth, ink, part), 0, 1)
+        wall = np.clip(corrected(*smooth[::-1], ink, 1 - part), 0, 1)
     return person, wall
+
+
+def _averaged(colours: Floats, weight: Floats, side: int) -> Floats:
+    """The mean of RGB [h, w, 3] about each pixel, its neighbours weighted by [h, w, 1]."""
+    window = (side, side)
+    total = cv2.blur(colours * weight, window)
+    return np.asarray(total / (cv2.blur(weight, window)[..., None] + _NEXT_TO_NOTHING), np.float32)
 
 
 def corrected(person: Floats, wall: Floats, whole: Floats, part: Floats) -> Floats:

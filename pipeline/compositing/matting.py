@@ -2,8 +2,7 @@
 
 Segmenter and a small network (`refine`), trimap (`trimap`), closed-form alpha in the unknown band
 (`closed_form`), enlarged by a guided filter (`upsample`), the person's own colours (`foreground`),
-and what may be wrong with it (`faults`, `covering`). pymatting and scipy are imported inside the
-functions that use them: they compile at their first import and weigh 290 MB.
+and what may be wrong with it (`faults`, `covering`).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from pipeline.compositing.composite import (
     unwrapped,
 )
 from pipeline.compositing.foreground import SIDE, corrected, estimated
+from pipeline.compositing.upsample import enlarged_at
 
 _STEPS = 4096
 """Entries of the grade's curve."""
@@ -44,12 +45,12 @@ def person_of(
         cv2.resize(field, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         for field in (whole, cover)
     )
-    person, wall = estimated(small, share, alpha.shape)
+    person, wall = estimated(small, share)
     around = light_around(cover, wall, small_size(alpha.shape))
     around = cv2.resize(around, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
     band = (alpha > 0) & (alpha < 255)
     part = cover[band][:, None]
-    own = corrected(person[band], wall[band], whole[band], part)
+    own = corrected(enlarged_at(person, band), enlarged_at(wall, band), whole[band], part)
     own = np.clip(unwrapped(own, around[band], part) @ matrix.T, 0, 1)
     colours = portrait.copy()
     colours[alpha == 0] = 0

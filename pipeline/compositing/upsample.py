@@ -7,6 +7,8 @@ photo then gives the edge its own sharpness.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,12 @@ from pipeline.compositing.refine import Floats
 
 _EPSILON = 1e-5
 """Variance of colour (0 to 1, squared) below which a window's alpha is simply averaged."""
+
+_STRIP = 128
+"""Rows whose model is found at once: it needs forty arrays of their size."""
+
+_REMAPPED = 1024
+"""Pixels in a row of what OpenCV remaps: it takes no row of 32768."""
 
 _RADIUS = 2
 """Windows are 5 x 5 pixels of the small size."""
@@ -26,23 +34,48 @@ def enlarged(alpha: Floats, small: Floats, full: NDArray[np.uint8]) -> Floats:
     Returns:
         float32 [H, W], 0 to 1.
     """
-    slope, offset = _coefficients(alpha, small)
-    slope *= np.float32(1 / 255)
-    size = (full.shape[1], full.shape[0])
-    guided = cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
-    for channel in range(3):  # one after another: all at once would be 150 MB at 2048 pixels
-        grown = cv2.resize(slope[..., channel], size, interpolation=cv2.INTER_LINEAR)
-        grown *= full[..., channel]
-        guided += grown
-    # Beyond the range of its neighbours an alpha is ringing.
     window = np.ones((3, 3), np.uint8)
-    least = cv2.resize(cv2.erode(alpha, window), size, interpolation=cv2.INTER_LINEAR)
-    most = cv2.resize(cv2.dilate(alpha, window), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.clip(guided, least, most, out=guided), np.float32)
+    least, most = cv2.erode(alpha, window), cv2.dilate(alpha, window)
+    size = (full.shape[1], full.shape[0])
+    grown = cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR)
+    uneven = cv2.dilate((most > least).astype(np.uint8), window)
+    band = cv2.resize(uneven, size, interpolation=cv2.INTER_NEAREST) == 1
+    if band.any():
+        model = enlarged_at(_model(alpha, small), band)
+        guided = (model[:, :3] * full[band]).sum(axis=1) / 255 + model[:, 3]
+        # Beyond the range of its neighbours an alpha is ringing.
+        limits = enlarged_at(np.dstack([least, most]), band)
+        grown[band] = np.clip(guided, limits[:, 0], limits[:, 1])
+    return np.asarray(grown, np.float32)
 
 
-def _coefficients(alpha: Floats, small: Floats) -> tuple[Floats, Floats]:
-    """Slope [h, w, 3] and offset [h, w] of alpha as a linear function of colour, averaged."""
+def enlarged_at(small: Floats, band: NDArray[np.bool_]) -> Floats:
+    """Enlarge [h, w, C] to the size of a bool [H, W] band, but only there: [pixels, C]."""
+    rows, columns = (place.astype(np.float32) + np.float32(0.5) for place in np.nonzero(band))
+    down, across = small.shape[0] / band.shape[0], small.shape[1] / band.shape[1]
+    count = len(rows)
+    side = -(-count // _REMAPPED)
+    x, y = (
+        np.resize(place * np.float32(scale) - np.float32(0.5), (side, _REMAPPED))
+        for place, scale in ((columns, across), (rows, down))
+    )
+    found = cv2.remap(small, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(-1, small.shape[2])[:count], np.float32)
+
+
+def _model(alpha: Floats, small: Floats) -> Floats:
+    """Slope and offset, [h, w, 4], of alpha as a linear function of colour, averaged."""
+    height = alpha.shape[0]
+    strips = []
+    for top in range(0, height, _STRIP):
+        first, last = max(0, top - 2 * _RADIUS), min(height, top + _STRIP + 2 * _RADIUS)
+        strip = _strip_of_model(alpha[first:last], small[first:last])
+        strips.append(strip[top - first : top - first + _STRIP])
+    return np.concatenate(strips)
+
+
+def _strip_of_model(alpha: Floats, small: Floats) -> Floats:
+    """The same of some rows; what is nearer to their ends than two windows is not yet right."""
     mean, mean_alpha = _mean(small), _mean(alpha)
     shared = _mean(small * alpha[..., None]) - mean * mean_alpha[..., None]
     red, green, blue = (small[..., n] for n in range(3))
@@ -52,17 +85,22 @@ def _coefficients(alpha: Floats, small: Floats) -> tuple[Floats, Floats]:
     b = cross[..., 0] - mean[..., 0] * mean[..., 1]
     c = cross[..., 1] - mean[..., 0] * mean[..., 2]
     e = cross[..., 2] - mean[..., 1] * mean[..., 2]
-    # Cramer's rule for the symmetric 3 x 3 system [a b c; b d e; c e f] x = shared.
-    aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
-    dd, ee, ff = a * f - c * c, b * c - a * e, a * d - b * b
-    scale = 1 / (a * aa + b * bb + c * cc)
+    aa, bb, cc, dd, ee, ff = inverse_of(a, b, c, d, e, f)
     x, y, z = (shared[..., n] for n in range(3))
     slope = np.dstack(
         [aa * x + bb * y + cc * z, bb * x + dd * y + ee * z, cc * x + ee * y + ff * z]
     )
-    slope = slope * scale[..., None]
     offset = mean_alpha - np.einsum("hwc,hwc->hw", slope, mean)
-    return _mean(slope.astype(np.float32)), _mean(offset.astype(np.float32))
+    return _mean(np.dstack([slope, offset]).astype(np.float32))
+
+
+def inverse_of(a: Any, b: Any, c: Any, d: Any, e: Any, f: Any) -> tuple[Any, ...]:
+    """Invert symmetric matrices [a b c; b d e; c e f], arrays of one shape, by Cramer's rule; the
+    six numbers of each inverse in the same order."""
+    aa, bb, cc = d * f - e * e, c * e - b * f, b * e - c * d
+    scale = 1 / (a * aa + b * bb + c * cc)
+    rest = a * f - c * c, b * c - a * e, a * d - b * b
+    return tuple(value * scale for value in (aa, bb, cc, *rest))
 
 
 def _mean(values: Floats) -> Floats:

@@ -577,11 +577,8 @@ def is_expected(name: str, scratch: Path) -> bool:
     """Below the scratch folder, or not a file that stays.
 
     Vault files are named relative to an open folder, by 32 random hex digits. The decoder talks
-    through pipes, which are numbers, and its errors go to /dev/null. numba asks whether its cache
-    beside pymatting may be written, by a file without a name that it closes at once.
+    through pipes, which are numbers, and its errors go to /dev/null.
     """
-    if re.fullmatch(r".*/site-packages/pymatting(/\w+)*/__pycache__", name):
-        return True
     if name.startswith(str(scratch)) or name.isdigit() or name == "/dev/null":
         return True
     return bool(re.fullmatch("[0-9a-f]{32}", name))

@@ -11,12 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.compositing import dispute, faults, refine
-from pipeline.compositing.closed_form import solve_alpha
+from pipeline.compositing.closed_form import laplacian_rows, solve_alpha
 from pipeline.compositing.dispute import disputed, glasses, settled
+from pipeline.compositing.foreground import person_colours
 from pipeline.compositing.matting import CutOut, cut_out, fine_alpha, profile_contour
 from pipeline.compositing.refine import Coarse
 from pipeline.compositing.trimap import Cleaned, cleaned
-from pipeline.compositing.upsample import enlarged
+from pipeline.compositing.upsample import enlarged, enlarged_at
 from pipeline.photos.detection import Face, Faces
 from tests.support.faces import segmenter
 
@@ -403,3 +404,41 @@ def test_an_altered_network_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
     with pytest.raises(refine.BaseUnavailable, match="not this release"):
         refine.network()
     refine.network.cache_clear()
+
+
+def test_the_laplacian_is_that_of_levin() -> None:
+    """Window by window, as equation 12 of the paper says."""
+    rng = np.random.default_rng(4)
+    image = rng.random((7, 9, 3))
+    image[:, 4:] = image[3, 4]  # windows of one colour
+    unknown = rng.random((7, 9)) < 0.6
+    expected = np.zeros((63, 63))
+    for y in range(1, 6):
+        for x in range(1, 8):
+            places = [(y + down) * 9 + x + right for down in (-1, 0, 1) for right in (-1, 0, 1)]
+            colours = image.reshape(-1, 3)[places]
+            apart = colours - colours.mean(axis=0)
+            spread = np.linalg.inv(apart.T @ apart / 9 + np.eye(3) * 1e-6 / 9)
+            expected[np.ix_(places, places)] += np.eye(9) - (1 + apart @ spread @ apart.T) / 9
+    values, columns = laplacian_rows(image, unknown)
+    found = np.zeros((len(values), 63))
+    for row, (some, where) in enumerate(zip(values, columns, strict=True)):
+        np.add.at(found[row], where, some)
+    assert np.abs(found - expected[unknown.ravel()]).max() < 1e-3
+
+
+def test_what_is_enlarged_at_some_pixels_is_what_all_would_be() -> None:
+    rng = np.random.default_rng(5)
+    small = rng.random((31, 40, 4)).astype(np.float32)
+    band = rng.random((101, 90)) < 0.3
+    whole = cv2.resize(small, (90, 101), interpolation=cv2.INTER_LINEAR)
+    assert np.abs(enlarged_at(small, band) - whole[band]).max() < 0.02
+
+
+def test_the_persons_colours_are_told_from_the_walls() -> None:
+    edge = np.clip((np.arange(120) - 50) / 20, 0, 1)[None].repeat(80, 0)
+    image = edge[..., None] * (200, 120, 60) + (1 - edge[..., None]) * (20, 160, 40)
+    alpha = np.round(edge * 255).astype(np.uint8)
+    band = (alpha > 60) & (alpha < 255)
+    found = person_colours(image.astype(np.uint8), alpha)[band]
+    assert np.abs(found - np.array((200, 120, 60))).max() < 6
