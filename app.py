@@ -6,7 +6,6 @@ that nobody can reach a server that still keeps what it should have forgotten.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import socket
 import sys
@@ -15,15 +14,12 @@ import uvicorn
 
 import settings as configuration
 from errors import BadSettings, GpuFailed, LikenessError
+from pipeline import memory
 from privacy.harden import harden
 from privacy.log import configure as configure_log
 from words import tell
 
 _SWITCH_S = 0.001
-
-_MALLOPT_MMAP_THRESHOLD = -3  # <malloc.h>
-_LARGE = 4 << 20
-"""Bytes. Arrays of a photo are larger. At 1 MB, steps of a small training took twice the time."""
 
 GPU_FAILED = 75
 """Exit code of a server whose GPU failed: a new process may do better (`EX_TEMPFAIL`)."""
@@ -35,7 +31,7 @@ def main() -> int:
         settings = configuration.load()
         configure_log(settings.log_level)
         harden()
-        give_memory_back()
+        memory.keep()
         serve(settings)
     except GpuFailed:
         return GPU_FAILED
@@ -43,17 +39,6 @@ def main() -> int:
         print(tell(why.for_operator), file=sys.stderr)
         return 2
     return 0
-
-
-def give_memory_back() -> None:
-    """Let what is freed of large arrays go back to the system at once.
-
-    Left to itself glibc keeps such arrays in the pools of forty threads, and 20 people's photos
-    leave 700 MB there. Another C library decides for itself.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        library.mallopt(_MALLOPT_MMAP_THRESHOLD, _LARGE)
 
 
 def serve(settings: configuration.Settings) -> None:

@@ -25,7 +25,7 @@ from errors import (
 )
 from messages import Message
 from pipeline import job as jobs
-from pipeline import kept_order
+from pipeline import kept_order, memory
 from pipeline.job import Services
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.planning.pace import Countdown
@@ -235,6 +235,7 @@ class JobQueue:
                 last = self._run(job)
                 if "painted" in job.order.ways and not self.gpu_failed:
                     jobs.release()
+                memory.give_back()
                 self._done_with(job)
                 self._end(job, last)
             finally:

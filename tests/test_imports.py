@@ -1,7 +1,7 @@
 """Rooms of `pipeline/` know only what lies below them.
 
     __main__ > assembly > job_queue > photo_job, painted_job > job > planning, training, portraits
-    > bases, photos, compositing > orders, imaging, model_files
+    > bases, photos, compositing > orders, imaging, memory, model_files
 
 Types count as much as code. Rooms of one floor do not know each other. Two exceptions have a
 reason: `orders` is a leaf for web/ that names a base's `Plan`, itself a leaf; and the ways of a job
@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
-    ("imaging", "model_files"),
+    ("imaging", "memory", "model_files"),
     ("bases", "photos", "compositing"),
     ("orders",),
     ("planning", "training", "portraits", "kept_order", "turns", "step_down"),

@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from errors import BadOrder, Busy, LikenessError
 from messages import Message
+from pipeline import memory
 from pipeline.photos.record import MAX_LABEL
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
@@ -140,6 +141,8 @@ class Uploads:
             return error
         finally:
             held.done(size)
+            if self._turns.idle:
+                await run_in_threadpool(memory.give_back)
 
     async def _finish(self, session: Session, photo_id: str, size: int) -> None:
         """Let a photo of `size` bytes be cut out when its turn comes."""

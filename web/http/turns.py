@@ -27,7 +27,8 @@ class Turns:
     def __init__(self, places: int, may: Callable[[str], bool] | None = None) -> None:
         """may: whether somebody's turn can come now, asked whenever a place is free; `hand_out` is
         to be called when its answer changes. What can wait is not asked."""
-        self._free, self._may = places, may or _anybody
+        self._places = self._free = places
+        self._may = may or _anybody
         self._round: _Round = OrderedDict()
         self._later: _Round = OrderedDict()
         self._overtaken = 0
@@ -36,6 +37,11 @@ class Turns:
     def wanted(self) -> bool:
         """Whether somebody waits whose turn can come now."""
         return any(map(self._may, self._round))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody has a place or waits for one."""
+        return self._free == self._places and not self._round and not self._later
 
     async def take(self, who: str) -> None:
         """Wait for a place; `give_back` when done."""
