@@ -8,6 +8,8 @@ solves. Where colours say nothing (dark hair before a dark wall) the pull decide
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,9 @@ _EPSILON = 1e-6
 
 _AT_ONCE = 8192
 """Windows whose 81 products are held at once."""
+
+_BLOCK = 4
+"""Side in pixels of the blocks for which the preconditioner solves exactly."""
 
 _PRECISION, _MOST = 2e-4, 400
 """Relative residual at which the solver ends: alpha is then off by 0.001 on average. And after how
@@ -72,10 +77,31 @@ def solve_alpha(
     ends = np.concatenate([[0], np.cumsum(inner.sum(axis=1))])
     system = sparse.csr_matrix((values[inner], columns[inner], ends), shape=(len(start),) * 2)
     system = system + sparse.diags(pull, format="csr")
-    diagonal = sparse.diags(1 / system.diagonal(), format="csr")
-    found, _ = cg(system, target, x0=start, M=diagonal, rtol=_PRECISION, maxiter=_MOST)
+    nearly = _nearly_inverse(system, unknown)
+    found, _ = cg(system, target, x0=start, M=nearly, rtol=_PRECISION, maxiter=_MOST)
     alpha[unknown] = found
     return np.clip(alpha, 0, 1)
+
+
+def _nearly_inverse(system: Any, unknown: NDArray[np.bool_]) -> Any:
+    """Precondition the system of the unknown pixels of bool [H, W], on two levels: pixel by pixel,
+    and exactly for blocks of pixels as if each had one alpha. By the first alone, an error that is
+    even over twenty pixels would hardly shrink."""
+    from scipy import sparse
+    from scipy.sparse.linalg import LinearOperator, splu
+
+    count = system.shape[0]
+    rows, columns = (place // _BLOCK for place in np.nonzero(unknown))
+    blocks, block = np.unique(rows * unknown.shape[1] + columns, return_inverse=True)
+    ones = np.ones(count, np.float32)
+    spread = sparse.csr_matrix((ones, block, np.arange(count + 1)), shape=(count, len(blocks)))
+    gather = spread.T.tocsr()
+    coarse, diagonal = splu((gather @ system @ spread).tocsc()), 1 / system.diagonal()
+    return LinearOperator(
+        system.shape,
+        matvec=lambda rest: diagonal * rest + spread @ coarse.solve(gather @ rest),
+        dtype=np.float32,
+    )
 
 
 def laplacian_rows(image: NDArray[np.float64], unknown: NDArray[np.bool_]) -> tuple[Floats, Ints]:

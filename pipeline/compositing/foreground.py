@@ -70,7 +70,8 @@ def estimated(image: NDArray[np.floating], alpha: NDArray[np.floating]) -> tuple
     person = wall = ink
     for reach in _REACHES:
         side = 2 * round(reach * max(ink.shape) / 2) + 1
-        smooth = _averaged(person, part, side), _averaged(wall, 1 - part, side)
+        # Squared: what is half wall would colour the person.
+        smooth = _averaged(person, part**2, side), _averaged(wall, (1 - part) ** 2, side)
         person = np.clip(corrected(*smooth, ink, part), 0, 1)
         wall = np.clip(corrected(*smooth[::-1], ink, 1 - part), 0, 1)
     return person, wall

@@ -348,7 +348,7 @@ def test_a_profile_gets_no_haze_of_a_sharpened_edge() -> None:
     colours = np.full((320, 320, 3), (205, 205, 195), float)
     colours[:, :160] = (170, 115, 95)
     soft = cv2.GaussianBlur(colours, (0, 0), 1)
-    image = noisy(soft + 3 * (soft - cv2.GaussianBlur(soft, (0, 0), 2.5)), 5)
+    image = noisy(soft + 6 * (soft - cv2.GaussianBlur(soft, (0, 0), 2.5)), 5)
     stored = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
     image = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)
     known = np.repeat((np.arange(320) < 160).astype(np.float32)[None], 320, axis=0)
@@ -436,9 +436,9 @@ def test_what_is_enlarged_at_some_pixels_is_what_all_would_be() -> None:
 
 
 def test_the_persons_colours_are_told_from_the_walls() -> None:
-    edge = np.clip((np.arange(120) - 50) / 20, 0, 1)[None].repeat(80, 0)
+    edge = np.clip((np.arange(400) - 190) / 20, 0, 1)[None].repeat(300, 0)
     image = edge[..., None] * (200, 120, 60) + (1 - edge[..., None]) * (20, 160, 40)
     alpha = np.round(edge * 255).astype(np.uint8)
     band = (alpha > 60) & (alpha < 255)
     found = person_colours(image.astype(np.uint8), alpha)[band]
-    assert np.abs(found - np.array((200, 120, 60))).max() < 6
+    assert np.abs(found - np.array((200, 120, 60))).max() < 20  # of 180
