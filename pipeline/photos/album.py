@@ -207,11 +207,11 @@ class Album:
             UnknownSession: the session was erased.
         """
         photos = []
-        for photo_id, face in self._accepted(session):
-            png = self._vault.open(session, kinds.PHOTO, photo_id)
+        for record, face in self._accepted(session):
+            png = self._vault.open(session, kinds.PHOTO, record.id)
             embedding = self._measured(face, png).embedding
             assert embedding is not None
-            cut, points = CutOut.from_png(png), face.landmarks
+            cut, points = without(CutOut.from_png(png), record.taken), face.landmarks
             image = np.dstack([cut.before(PLAIN_WALL), cut.alpha])
             if (px := self._keeping.training_px) is not None:
                 image, points = head_and_shoulders(image, points, px)
@@ -225,7 +225,7 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        return [photo_id for photo_id, face in self._accepted(session) if not face.faults]
+        return [record.id for record, face in self._accepted(session) if not face.faults]
 
     def cut_out(self, session: Session, photo_id: str) -> CutOutPhoto:
         """One of `usable_cut_outs` with its pixels.
@@ -252,10 +252,10 @@ class Album:
             return np.dstack([cut.colours, cut.alpha])
         return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
 
-    def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
+    def _accepted(self, session: Session) -> list[tuple[FaceRecord, FaceNumbers]]:
         stored = self._records.stored(session)
         return [
-            (record.id, record.face)
+            (record, record.face)
             for record, told in zip(stored, judged(stored), strict=True)
             if told.accepted and record.face is not None
         ]

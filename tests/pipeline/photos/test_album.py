@@ -21,7 +21,7 @@ from pipeline.photos.detection import Faces
 from pipeline.photos.face_records import MAX_REJECTED
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
-from pipeline.photos.record import PLAIN_WALL, FaceNumbers, clean_label
+from pipeline.photos.record import PLAIN_WALL, FaceNumbers, Stroke, clean_label
 from pipeline.photos.similarity import lacking, strangers
 from privacy.file_rows import FileRows
 from privacy.sessions import Session
@@ -92,6 +92,15 @@ def test_training_of_a_large_base_gets_all_that_is_kept_with_its_alpha(
     assert np.array_equal(photo.alpha, kept.cut_out.alpha)
     assert np.array_equal(photo.landmarks, kept.landmarks)
     assert max(photo.alpha.shape) > PX
+
+    album.strokes.add(session, "photo-01", Stroke(((0.5, 0.9),), 0.05))
+    (photo,) = album.training_photos(session)
+    assert photo.alpha is not None
+    height, width = photo.alpha.shape
+    chest = round(0.9 * height), width // 2
+    assert kept.cut_out.alpha[chest] == 255
+    assert photo.alpha[chest] == 0
+    assert (photo.image[chest] == PLAIN_WALL).all()
 
 
 def blurred(picture: Picture) -> Picture:
