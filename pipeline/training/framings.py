@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.backdrops import PERSON
-from pipeline.compositing.clothes import SURE, separate
+from pipeline.compositing.clothes import separate
 from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import CutOut
 from pipeline.photos.crop import aligned_square
@@ -84,10 +84,9 @@ def weight_of(
 ) -> NDArray[np.float32]:
     """How much each pixel of a cut-out counts, float32 [H, W], `ELSEWHERE` to 1.
 
-    Clothes that cannot be told from skin count as the person.
+    Clothes are taken as found, however surely: unlike in a portrait, nobody sees a mistake here.
     """
-    clothes = separate(image, alpha, landmarks)
-    worn = clothes.mask if clothes.confidence >= SURE else np.float32(0)
+    worn = separate(image, alpha, landmarks).mask
     cover = alpha.astype(np.float32) / 255
     return np.asarray(ELSEWHERE + cover * (1 - ELSEWHERE - (1 - CLOTHES) * worn), np.float32)
 
