@@ -29,6 +29,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.pending import Pending, Waiting
 from pipeline.photos.quality import CheckedPhoto, check_photo
 from pipeline.photos.record import (
+    PLAIN_WALL,
     CutOutPhoto,
     FaceNumbers,
     FaceRecord,
@@ -43,18 +44,15 @@ from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import Vault
 
-PLAIN_WALL = 128
-"""Grey that training sees behind a cut-out; it gets other walls there."""
-
 
 @dataclass(frozen=True)
 class Keeping:
     """How much is kept: photos of a session; most pixels on the longer side of a photo, and of the
-    crop of it that training gets."""
+    head and shoulders that training gets of it, None for all that is kept."""
 
     photos: int
     photo_px: int
-    training_px: int
+    training_px: int | None
 
 
 class Album:
@@ -209,14 +207,16 @@ class Album:
             UnknownSession: the session was erased.
         """
         photos = []
-        for photo_id, face in self._accepted(session):
-            png = self._vault.open(session, kinds.PHOTO, photo_id)
+        for record, face in self._accepted(session):
+            png = self._vault.open(session, kinds.PHOTO, record.id)
             embedding = self._measured(face, png).embedding
             assert embedding is not None
-            person = CutOut.from_png(png).before(PLAIN_WALL)
-            px = self._keeping.training_px
-            image, landmarks = head_and_shoulders(person, face.landmarks, px)
-            photos.append(TrainingPhoto(image, landmarks, embedding))
+            cut, points = without(CutOut.from_png(png), record.taken), face.landmarks
+            image = np.dstack([cut.before(PLAIN_WALL), cut.alpha])
+            if (px := self._keeping.training_px) is not None:
+                image, points = head_and_shoulders(image, points, px)
+            colours, alpha = np.ascontiguousarray(image[..., :3]), image[..., 3].copy()
+            photos.append(TrainingPhoto(colours, points, embedding, alpha))
         return photos
 
     def usable_cut_outs(self, session: Session) -> list[str]:
@@ -225,7 +225,7 @@ class Album:
         Raises:
             UnknownSession: the session was erased.
         """
-        return [photo_id for photo_id, face in self._accepted(session) if not face.faults]
+        return [record.id for record, face in self._accepted(session) if not face.faults]
 
     def cut_out(self, session: Session, photo_id: str) -> CutOutPhoto:
         """One of `usable_cut_outs` with its pixels.
@@ -252,10 +252,10 @@ class Album:
             return np.dstack([cut.colours, cut.alpha])
         return np.dstack([portrait, np.full(portrait.shape[:2], 255, np.uint8)])
 
-    def _accepted(self, session: Session) -> list[tuple[str, FaceNumbers]]:
+    def _accepted(self, session: Session) -> list[tuple[FaceRecord, FaceNumbers]]:
         stored = self._records.stored(session)
         return [
-            (record.id, record.face)
+            (record, record.face)
             for record, told in zip(stored, judged(stored), strict=True)
             if told.accepted and record.face is not None
         ]

@@ -14,7 +14,7 @@ import torch
 from diffusers import Flux2KleinPipeline
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
 
 
@@ -59,14 +59,14 @@ class Flux2Klein(FlowMatching):
         variance = norm.running_var + self.vae.config.batch_norm_eps
         return norm.running_mean.view(1, -1, 1, 1), variance.sqrt().view(1, -1, 1, 1)
 
-    def _velocity(
-        self, latents: torch.Tensor, levels: torch.Tensor, conditions: Conditions
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         words = conditions["encoder_hidden_states"]
         tokens = Flux2KleinPipeline._pack_latents(latents.to(self.compute_dtype))
         answer = self.denoiser(
             hidden_states=tokens,
-            timestep=levels,
+            timestep=times,
             guidance=None,
             encoder_hidden_states=words,
             img_ids=Flux2KleinPipeline._prepare_latent_ids(latents).to(self.device),

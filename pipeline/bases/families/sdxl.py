@@ -1,19 +1,20 @@
 """Stable Diffusion XL: as Stable Diffusion, with two text encoders and three more conditions.
 
 Besides the words, the UNet is told their pooled meaning, and for which size and crop a picture was
-made ("time ids"): here always a whole square picture of the model's own size.  The autoencoder of
-the first release overflows in float16; ours works in bfloat16, and the manifest takes the repaired
-one all the same.
+made ("time ids"): the true ones in training, and a whole square picture of the model's own size in
+painting.  The autoencoder of the first release overflows in float16; ours works in bfloat16, and
+the manifest takes the repaired one all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.families.stable_diffusion import StableDiffusion
 from pipeline.bases.offloading import TEXT_PARTS, Large
 
@@ -39,17 +40,21 @@ class StableDiffusionXL(Large, StableDiffusion):
             words, pooled = torch.zeros_like(words), torch.zeros_like(pooled)
         return {"encoder_hidden_states": words[0], "text_embeds": pooled[0]}
 
-    def _denoise(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions
+    def told_sizes(self, sizes: Sequence[tuple[int, ...]]) -> Conditions:
+        return {"time_ids": torch.tensor(sizes, dtype=torch.float32)}
+
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         packed = latents.to(self.compute_dtype, memory_format=torch.channels_last)
-        given = self._moved(conditions)
         side = self.resolution
-        # Size of the original, upper left corner of the crop, size that is wanted.
-        time_ids = torch.tensor([[side, side, 0, 0, side, side]] * len(packed), device=self.device)
-        more = {"text_embeds": given["text_embeds"], "time_ids": time_ids.to(self.compute_dtype)}
-        words = given["encoder_hidden_states"]
-        return self.unet(packed, timesteps, words, added_cond_kwargs=more).sample
+        whole = torch.tensor([side, side, 0, 0, side, side], device=self.device)
+        more = {
+            "text_embeds": conditions["text_embeds"],
+            "time_ids": conditions.get("time_ids", whole.float().expand(len(packed), -1)),
+        }
+        words = conditions["encoder_hidden_states"]
+        return self.unet(packed, times, words, added_cond_kwargs=more).sample
 
     def adapter_targets(self) -> list[str]:
         """The linear layers of the transformers in the UNet: enough on a base of this size."""
