@@ -176,7 +176,7 @@ def training_px(facts: Facts | None) -> int:
     """Pixels of the longer side that training gets of a photo: what it needs, and a margin."""
     if facts is None:
         return TRAINING_PX
-    return max(TRAINING_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
+    return max(TRAINING_PX, round(CROP_MARGIN * facts.sides[0]))
 
 
 def _others(base: Path) -> list[Facts]:

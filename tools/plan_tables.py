@@ -12,9 +12,10 @@ from pathlib import Path
 
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
-from pipeline.planning.cost import CARDS, Machine, Workload
+from pipeline.planning.cards import CARDS
+from pipeline.planning.cost import Machine, Workload
 from pipeline.planning.facts import Facts, facts_of
-from pipeline.planning.search import plan
+from pipeline.planning.planning import choose
 from settings import ROOT
 
 WORKLOAD = Workload(photos=12, styles=8, count=100)
@@ -34,24 +35,20 @@ def tables(bases: Sequence[Facts]) -> str:
 
 def _table(base: Facts) -> str:
     lines = [
-        "| card | GB | pixels | training | portraits at once | waits on the CPU | "
-        "peak train, GiB | peak generate, GiB | minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| card | GB | way | learnt at, px | painted at, px | peak train, GiB | "
+        "peak generate, GiB | minutes |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    waits = {"none": "–", "parts": "idle parts", "words": "idle parts; prompts are read there"}
     for card in CARDS:
+        row = f"| {card.name} | {card.gigabytes} | "
         try:
-            p = plan(base, WORKLOAD, Machine(card.free, card.reached))
+            p = choose(base, WORKLOAD, Machine(card.free, card.reached))
         except BaseUnavailable:
-            lines.append(f"| {card.name} | {card.gigabytes} | does not fit ||||||| ")
+            lines.append(row + "does not fit |||||| ")
             continue
-        learning = f"{p.accumulation} × {p.micro_batch}"
-        learning += ", checkpointing" if p.checkpointing else ""
-        portraits = f"{p.generation_batch}{', tiles' if p.tiling else ''}"
-        cells = (card.name, card.gigabytes, p.resolution, learning, portraits, waits[p.offload])
         peaks = [f"{size / 2**30:.1f}" for size in (p.train_bytes or 0, p.generate_bytes or 0)]
-        minutes = f"{p.minutes:.0f}"
-        lines.append("| " + " | ".join([*map(str, cells), *peaks, minutes]) + " |")
+        cells = [p.way, str(p.learnt_px), str(p.resolution), *peaks, f"{(p.seconds or 0) / 60:.0f}"]
+        lines.append(row + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

@@ -1,19 +1,20 @@
-"""The search for a plan: what must hold for any GPU, and refusals."""
+"""Which way a job goes: what must hold for any GPU, and refusals."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import BaseUnavailable
-from pipeline.bases.plan import Plan, Stage, smaller
-from pipeline.planning.cost import CARDS, GB, Card, Machine, Workload
-from pipeline.planning.search import LONGEST_S, LONGEST_UNHEARD_S, candidates, plan, rank
+from pipeline.bases.plan import WAYS, Plan, Stage, smaller
+from pipeline.planning.cards import CARDS, GB, Card
+from pipeline.planning.cost import Machine, Workload
+from pipeline.planning.planning import LONGEST_S, LONGEST_UNHEARD_S, choose, rank, ways
 from tests.support.planned import KNOWN, card, machine, planned
 from tools.plan_tables import WORKLOAD
 
@@ -52,7 +53,7 @@ def test_more_memory_never_gives_a_worse_plan(
 def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, count: int) -> None:
     facts = KNOWN[key]
     try:
-        found = plan(facts, Workload(photos, 3, count), machine(free))
+        found = choose(facts, Workload(photos, 3, count), machine(free))
     except BaseUnavailable:
         return
     assert found.train_bytes is not None
@@ -64,41 +65,90 @@ def test_a_plan_fits_and_keeps_the_recipe(key: str, free: int, photos: int, coun
     assert all(side < found.resolution for side in found.lower)
 
 
-@given(key=bases, stage=st.sampled_from(get_args(Stage)), free=memories)
-@settings(max_examples=60, deadline=None)
-def test_steps_down_end_and_never_change_what_is_learnt(key: str, stage: Stage, free: int) -> None:
-    try:
-        step: Plan | None = planned(key, free)
-    except BaseUnavailable:
-        return
-    seen: list[Plan] = []
-    while step is not None:
-        assert step not in seen
-        seen.append(step)
-        step = smaller(step, stage)
-    assert len(seen) < 15
-    assert {(p.rank, p.steps, p.batch) for p in seen} == {
-        (seen[0].rank, seen[0].steps, seen[0].batch)
-    }
-    smallest = min(row.resolution for row in KNOWN[key].at)
-    assert seen[-1].resolution == (seen[0].resolution if stage == "words" else smallest)
-    assert stage != "words" or seen[-1].offload == "words"
+@pytest.mark.parametrize("stage", get_args(Stage))
+@pytest.mark.parametrize("key", sorted(KNOWN))
+def test_steps_down_end_and_never_change_what_is_learnt(key: str, stage: Stage) -> None:
+    for memory in (8, 12, 16, 24, 48, 200):
+        try:
+            step: Plan | None = planned(key, memory * GB, tflops=300)
+        except BaseUnavailable:
+            continue
+        seen: list[Plan] = []
+        while step is not None:
+            assert step not in seen
+            seen.append(step)
+            step = smaller(step, stage)
+        assert len(seen) < 15
+        first, last, least = seen[0], seen[-1], KNOWN[key].sides[-1]
+        assert {(p.rank, p.steps, p.batch) for p in seen} == {
+            (first.rank, first.steps, first.batch)
+        }
+        sizes = {
+            "words": (first.resolution, first.learnt_px),
+            "train": (first.resolution, least),
+        }
+        assert (last.resolution, last.learnt_px) == sizes.get(stage, (least, least))
+        assert (last.offload == "words") == (stage == "words" or first.offload == "words")
+        assert (last.generation_batch == 1) == (stage == "paint" or first.generation_batch == 1)
+
+
+FIRST = Plan(1024, 16, 500, 4, 4, 12, offload="none", lower=(768, 512), train_resolution=768)
+"""A plan by the roomiest way."""
+
+
+@pytest.mark.parametrize(
+    ("stage", "now", "then"),
+    [
+        ("words", {}, {"offload": "parts"}),
+        ("words", {"offload": "parts"}, {"offload": "words"}),
+        ("encode", {}, {"offload": "parts"}),
+        ("encode", {"offload": "parts"}, {"tiling": True}),
+        ("encode", {"offload": "words", "tiling": True}, {"resolution": 768}),
+        ("train", {}, {"micro_batch": 2, "offload": "parts"}),
+        ("train", {"micro_batch": 1, "offload": "words"}, {"checkpointing": True}),
+        (
+            "train",
+            {"micro_batch": 1, "offload": "parts", "checkpointing": True},
+            {"train_resolution": 512},
+        ),
+        ("paint", {}, {"offload": "parts"}),
+        ("paint", {"offload": "parts"}, {"generation_batch": 6}),
+        ("paint", {"offload": "parts", "generation_batch": 1}, {"resolution": 768}),
+        ("decode", {}, {"offload": "parts"}),
+        ("decode", {"offload": "parts", "resolution": 512}, None),
+        ("decode", {"offload": "parts", "tiling": True}, {"resolution": 768}),
+    ],
+)
+def test_a_step_down_takes_what_helps_at_its_stage_and_nothing_else(
+    stage: Stage, now: dict[str, Any], then: dict[str, Any] | None
+) -> None:
+    plan = replace(FIRST, **now)
+    assert smaller(plan, stage) == (None if then is None else replace(plan, **then))
+
+
+@pytest.mark.parametrize("key", sorted(KNOWN))
+def test_each_way_takes_no_more_memory_than_the_one_before(key: str) -> None:
+    every = {(p.resolution, p.way): p.bytes for p in ways(KNOWN[key], WORKLOAD, machine(0))}
+    for side in KNOWN[key].sides:
+        needed = [every[side, name] for name in WAYS]
+        assert needed == sorted(needed, reverse=True)
+    assert len(every) == len(WAYS) * len(KNOWN[key].sides)
 
 
 @pytest.mark.parametrize("key", sorted(KNOWN))
 @pytest.mark.parametrize("each", CARDS, ids=lambda each: each.name)
 def test_a_wish_to_stop_is_heard_in_time_on_every_card(key: str, each: Card) -> None:
-    for way in candidates(KNOWN[key], WORKLOAD, Machine(each.free, each.reached)):
+    for way in ways(KNOWN[key], WORKLOAD, Machine(each.free, each.reached)):
         assert way.unheard_s is not None
     with suppress(BaseUnavailable):  # which is tested elsewhere
-        found = plan(KNOWN[key], WORKLOAD, Machine(each.free, each.reached))
+        found = choose(KNOWN[key], WORKLOAD, Machine(each.free, each.reached))
         assert found.unheard_s <= LONGEST_UNHEARD_S  # type: ignore[operator]
 
 
 def test_where_a_part_would_not_hear_it_for_long_it_is_cut_smaller() -> None:
     facts, memory = KNOWN["flux2-klein-4b"], 200 * 2**30
     every = {
-        tflops: plan(facts, WORKLOAD, Machine(memory, tflops)) for tflops in (300.0, 12.0, 1.0)
+        tflops: choose(facts, WORKLOAD, Machine(memory, tflops)) for tflops in (300.0, 12.0, 1.0)
     }
     assert not every[300.0].checkpointing
     assert every[300.0].micro_batch == facts.batch
@@ -106,7 +156,7 @@ def test_where_a_part_would_not_hear_it_for_long_it_is_cut_smaller() -> None:
         assert found.unheard_s <= LONGEST_UNHEARD_S, tflops  # type: ignore[operator]
     deaf = replace(every[300.0], unheard_s=LONGEST_UNHEARD_S + 1)
     assert rank(every[12.0]) < rank(deaf)
-    hopeless = plan(facts, WORKLOAD, Machine(memory, 0.001))
+    hopeless = choose(facts, WORKLOAD, Machine(memory, 0.001))
     assert hopeless.unheard_s > LONGEST_UNHEARD_S  # type: ignore[operator]  # the plan says so
 
 
@@ -121,10 +171,10 @@ def test_faster_cards_and_fewer_portraits_take_less_time() -> None:
 def test_a_base_that_does_not_fit_is_one_sentence_that_names_one_that_does() -> None:
     klein, small = KNOWN["flux2-klein-9b"], KNOWN["sd15"]
     with pytest.raises(BaseUnavailable) as refused:
-        plan(klein, WORKLOAD, machine(7 * GB), others=[klein, small, KNOWN["sdxl"]])
+        choose(klein, WORKLOAD, machine(7 * GB), others=[klein, small, KNOWN["sdxl"]])
     assert str(refused.value) == (
         "FLUX.2 klein 9B needs 7.7 GiB of free GPU memory, and there are 6.5. "
         "Stable Diffusion XL 1.0 would fit: set LIKENESS_BASE=sdxl."
     )
     with pytest.raises(BaseUnavailable, match=r"there are 0\.9\.$"):
-        plan(klein, WORKLOAD, machine(GB), others=[small])
+        choose(klein, WORKLOAD, machine(GB), others=[small])
