@@ -149,12 +149,14 @@ def speeds(plan: Plan, facts: Facts, reached: float) -> tuple[float, float]:
 
 
 def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
-    """Text encoders are read twice, for training and for the portraits; and they work."""
+    """Text encoders are read for the captions, and work.
+
+    A server's first job, which reads them for its looks too, takes seconds more.
+    """
     if facts.words_stay:
         return 0.0
     prompts = workload.photos * facts.variants + 2 * workload.styles + 1
     work = prompts * facts.words * 2 * facts.text_encoder
     working = CPU_TFLOPS if plan.offload == "words" else reached
     moved = facts.packed * NF4 if plan.offload != "none" else 0
-    reading = (2 * 2 * facts.text_encoder + 4 * moved) / READ_BYTES_PER_S
-    return reading + work / (working * 1e12)
+    return (2 * facts.text_encoder + 2 * moved) / READ_BYTES_PER_S + work / (working * 1e12)
