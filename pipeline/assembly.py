@@ -179,7 +179,7 @@ def training_px(facts: Facts | None) -> int | None:
         return TRAINING_PX
     if facts.large:
         return None
-    return max(TRAINING_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
+    return max(TRAINING_PX, round(CROP_MARGIN * facts.sides[0]))
 
 
 def _others(base: Path) -> list[Facts]:

@@ -72,8 +72,6 @@ def paint_portraits(
     base = services.load_base(job.stop)
     recipe = recipe_for(base, len(photos))
     first = _first_plan(base, recipe, planned)
-    if planned is not None:
-        base.configure(first)
     before = base.fingerprint(job.stop)
     guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
     result.base, result.planned, result.plan = base.key, first, first
@@ -85,8 +83,7 @@ def paint_portraits(
         if not device.failed(sys.exception()):  # then the order goes on in the next process
             if not order.keep_adapter:
                 services.vault.delete(job.session, kinds.ADAPTER)
-            if result.steps_down:
-                base.configure(first)
+            base.configure(first)
     if base.fingerprint(job.stop) != before:
         raise BaseUnavailable("The base model changed during a job. Please restart the server.")
     if planned is not None:

@@ -33,6 +33,7 @@ def stepping_down(
     device.watch()
     while True:
         assert result.plan is not None
+        base.configure(result.plan.during(during))
         try:
             done = work()
             result.memory[during] = device.peak()
@@ -47,7 +48,6 @@ def stepping_down(
                 f"for one picture of {before.resolution} pixels at a time. Choose a smaller "
                 "base."
             )
-        base.configure(after)
         result.plan, result.steps_down = after, result.steps_down + 1
         log.warning("short_of_memory", stage=stage, step_down=result.steps_down)
         show(_told(before, after))

@@ -72,10 +72,12 @@ def table(result: dict[str, Any], about: dict[str, str]) -> str:
     """Markdown: a line about the machine, then what was planned beside what was measured."""
     planned, ran, seconds = result["planned"], result["plan"], result["seconds"]
     memory, likeness = result["memory"], result["likeness"]
-    way = ran["offload"] + (", checkpointing" if ran["checkpointing"] else "")
+    way = f"{ran['way'] or 'as loaded'}: {ran['offload']}"
+    way += ", checkpointing" if ran["checkpointing"] else ""
     way += ", tiles" if ran["tiling"] else ""
     rows = [
         ("resolution, px", planned["resolution"], ran["resolution"]),
+        ("resolution learnt, px", planned["train_resolution"], ran["train_resolution"]),
         ("pictures at once, training", planned["micro_batch"], ran["micro_batch"]),
         ("portraits at once", planned["generation_batch"], ran["generation_batch"]),
         ("steps down for memory", 0, result["steps_down"]),

@@ -30,8 +30,8 @@ from pipeline.bases.base import Base
 from pipeline.bases.loading import load_base
 from pipeline.bases.plan import Plan
 from pipeline.planning import cost
+from pipeline.planning.cards import reached
 from pipeline.planning.facts import Facts, facts_of_folder
-from pipeline.planning.planning import reached
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training.train import Recipe, TrainStep, train
@@ -231,19 +231,17 @@ class Measuring:
         )
 
     def _flops(self, side: int) -> float:
-        rows = self.facts.at if self.facts else ()
-        return next((row.flops for row in rows if row.resolution == side), 0.0)
+        facts = self.facts
+        return facts.row(side).flops if facts and side in facts.sides else 0.0
 
     def _computed(self, draft: Plan, work: int) -> Computed:
         """Of a picture in training (0) or a portrait (1), while no words are read."""
-        rows = self.facts.at if self.facts else ()
-        row = next((row for row in rows if row.resolution == draft.resolution), None)
-        if self.facts is None or row is None:
+        if self.facts is None or draft.resolution not in self.facts.sides:
             return NOTHING
         wordless = replace(self.facts, text_encoder=0)
-        step, portrait = cost.speeds(draft, wordless, row, _reached())
+        step, portrait = cost.speeds(draft, wordless, _reached())
         seconds = (step / draft.batch, portrait - cost.SECONDS_PER_SCORE)[work]
-        return Computed(seconds, cost.peaks(draft, wordless, row)[work])
+        return Computed(seconds, cost.peaks(draft, wordless)[work])
 
     def _settled(self) -> None:
         if self.base.device.type == "cuda":

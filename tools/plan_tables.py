@@ -12,9 +12,10 @@ from pathlib import Path
 
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
-from pipeline.planning.cost import CARDS, Machine, Workload
+from pipeline.planning.cards import CARDS
+from pipeline.planning.cost import Machine, Workload
 from pipeline.planning.facts import Facts, facts_of
-from pipeline.planning.search import plan
+from pipeline.planning.planning import choose
 from settings import ROOT
 
 WORKLOAD = Workload(photos=12, styles=8, count=100)
@@ -27,6 +28,33 @@ def known(bases: Path) -> list[Facts]:
     return [found for manifest in read if (found := facts_of(manifest)) is not None]
 
 
+GOALS = {"flux2-klein-4b": 10, "sdxl": 12, "z-image-turbo": 15}
+"""Minutes on an RTX 4090; on an H100, `GOAL_H100` for each."""
+GOAL_H100 = 4
+
+
+def steps(bases: Sequence[Facts]) -> str:
+    """Markdown: how the minutes of a job are made up, for the bases and cards that have a goal."""
+    lines = [
+        "| base | card | way | start, words, photos, min | learning, min | portraits, min | "
+        "sum | goal | too long by |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for base in (base for base in bases if base.key in GOALS):
+        goals = {"RTX 4080": None, "RTX 4090": GOALS[base.key], "H100": GOAL_H100}
+        for card in (card for card in CARDS if card.name in goals):
+            p = choose(base, WORKLOAD, Machine(card.free, card.reached))
+            learning = p.steps * (p.seconds_per_step or 0) / 60
+            painting = WORKLOAD.count * (p.seconds_per_portrait or 0) / 60
+            total, goal = (p.seconds or 0) / 60, goals[card.name]
+            minutes = (total - learning - painting, learning, painting, total)
+            cells = [base.title, f"{card.name}, {card.gigabytes} GB", p.way]
+            cells += [f"{part:.1f}" for part in minutes]
+            cells += ["–", "–"] if goal is None else [str(goal), f"{max(0, total - goal):.1f}"]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def tables(bases: Sequence[Facts]) -> str:
     """Markdown: for each base, what is planned on each card."""
     return "\n\n".join(f"### {base.title} (`{base.key}`)\n\n{_table(base)}" for base in bases)
@@ -34,26 +62,23 @@ def tables(bases: Sequence[Facts]) -> str:
 
 def _table(base: Facts) -> str:
     lines = [
-        "| card | GB | pixels | training | portraits at once | waits on the CPU | "
-        "peak train, GiB | peak generate, GiB | minutes |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| card | GB | way | learnt at, px | painted at, px | peak train, GiB | "
+        "peak generate, GiB | minutes |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    waits = {"none": "–", "parts": "idle parts", "words": "idle parts; prompts are read there"}
     for card in CARDS:
+        row = f"| {card.name} | {card.gigabytes} | "
         try:
-            p = plan(base, WORKLOAD, Machine(card.free, card.reached))
+            p = choose(base, WORKLOAD, Machine(card.free, card.reached))
         except BaseUnavailable:
-            lines.append(f"| {card.name} | {card.gigabytes} | does not fit ||||||| ")
+            lines.append(row + "does not fit |||||| ")
             continue
-        learning = f"{p.accumulation} × {p.micro_batch}"
-        learning += ", checkpointing" if p.checkpointing else ""
-        portraits = f"{p.generation_batch}{', tiles' if p.tiling else ''}"
-        cells = (card.name, card.gigabytes, p.resolution, learning, portraits, waits[p.offload])
         peaks = [f"{size / 2**30:.1f}" for size in (p.train_bytes or 0, p.generate_bytes or 0)]
-        minutes = f"{p.minutes:.0f}"
-        lines.append("| " + " | ".join([*map(str, cells), *peaks, minutes]) + " |")
+        cells = [p.way, str(p.learnt_px), str(p.resolution), *peaks, f"{(p.seconds or 0) / 60:.0f}"]
+        lines.append(row + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(tables(known(ROOT / "tools" / "bases")))
+    every = known(ROOT / "tools" / "bases")
+    print(steps(every), tables(every), sep="\n\n")

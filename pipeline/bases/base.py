@@ -130,7 +130,7 @@ class Base(Denoising):
         yield
 
     def prepare_prompts(self, prompts: Collection[str]) -> None:
-        """Told before several calls of `encode_prompts`: a family may encode these at once."""
+        """Told the prompts of looks: a family may encode these at once, and keep what it read."""
 
     @contextmanager
     def heeding(self, stop: Stop) -> Iterator[None]:

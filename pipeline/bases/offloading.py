@@ -4,8 +4,9 @@
 - Unless a plan finds room for all at once, parts take turns on the GPU: a denoiser that does not
   work, and all of them while words are read, wait in the machine's memory.
 - Text encoders, often as large as the denoiser, are in memory only while they work.  What they say
-  of a prompt is kept, on the CPU.  No prompt has anything to do with who somebody is: all are made
-  of the words in `styles/` and `backdrops`.
+  of a look's prompt is kept, on the CPU, for as long as the base is loaded: it is made of words in
+  `styles/` and has nothing to do with who somebody is.  What they say of a caption is forgotten
+  with the training that it was read for.
 - Training recomputes activations instead of keeping them (gradient checkpointing), and the
   autoencoder takes one picture at a time, in tiles when pictures are very large.
 """
@@ -13,7 +14,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -26,14 +28,14 @@ from pipeline.bases import device, nf4
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions
 from pipeline.bases.plan import Offload, Plan
-from pipeline.bases.stopping import between_blocks, between_tensors
+from pipeline.bases.stopping import Stop, between_blocks, between_tensors
 from pipeline.bases.weights import read_pipeline
 
 TILES_ABOVE_PX = 1024
 """A picture of this side decodes within a few gigabytes; tiles may show seams, so not before."""
 
 MOST_KEPT_PROMPTS = 512
-"""A prompt takes up to 8 MB."""
+"""Of looks, those of the latest jobs; a prompt takes up to 8 MB."""
 
 TEXT_PARTS = ("text_encoder", "text_encoder_2")
 
@@ -70,7 +72,8 @@ class Large(Base):
             raise BaseUnavailable(
                 f"The base model {self.key!r} lacks the folder {missing[0]}. Install it again."
             )
-        self._known: dict[str, Conditions] = {}
+        self._looks: dict[str, Conditions] = {}
+        self._captions: dict[str, Conditions] = {}
         self.vae.enable_slicing()
         if self.resolution > TILES_ABOVE_PX:
             self.vae.enable_tiling()
@@ -113,35 +116,53 @@ class Large(Base):
         """Large text encoders read anything."""
         return True
 
+    @contextmanager
+    def heeding(self, stop: Stop) -> Iterator[None]:
+        """As any base does; prompts that nobody prepared are forgotten at the end of the block."""
+        try:
+            with super().heeding(stop):
+                yield
+        finally:
+            self._captions.clear()
+
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """On the CPU, whatever the base's device: `loss` and `sample` move what they use."""
-        self.prepare_prompts(prompts)
-        rows = [self._known[prompt] for prompt in prompts]
+        if new := [p for p in prompts if p not in self._looks and p not in self._captions]:
+            read = self._read(["", *new])  # no words are asked for next, and nobody's
+            self._looks[""] = read.pop("")
+            self._captions |= read
+        rows = [self._looks.get(prompt) or self._captions[prompt] for prompt in prompts]
         return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
 
-    @torch.no_grad()
     def prepare_prompts(self, prompts: Collection[str]) -> None:
-        """Encode those that are new, in one loading of the text encoders.
+        """Encode those of looks that are new, in one loading of the text encoders, and keep them.
 
         Raises:
             Stopped: as `heeding` says.
         """
-        new = [prompt for prompt in dict.fromkeys(prompts) if prompt not in self._known]
-        if not new:
-            return
-        if len(self._known) + len(new) > MOST_KEPT_PROMPTS:
-            self._known = {p: self._known[p] for p in prompts if p in self._known}
+        looks = self._looks | self._read([p for p in prompts if p not in self._looks])
+        for prompt in dict.fromkeys(prompts):
+            looks[prompt] = looks.pop(prompt)  # the latest are the last
+        most = max(MOST_KEPT_PROMPTS, len(set(prompts)))
+        self._looks = dict(list(looks.items())[-most:])
+
+    @torch.no_grad()
+    def _read(self, prompts: Sequence[str]) -> dict[str, Conditions]:
+        """Prompts by the text encoders, which are loaded for that unless there are none."""
+        if not prompts:
+            return {}
         without = {self.adapter_prefix: None, "vae": None}
-        encoder = None
+        encoder, read = None, dict[str, Conditions]()
         try:
             with between_tensors(self._stop):
                 encoder = read_pipeline(self.folder, {"torch_dtype": self.compute_dtype, **without})
                 self.bring()
                 encoder.to("cpu" if self._offload == "words" else self.device)
             with between_blocks(self._stop, *_networks(encoder)):
-                for prompt in new:
+                for prompt in dict.fromkeys(prompts):
                     row = self._encode(encoder, prompt)
-                    self._known[prompt] = {key: value.cpu() for key, value in row.items()}
+                    read[prompt] = {key: value.cpu() for key, value in row.items()}
+            return read
         finally:
             encoder = None
             device.release()

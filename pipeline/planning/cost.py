@@ -27,24 +27,17 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.bases.plan import UNTILED_PX, Plan
 from pipeline.planning.calibration import Calibration
-from pipeline.planning.facts import At, Facts
+from pipeline.planning.cards import GB
+from pipeline.planning.facts import Facts
 
-GB = 1e9
 NF4 = 0.5 + 1 / 64 + 4 / (64 * 256)
 LEARNING = 4 + 4 + 2 + 2 + 2 * 4 / 256
 WORKSPACE = 0.4 * GB
 FRAGMENTATION = 1.10
 """Memory that the allocator holds but cannot give out: a factor on every peak."""
-CONTEXT = 0.6 * GB
-"""What CUDA itself takes of a card; not in the memory that a job finds free."""
 READING = 0.5 * GB
 """Activations of text encoders at work."""
 
-UTILISATION = 0.45
-"""Share of a card's peak that training and painting are taken to reach: not measured, but published
-times of the RTX 5090 and 4070 lie around it."""
-HOPPER = 0.30
-"""The same of an H200, measured: FLUX.2 klein and Z-Image, wherever operations decide."""
 LAUNCH_S = 36e-6
 """For the processor to start a kernel, measured beside an H200: what three families take at one
 picture of 512 pixels, however fast the card is."""
@@ -60,47 +53,6 @@ SECONDS_PER_SCORE = 0.3
 """Finding the face, likeness, PNG, encryption of one portrait."""
 START_SECONDS = 20.0
 """Photos to training pictures, adapters in and out, fingerprints."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """A GPU: memory in GB as it is sold, dense bfloat16 TFLOPS at its peak (maker's figures, with
-    sums in float32), and the share of it that is reached."""
-
-    name: str
-    gigabytes: int
-    tflops: float
-    share: float = UTILISATION
-
-    @property
-    def free(self) -> int:
-        """Bytes that a job finds free on it."""
-        return round(self.gigabytes * 2**30 * 0.985 - CONTEXT)
-
-    @property
-    def reached(self) -> float:
-        """TFLOPS of training and painting."""
-        return self.tflops * self.share
-
-
-CARDS = (
-    Card("RTX 4060", 8, 30),
-    Card("RTX 3060", 12, 26),
-    Card("RTX 4070", 12, 58),
-    Card("RTX 4080", 16, 97),
-    Card("RTX 5080", 16, 113),
-    Card("RTX 3090", 24, 71),
-    Card("RTX 4090", 24, 165),
-    Card("A10", 24, 125),
-    Card("L4", 24, 121),
-    Card("RTX 5090", 32, 210),
-    Card("A6000", 48, 155),
-    Card("L40S", 48, 362),
-    Card("A100", 80, 312),
-    Card("H100", 80, 989, HOPPER),
-    Card("RTX PRO 6000", 96, 504),
-    Card("H200", 141, 989, HOPPER),
-)
 
 
 @dataclass(frozen=True)
@@ -122,80 +74,59 @@ class Machine:
     measured: Calibration = field(default_factory=Calibration)
 
 
-def known(name: str) -> Card | None:
-    """The card of the table with the longest name that is in the one that CUDA gives.
-
-    None for one that is not there, or in a laptop, where the same name is a slower card.
-    """
-    words = set(name.upper().replace("-", " ").split())
-    found = [card for card in CARDS if set(card.name.upper().split()) <= words]
-    return max(found, key=lambda c: len(c.name), default=None) if "LAPTOP" not in words else None
-
-
-def costed(draft: Plan, facts: Facts, row: At, workload: Workload, machine: Machine) -> Plan:
-    """Add bytes and seconds to a plan; `row` is that of its resolution."""
+def costed(draft: Plan, facts: Facts, workload: Workload, machine: Machine) -> Plan:
+    """Add bytes and seconds to a plan."""
     measured, reached = machine.measured, machine.reached
-    train, generate = peaks(draft, facts, row)
-    per_step, per_portrait = speeds(draft, facts, row, reached)
+    train, generate = peaks(draft, facts)
+    per_step, per_portrait = speeds(draft, facts, reached)
     per_step *= measured.train_seconds
     per_portrait *= measured.portrait_seconds
-    seconds = (
-        START_SECONDS
-        + _words_seconds(draft, facts, workload, reached)
-        + workload.photos * facts.variants * _pixels_seconds(row, ENCODE_FLOPS_PER_PIXEL, reached)
-        + facts.steps * per_step
-        + workload.count * per_portrait
-    )
+    encoding = draft.learnt_px**2 * ENCODE_FLOPS_PER_PIXEL / (reached * 1e12)
+    # A way back asks nobody whether to stop, unless activations are computed again on it.
+    part = per_step / draft.accumulation / (BLOCKS if draft.checkpointing else 2)
+    group = draft.generation_batch * facts.together * facts.row(draft.resolution).flops
+    predicting = group / (reached * 1e12) * measured.portrait_seconds / BLOCKS
     return replace(
         draft,
         train_bytes=math.ceil(train * measured.train_bytes),
         generate_bytes=math.ceil(generate * measured.generate_bytes),
         seconds_per_step=per_step,
         seconds_per_portrait=per_portrait,
-        seconds=seconds,
-        unheard_s=_unheard(draft, facts, row, machine),
+        seconds=START_SECONDS
+        + _words_seconds(draft, facts, workload, reached)
+        + workload.photos * facts.variants * encoding
+        + draft.steps * per_step
+        + workload.count * per_portrait,
+        unheard_s=max(part, predicting),
     )
 
 
-def _unheard(plan: Plan, facts: Facts, row: At, machine: Machine) -> float:
-    """Seconds of the longest work that cannot be stopped: of a block, or back through a part.
-
-    The way back asks nobody, unless activations are computed again on it.
-    """
-    per_step, _ = speeds(plan, facts, row, machine.reached)
-    part = per_step * machine.measured.train_seconds / plan.accumulation
-    predicting = plan.generation_batch * facts.together * row.flops / (machine.reached * 1e12)
-    learning = part / BLOCKS if plan.checkpointing else part / 2
-    return max(learning, predicting * machine.measured.portrait_seconds / BLOCKS)
-
-
-def peaks(plan: Plan, facts: Facts, row: At) -> tuple[float, float]:
+def peaks(plan: Plan, facts: Facts) -> tuple[float, float]:
     """Bytes at the worst moment of training and of painting."""
+    learnt, painted = facts.row(plan.learnt_px), facts.row(plan.resolution)
     denoiser = facts.packed * NF4 + (facts.denoiser - facts.packed) * 2
-    denoisers = denoiser * (2 if facts.distilled and plan.offload == "none" else 1)
-    always = facts.autoencoder * 4 + (facts.text_encoder * 4 if facts.words_stay else 0)
-    resident = denoisers + always
+    resident = denoiser * (2 if facts.distilled and plan.offload == "none" else 1)
+    resident += facts.autoencoder * 4 + (facts.text_encoder * 4 if facts.words_stay else 0)
     adapter = facts.adapter * plan.rank
     unpacked = 2 * 2 * facts.largest
     reading = 0.0
     if not facts.words_stay and plan.offload != "words":
-        reading = facts.text_encoder * 2 + READING
-        reading += resident if plan.offload == "none" else 0
-    activations = row.recompute if plan.checkpointing else row.keep
+        reading = facts.text_encoder * 2 + READING + (resident if plan.offload == "none" else 0)
+    activations = learnt.recompute if plan.checkpointing else learnt.keep
     learning = resident + adapter * LEARNING + unpacked + plan.micro_batch * activations
-    pictures = plan.generation_batch * facts.together
-    painting = resident + adapter * 2 + unpacked + pictures * row.paint
-    decode = row.decode
+    together = plan.generation_batch * facts.together
+    painting = resident + adapter * 2 + unpacked + together * painted.paint
+    decode = painted.decode
     if plan.tiling:
-        decode = round(row.decode * (UNTILED_PX / row.resolution) ** 2) + row.resolution**2 * 12 * 2
+        decode = round(decode * (UNTILED_PX / plan.resolution) ** 2) + plan.resolution**2 * 12 * 2
     worst = (
-        max(reading, resident + row.encode, learning),
+        max(reading, resident + learnt.encode, learning),
         max(reading, painting, resident + adapter * 2 + decode),
     )
     return (worst[0] + WORKSPACE) * FRAGMENTATION, (worst[1] + WORKSPACE) * FRAGMENTATION
 
 
-def speeds(plan: Plan, facts: Facts, row: At, reached: float) -> tuple[float, float]:
+def speeds(plan: Plan, facts: Facts, reached: float) -> tuple[float, float]:
     """Seconds for an optimizer step and for a portrait.
 
     A step goes forward once, or twice with checkpointing, and back once: the frozen weights need
@@ -205,30 +136,27 @@ def speeds(plan: Plan, facts: Facts, row: At, reached: float) -> tuple[float, fl
     """
     # A GPU that is given one small picture at a time is not busy all the time.
     idle = 1 + 0.1 / plan.micro_batch, 1 + 0.1 / plan.generation_batch
-    passes = 3 if plan.checkpointing else 2
-    again = facts.launches_again
+    passes, again = (3 if plan.checkpointing else 2), facts.launches_again
     launches = facts.launches + (again if plan.checkpointing else 0)
-    part = plan.micro_batch * passes * row.flops / (reached * 1e12) * idle[0]
+    part = plan.micro_batch * passes * facts.row(plan.learnt_px).flops / (reached * 1e12) * idle[0]
     per_step = plan.accumulation * max(part, launches * LAUNCH_S)
     guided = 2 if facts.guidance != 1 else 1
-    predicting = guided * row.flops / (reached * 1e12) * idle[1]
+    predicting = guided * facts.row(plan.resolution).flops / (reached * 1e12) * idle[1]
     asked = max(1, guided // facts.together) / plan.generation_batch
     painting = facts.solver_steps * max(predicting, asked * again * LAUNCH_S)
-    decoding = _pixels_seconds(row, DECODE_FLOPS_PER_PIXEL, reached) * (1.3 if plan.tiling else 1)
-    return per_step, painting + decoding + SECONDS_PER_SCORE
-
-
-def _pixels_seconds(row: At, flops: float, reached: float) -> float:
-    return row.resolution**2 * flops / (reached * 1e12)
+    decoding = plan.resolution**2 * DECODE_FLOPS_PER_PIXEL / (reached * 1e12)
+    return per_step, painting + decoding * (1.3 if plan.tiling else 1) + SECONDS_PER_SCORE
 
 
 def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
-    """Text encoders are read twice, for training and for the portraits; and they work."""
+    """Text encoders are read for the captions, and work.
+
+    A server's first job, which reads them for its looks too, takes seconds more.
+    """
     if facts.words_stay:
         return 0.0
     prompts = workload.photos * facts.variants + 2 * workload.styles + 1
     work = prompts * facts.words * 2 * facts.text_encoder
     working = CPU_TFLOPS if plan.offload == "words" else reached
     moved = facts.packed * NF4 if plan.offload != "none" else 0
-    reading = (2 * 2 * facts.text_encoder + 4 * moved) / READ_BYTES_PER_S
-    return reading + work / (working * 1e12)
+    return (2 * facts.text_encoder + 2 * moved) / READ_BYTES_PER_S + work / (working * 1e12)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
@@ -35,6 +37,7 @@ class Facts:
     """What a manifest says that planning needs; weights are numbers of them.
 
     launches: kernels that learning starts, forward and back; launches_again: forward once more.
+    learn_px: the largest side of pictures that are learnt. at: the largest resolution first.
     """
 
     key: str
@@ -50,6 +53,7 @@ class Facts:
     launches_again: float
     words_stay: bool
     distilled: bool
+    learn_px: int
     at: tuple[At, ...]
     rank: int
     steps: int
@@ -64,11 +68,17 @@ class Facts:
         """Whether it is a base of billions of weights, which runs on a GPU only."""
         return not self.words_stay
 
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Of the pictures that it can make, pixels, the largest first."""
+        return tuple(row.resolution for row in self.at)
 
-_NUMBERS = (
-    *("denoiser", "packed", "largest", "autoencoder", "text_encoder", "adapter"),
-    *("launches", "launches_again"),
-)
+    def row(self, side: int) -> At:
+        """The counts for pictures of this side, one of `sides`."""
+        return next(row for row in self.at if row.resolution == side)
+
+
+_KINDS: dict[Any, Callable[[Any], Any]] = {"str": str, "int": int, "float": float, "bool": bool}
 
 
 def facts_of_folder(folder: Path) -> Facts | None:
@@ -87,29 +97,13 @@ def facts_of(manifest: Manifest) -> Facts | None:
     Raises:
         BaseUnavailable: counts are missing or are no numbers.
     """
-    model = manifest.model
-    if "at" not in model:
+    if "at" not in manifest.model:
         return None
-    recipe, sampling = manifest.recipe, manifest.sampling
     try:
-        rows = [At(**{field.name: row[field.name] for field in fields(At)}) for row in model["at"]]
-        numbers = {key: float(model[key]) for key in _NUMBERS}
-        small = bool(model.get("words_stay", False))
-        return Facts(
-            key=manifest.key,
-            title=manifest.title,
-            words_stay=small,
-            distilled=manifest.distilled,
-            at=tuple(sorted(rows, key=lambda row: -row.resolution)),
-            rank=int(recipe["rank"]),
-            steps=int(recipe["steps"]),
-            batch=int(recipe["batch"]),
-            variants=int(recipe["variants"]),
-            solver_steps=int(sampling["steps"]),
-            guidance=sampling["guidance"],
-            together=int(model.get("together", 1)),
-            words=int(model["words"]),
-            **numbers,
-        )
-    except (KeyError, TypeError, ValueError):
+        at = tuple(sorted((At(**row) for row in manifest.model["at"]), key=lambda a: -a.resolution))
+        told: dict[str, Any] = {"words_stay": False, "together": 1, "learn_px": at[0].resolution}
+        told |= vars(manifest) | manifest.sampling | manifest.recipe | manifest.model
+        told |= {"solver_steps": manifest.sampling["steps"], "at": at}
+        return Facts(**{f.name: _KINDS.get(f.type, tuple)(told[f.name]) for f in fields(Facts)})
+    except (KeyError, TypeError, ValueError, IndexError):
         raise BaseUnavailable(manifests.damaged(manifest.key)) from None

@@ -1,22 +1,95 @@
 """Plans the jobs of one base on this machine's GPU, and learns from each.
 
-Without a GPU, or for a base whose manifest has no counts (the embedded one), nothing is planned.
+A plan is the fastest of a base's ways (`bases.plan.WAYS`) that fits into the free memory and hears
+a wish to stop in time.  Without a GPU, or for a base whose manifest has no counts (the embedded
+one), nothing is planned.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 from errors import BaseUnavailable
-from pipeline.bases.plan import Plan, Work
+from pipeline.bases.plan import UNTILED_PX, WAYS, Plan, Work
 from pipeline.orders import OrderedWay
-from pipeline.planning import calibration, search
+from pipeline.planning import calibration
 from pipeline.planning.calibration import Calibration
-from pipeline.planning.cost import FRAGMENTATION, UTILISATION, Machine, Workload, known
+from pipeline.planning.cards import reached
+from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, costed
 from pipeline.planning.facts import Facts
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
+
+LONGEST_S = 2 * 3600.0
+"""Smaller pictures are planned where large ones would keep a visitor waiting for longer."""
+
+LONGEST_UNHEARD_S = 5.0
+"""A way that would not hear a wish to stop for longer is taken where there is no other."""
+
+
+def ways(facts: Facts, workload: Workload, machine: Machine) -> list[Plan]:
+    """Every way at every size of portraits, with its cost, whether it fits or not; best first.
+
+    The largest portraits first, the fastest of them first; what takes too long comes after that,
+    what is deaf for too long last.  The order knows nothing of the memory, so more of it never
+    gives a worse plan.
+    """
+    found = []
+    for side, (name, way) in product(facts.sides, WAYS.items()):
+        draft = Plan(
+            side,
+            facts.rank,
+            facts.steps,
+            facts.batch,
+            **way._asdict(),
+            lower=tuple(other for other in facts.sides if other < side),
+            train_resolution=min(side, facts.learn_px),
+            way=name,
+        )
+        fewer, tiles = min(way.micro_batch, facts.batch), way.tiling and side > UNTILED_PX
+        draft = replace(draft, micro_batch=fewer, tiling=tiles)
+        found.append(costed(draft, facts, workload, machine))
+    return sorted(found, key=rank)
+
+
+def rank(plan: Plan) -> tuple[float, ...]:
+    """Order plans, the best first."""
+    assert plan.seconds is not None
+    assert plan.unheard_s is not None
+    long = plan.seconds > LONGEST_S
+    return plan.unheard_s > LONGEST_UNHEARD_S, long, 0 if long else -plan.resolution, plan.seconds
+
+
+def choose(
+    facts: Facts, workload: Workload, machine: Machine, others: Sequence[Facts] = ()
+) -> Plan:
+    """The first way that fits.
+
+    others: bases to name when this one does not fit.
+
+    Raises:
+        BaseUnavailable: nothing fits; the sentence names a base that would, if there is one.
+    """
+    every = ways(facts, workload, machine)
+    for plan in every:
+        if plan.bytes <= machine.free:
+            return plan
+    advice = ""
+    for other in sorted((f for f in others if f != facts), key=lambda other: -other.denoiser):
+        with suppress(BaseUnavailable):
+            # What was measured is this base's.
+            choose(other, workload, Machine(machine.free, machine.reached))
+            advice = f" {other.title} would fit: set LIKENESS_BASE={other.key}."
+            break
+    least = min(plan.bytes for plan in every) / 2**30
+    raise BaseUnavailable(
+        f"{facts.title} needs {least:.1f} GiB of free GPU memory, and there are "
+        f"{machine.free / 2**30:.1f}.{advice}"
+    )
 
 
 @dataclass(frozen=True)
@@ -68,7 +141,7 @@ class Planning:
         if self._facts is None or (card := device.gpu()) is None:
             return None
         machine = Machine(card.free, reached(card.name), self._calibration(card.name))
-        return search.plan(self._facts, workload, machine, self._others)
+        return choose(self._facts, workload, machine, self._others)
 
     def learn(self, plan: Plan, measured: Measured) -> None:
         """Keep what a job measured that ran by `plan`, as it was made."""
@@ -83,14 +156,6 @@ class Planning:
     def _calibration(self, card: str) -> Calibration:
         assert self._facts is not None
         return calibration.recall(self._file, self._facts.key, card)
-
-
-def reached(name: str) -> float:
-    """TFLOPS that jobs reach on this machine's GPU: of the table, or measured where it is not."""
-    from pipeline.bases import device
-
-    card = known(name)
-    return device.product_tflops() * UTILISATION if card is None else card.reached
 
 
 def require_gpu(facts: Facts | None) -> None:
@@ -111,18 +176,11 @@ def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
     """Measured / expected, of what is known of both; times are no guide after a step down."""
     if measured.stepped_down:
         return {"train_bytes": CAREFUL, "generate_bytes": CAREFUL}
+    peaks = {work: size * FRAGMENTATION for work, size in measured.peaks.items()}
     pairs = {
         "train_seconds": (measured.seconds_per_step, plan.seconds_per_step),
         "portrait_seconds": (measured.seconds_per_portrait, plan.seconds_per_portrait),
-        "train_bytes": (_with_fragmentation(measured.peaks.get("train")), plan.train_bytes),
-        "generate_bytes": (
-            _with_fragmentation(measured.peaks.get("generate")),
-            plan.generate_bytes,
-        ),
+        "train_bytes": (peaks.get("train"), plan.train_bytes),
+        "generate_bytes": (peaks.get("generate"), plan.generate_bytes),
     }
     return {key: real / computed for key, (real, computed) in pairs.items() if real and computed}
-
-
-def _with_fragmentation(allocated: int | None) -> float | None:
-    """What an allocator needs for that many bytes of tensors."""
-    return allocated * FRAGMENTATION if allocated else None

@@ -22,7 +22,7 @@ from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.plan import Plan, Stage
+from pipeline.bases.plan import Offload, Plan, Stage
 from pipeline.orders import Order, Progress
 from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured, Planning
@@ -236,18 +236,21 @@ class FailsOnce:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
 
-STAGES: list[tuple[Stage, str, bool | None, int, dict[str, object]]] = [
-    ("words", "text_encoder", None, 2, {"offload": "parts"}),
-    ("encode", "vae.encoder", None, 2, {"tiling": True}),
-    ("train", "denoiser", True, 3, {"micro_batch": 1}),
-    ("paint", "denoiser", False, 8, {"generation_batch": 2}),
-    ("decode", "vae.decoder", None, 3, {"tiling": True}),
+STAGES: list[tuple[Stage, str, bool | None, int, Offload, dict[str, object]]] = [
+    ("words", "text_encoder", None, 2, "none", {"offload": "parts"}),
+    ("encode", "vae.encoder", None, 2, "parts", {"tiling": True}),
+    ("train", "denoiser", True, 3, "parts", {"micro_batch": 1}),
+    ("paint", "denoiser", False, 8, "parts", {"generation_batch": 3}),
+    ("decode", "vae.decoder", None, 3, "parts", {"tiling": True}),
 ]
-"""Stage, the network that works at it, whether it learns, its call that fails, what helps."""
+"""Stage, the network that works at it, whether it learns, its call that fails, what waited before,
+what helps."""
 
 
 @pytest.mark.parametrize(
-    ("stage", "network", "learning", "at", "helps"), STAGES, ids=[row[0] for row in STAGES]
+    ("stage", "network", "learning", "at", "offload", "helps"),
+    STAGES,
+    ids=[row[0] for row in STAGES],
 )
 def test_what_helps_is_chosen_by_the_stage_that_ran_short(
     assembly: Assembly,
@@ -257,12 +260,13 @@ def test_what_helps_is_chosen_by_the_stage_that_ran_short(
     network: str,
     learning: bool | None,
     at: int,
+    offload: Offload,
     helps: dict[str, object],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in ("plan", "base"):
         monkeypatch.setattr(f"pipeline.bases.{module}.UNTILED_PX", 32)
-    planning = Fixed(planned(offload="none"), assembly.settings.scratch)
+    planning = Fixed(planned(offload=offload), assembly.settings.scratch)
     services = replace(assembly.services, planning=planning)
     trained, fingerprint = Short(base.loss, pictures=0, fits=9), base.fingerprint()
     monkeypatch.setattr(base, "loss", trained)
@@ -300,7 +304,7 @@ def test_tiles_are_smaller_than_the_pictures(base: Any, monkeypatch: pytest.Monk
     assert len(sides) > 2
 
 
-def test_in_the_end_pictures_become_smaller(
+def test_in_the_end_the_pictures_that_are_learnt_become_smaller(
     assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planning = Fixed(planned(), assembly.settings.scratch)
@@ -319,10 +323,36 @@ def test_in_the_end_pictures_become_smaller(
     # Two at once, one at once, one with activations computed twice, then smaller.
     assert sides == [(2, 64), (1, 64), (1, 64)] + [(1, 48)] * 24
     assert report.plan is not None
-    assert (report.plan.resolution, report.plan.checkpointing) == (48, True)
-    assert Message("job.sentence.smaller_pictures") in [p.message for p in seen]
+    assert (report.plan.learnt_px, report.plan.checkpointing) == (48, True)
+    assert report.plan.resolution == 64  # of the portraits
+    assert Message("job.sentence.smaller_steps") in [p.message for p in seen]
     assert len(portraits(assembly, session)) == 1
     assert planning.told[0][1].stepped_down
+    assert base.resolution == 64  # for whoever is next
+
+
+def test_portraits_become_smaller_and_a_face_is_learnt_at_a_size_of_its_own(
+    assembly: Assembly, session: Session, base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planning = Fixed(planned(train_resolution=32, generation_batch=1), assembly.settings.scratch)
+    services = replace(assembly.services, planning=planning)
+    loss, sample, learnt, painted = base.loss, base.sample, set[int](), list[int]()
+
+    def small_only(*given: Any) -> torch.Tensor:
+        painted.append(base.resolution)
+        if base.resolution > 48:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return sample(*given)
+
+    monkeypatch.setattr(base, "loss", lambda *a: learnt.add(base.resolution) or loss(*a))
+    monkeypatch.setattr(base, "sample", small_only)
+    seen: list[Progress] = []
+    report = job.run(session, order(assembly, 1), services, report=seen.append, stop=lambda: False)
+    assert (learnt, painted) == ({32}, [64, 48])
+    assert report.plan is not None
+    assert (report.plan.resolution, report.plan.learnt_px) == (48, 32)
+    assert Message("job.sentence.smaller_pictures") in [p.message for p in seen]
+    assert len(portraits(assembly, session)) == 1
     assert base.resolution == 64  # for whoever is next
 
 

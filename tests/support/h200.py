@@ -27,7 +27,6 @@ class Row:
     def computed(self) -> tuple[float, float]:
         """Pictures in a second and GiB, by the planner."""
         facts = KNOWN[self.key]
-        row = next(row for row in facts.at if row.resolution == self.pixels)
         plan = way(
             self.key,
             resolution=self.pixels,
@@ -35,7 +34,7 @@ class Row:
             checkpointing=self.checkpointing,
             offload="none",
         )
-        step, _ = speeds(plan, facts, row, card("H200").reached)
+        step, _ = speeds(plan, facts, card("H200").reached)
         assert plan.train_bytes is not None
         return plan.batch / step, plan.train_bytes / 2**30
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pipeline.bases.plan import Plan
 from pipeline.planning.calibration import Calibration
-from pipeline.planning.cost import CARDS, UTILISATION, Card, Machine, Workload
-from pipeline.planning.search import candidates, plan
+from pipeline.planning.cards import CARDS, UTILISATION, Card
+from pipeline.planning.cost import Machine, Workload, costed
+from pipeline.planning.planning import choose, ways
 from tools.fetch_base import BASES
 from tools.plan_tables import WORKLOAD, known
 
@@ -25,12 +28,12 @@ def machine(free: float, tflops: float = TFLOPS, measured: Calibration | None = 
 
 
 def planned(key: str, free: float, tflops: float = TFLOPS, workload: Workload = WORKLOAD) -> Plan:
-    return plan(KNOWN[key], workload, machine(free, tflops))
+    return choose(KNOWN[key], workload, machine(free, tflops))
 
 
-def way(key: str, **chosen: object) -> Plan:
-    """The first plan of a base that runs in a certain way."""
-    for found in candidates(KNOWN[key], WORKLOAD, machine(0, card("RTX 5090").tflops)):
-        if all(getattr(found, name) == value for name, value in chosen.items()):
-            return found
-    raise AssertionError(f"{key} has no plan with {chosen}")
+def way(key: str, resolution: int, **chosen: object) -> Plan:
+    """A plan of a base that learns and paints at one size, in a certain way; the cost with it."""
+    asked = machine(0, card("RTX 5090").tflops)
+    draft = replace(ways(KNOWN[key], WORKLOAD, asked)[0], **chosen)  # type: ignore[arg-type]
+    draft = replace(draft, resolution=resolution, train_resolution=resolution)
+    return costed(draft, KNOWN[key], WORKLOAD, asked)

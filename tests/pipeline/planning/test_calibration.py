@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.planning.calibration import FILE_NAME, Calibration, recall, refine, remember
-from pipeline.planning.cost import FRAGMENTATION, GB
-from pipeline.planning.planning import Measured, ratios
-from pipeline.planning.search import plan
+from pipeline.planning.cards import GB
+from pipeline.planning.cost import FRAGMENTATION
+from pipeline.planning.planning import Measured, choose, ratios
 from tests.support.planned import KNOWN, card, machine, planned
 from tools.plan_tables import WORKLOAD
 
@@ -34,10 +34,10 @@ def test_what_was_measured_corrects_the_next_plan(tmp_path: Path) -> None:
     assert (kept.train_seconds, kept.portrait_seconds) == pytest.approx((2, 0.5))
     assert kept.train_bytes == pytest.approx(1.2, rel=1e-6)
     assert (kept.generate_bytes, kept.jobs) == (1, 1)
-    second = plan(facts, WORKLOAD, machine(100 * GB, 165, kept))
+    second = choose(facts, WORKLOAD, machine(100 * GB, 165, kept))
     plain = planned("sdxl", 100 * GB, tflops=165)
     assert second.seconds_per_step == pytest.approx(2 * plain.seconds_per_step)  # type: ignore[operator]
-    third = plan(facts, WORKLOAD, machine(free, 165, kept))
+    third = choose(facts, WORKLOAD, machine(free, 165, kept))
     assert third.train_bytes <= free  # type: ignore[operator]
     assert recall(tmp_path / "new" / FILE_NAME, "sdxl", "another") == Calibration()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.bases import device
-from pipeline.planning.cost import CARDS, CONTEXT, GB, HOPPER, UTILISATION, known, speeds
-from pipeline.planning.planning import reached
+from pipeline.planning.cards import CARDS, CONTEXT, GB, HOPPER, UTILISATION, known, reached
+from pipeline.planning.cost import speeds
 from settings import ROOT
 from tests.support.h200 import Row, measured
 from tests.support.planned import KNOWN, card, way
@@ -37,9 +37,8 @@ def computed_gb(key: str, resolution: int, how: dict[str, object]) -> float:
 
 def minutes_of_z_image(name: str, resolution: int, samples: int) -> float:
     """Of training alone, in batches of one as the published runs."""
-    row = next(row for row in KNOWN["z-image"].at if row.resolution == resolution)
     plan = way("z-image", resolution=resolution, checkpointing=True, **ONE_AT_A_TIME)
-    step, _ = speeds(plan, KNOWN["z-image"], row, card(name).reached)
+    step, _ = speeds(plan, KNOWN["z-image"], card(name).reached)
     return samples * step / plan.batch / 60
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from pipeline.bases.loading import load_base
 from pipeline.bases.plan import Plan
 from pipeline.planning.calibration import FILE_NAME
-from pipeline.planning.cost import GB, Workload
+from pipeline.planning.cards import GB
+from pipeline.planning.cost import Workload
 from pipeline.planning.facts import facts_of_folder
 from pipeline.planning.planning import CAREFUL, Measured, Planning, ratios
 from pipeline.training.train import recipe_for
