@@ -138,7 +138,7 @@ def predict(architecture: Architecture, denoiser: nn.Module, pixels: int) -> tor
         ]
     if architecture.family is Flux2Klein:
         like = SimpleNamespace(denoiser=denoiser, compute_dtype=TYPE, device=META)
-        return Flux2Klein._velocity(like, latents, level, {"encoder_hidden_states": words})  # type: ignore[arg-type]
+        return Flux2Klein.predict(like, latents, level, {"encoder_hidden_states": words})  # type: ignore[arg-type]
     more = {}
     if architecture.family is StableDiffusionXL:
         pooled = torch.empty(1, 1280, device=META, dtype=TYPE)

@@ -19,7 +19,7 @@ from PIL import Image
 
 import settings as configuration
 from dev import make_selfies
-from pipeline.bases.base import Sampling
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.loading import load_base
 from pipeline.portraits.generate import Shot, generate
 from pipeline.portraits.style import Style

@@ -1,18 +1,18 @@
 """The frozen base model: what personalisation and generation need of any family.
 
-A family is one module with a subclass of `Base` that encodes prompts and images, computes the
-training loss, samples, decodes, and names the layers that an adapter may touch. Beside: `loading`
-reads a folder, `registry` lists families, `nf4` packs weights, `offloading` is for large bases.
+A family is one module with a subclass of `Base` that encodes prompts and images, predicts,
+decodes, and names the layers that an adapter may touch. Beside: `denoising` is what all families
+learn and paint by, `loading` reads a folder, `registry` lists families, `nf4` packs weights,
+`offloading` is for large bases.
 
 Weights never require gradients: adapters (`adapter.py`) sit beside them and are never merged.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from pipeline.bases import nf4
+from pipeline.bases.denoising import Conditions, Denoising, Sampling
 from pipeline.bases.fingerprint import fingerprint_of
 from pipeline.bases.plan import UNTILED_PX, Plan
 from pipeline.bases.stopping import Stop, between_blocks, between_tensors, never
@@ -30,37 +31,12 @@ from pipeline.bases.stopping import Stop, between_blocks, between_tensors, never
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
 
-Conditions = dict[str, torch.Tensor]
-"""What the denoiser is told besides latents and timestep; every tensor is [B, ...]."""
 
-
-@dataclass(frozen=True)
-class Sampling:
-    """How a family denoises.
-
-    steps: of the solver. guidance: weight of classifier-free guidance, 1 for none.
-    noise: share of the steps that are left to a portrait that starts from a picture, (0, 1]; the
-    picture is as noisy as it would then be. adapter: how much a person's adapter counts.
-    """
-
-    steps: int
-    guidance: float
-    noise: float = 1.0
-    adapter: float = 1.0
-
-    @property
-    def skipped(self) -> int:
-        """Steps that a start from a picture saves; one at least is left."""
-        return min(self.steps - 1, round((1 - self.noise) * self.steps))
-
-
-class Base(ABC):
+class Base(Denoising):
     """A frozen text-to-image model on its device."""
 
     sampling: Sampling
     """How portraits are made: the family's, unless the folder's manifest says otherwise."""
-
-    compute_dtype: torch.dtype = torch.bfloat16
 
     vae: Any
     """The autoencoder; `_take` sets it."""
@@ -150,7 +126,7 @@ class Base(ABC):
         """
         yield
 
-    def prepare_prompts(self, prompts: Collection[str]) -> None:  # noqa: B027  few need it
+    def prepare_prompts(self, prompts: Collection[str]) -> None:
         """Told before several calls of `encode_prompts`: a family may encode these at once."""
 
     @contextmanager
@@ -234,66 +210,6 @@ class Base(ABC):
     @abstractmethod
     def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         """The inverse of `_scaled`."""
-
-    def initial_noise(self, seeds: Sequence[int]) -> torch.Tensor:
-        """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
-        shape = self._shape()
-        rows = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]
-        return torch.stack(rows).to(self.device)
-
-    @abstractmethod
-    def _shape(self) -> tuple[int, int, int]:
-        """C, h, w of the denoiser's latents."""
-
-    def loss(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions,
-        generator: torch.Generator,
-        weight: torch.Tensor | float = 1.0,
-    ) -> torch.Tensor:
-        """Training loss of a batch at random times and noise from `generator`: a scalar.
-
-        weight: of each place of the latents, [1, 1, h, w] with mean 1.
-        """
-        # Drawn on the CPU, so that a seed means the same on every device.
-        noise = torch.randn(latents.shape, generator=generator).to(self.device)
-        times = self._times(len(latents), generator).to(self.device)
-        return self.loss_at(latents, conditions, noise, times, weight)
-
-    @abstractmethod
-    def _times(self, count: int, generator: torch.Generator) -> torch.Tensor:
-        """How noisy each picture of a batch shall be, [B] on the CPU: what `loss_at` takes."""
-
-    @abstractmethod
-    def loss_at(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions,
-        noise: torch.Tensor,
-        times: torch.Tensor,
-        weight: torch.Tensor | float = 1.0,
-    ) -> torch.Tensor:
-        """Training loss for a given noise [B, C, h, w] and given times [B]: a scalar."""
-
-    @abstractmethod
-    def sample(
-        self,
-        positive: Conditions,
-        negative: Conditions,
-        seeds: Sequence[int],
-        sampling: Sampling,
-        stop: Callable[[], bool],
-        start: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Denoise one picture per seed -> scaled latents, float32 [B, C, h, w].
-
-        start: scaled latents of pictures that painting starts from, made noisy by `sampling.noise`;
-        None starts from noise alone.
-
-        Raises:
-            Stopped: `stop()` said so; it is asked before every step.
-        """
 
     @abstractmethod
     def adapter_targets(self) -> list[str]:

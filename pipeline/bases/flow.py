@@ -1,8 +1,8 @@
 """Flow matching: what transformers that predict a velocity have in common.
 
 At noise level σ in (0, 1] a picture x is (1 - σ) x + σ noise, and the network predicts the
-velocity noise - x (Liu et al. 2022, "Rectified flow").  A family adds how its transformer is asked
-for that velocity.
+velocity noise - x (Liu et al. 2022, "Rectified flow"); σ is the time.  A family adds how its
+transformer is asked for that velocity.
 
 A base folder may have a distilled transformer and its scheduler under `distilled/`.  Adapters are
 trained beside the base's own transformer, because one trained beside a distilled transformer
@@ -12,7 +12,7 @@ undoes the distillation and loses the face; portraits are made with the distille
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -21,9 +21,8 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import nn
 
-from errors import BaseUnavailable, Stopped
+from errors import BaseUnavailable
 from pipeline.bases import nf4
-from pipeline.bases.base import Conditions, Sampling
 from pipeline.bases.manifest import DISTILLED
 from pipeline.bases.offloading import Large
 from pipeline.bases.weights import incomplete, require_whole
@@ -31,6 +30,7 @@ from pipeline.bases.weights import incomplete, require_whole
 
 class FlowMatching(Large):
     adapter_prefix: ClassVar[str] = "transformer"
+    solvers: ClassVar[tuple[type[Any], ...]] = (FlowMatchEulerDiscreteScheduler,)
 
     targets: ClassVar[tuple[str, ...]]
     """Ends of the names of the layers that an adapter sits beside."""
@@ -93,60 +93,20 @@ class FlowMatching(Large):
         """Noise levels in (0, 1), logit-normal (Esser et al. 2024)."""
         return torch.randn(count, generator=generator).sigmoid()
 
-    def loss_at(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions,
-        noise: torch.Tensor,
-        times: torch.Tensor,
-        weight: torch.Tensor | float = 1.0,
-    ) -> torch.Tensor:
-        """Mean squared error of the velocity; times are noise levels."""
+    def _lesson(
+        self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         level = times.view(-1, 1, 1, 1)
-        noisy = (1 - level) * latents + level * noise
-        with torch.autocast(self.device.type, self.compute_dtype):
-            velocity = self._velocity(noisy, times, self._moved(conditions))
-        return ((velocity.float() - (noise - latents)).square() * weight).mean()
+        return (1 - level) * latents + level * noise, noise - latents
 
-    @abstractmethod
-    def _velocity(
-        self, latents: torch.Tensor, levels: torch.Tensor, conditions: Conditions
-    ) -> torch.Tensor:
-        """The predicted noise - picture of [B, C, h, w] at noise levels [B]."""
+    # Painting
 
-    # Sampling
+    def _time(self, timestep: torch.Tensor) -> torch.Tensor:
+        return timestep / self.solver_config.num_train_timesteps
 
-    @torch.no_grad()
-    def sample(
-        self,
-        positive: Conditions,
-        negative: Conditions,
-        seeds: Sequence[int],
-        sampling: Sampling,
-        stop: Callable[[], bool],
-        start: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        latents = self.initial_noise(seeds)
-        solver = FlowMatchEulerDiscreteScheduler.from_config(self.solver_config)
-        levels = np.linspace(1.0, 1 / sampling.steps, sampling.steps)
-        shift = self._shift(latents, sampling.steps)
-        solver.set_timesteps(sigmas=levels, mu=shift, device=self.device)
-        skipped = 0 if start is None else sampling.skipped
-        timesteps = solver.timesteps[skipped:]
-        solver.set_begin_index(skipped)
-        if start is not None:
-            latents = solver.scale_noise(start, timesteps[:1].expand(len(latents)), latents)
-        wanted, unwanted = self._moved(positive), self._moved(negative)
-        for timestep in timesteps:
-            if stop():
-                raise Stopped
-            level = (timestep / solver.config.num_train_timesteps).expand(len(latents))
-            velocity = self._velocity(latents, level, wanted).float()
-            if sampling.guidance != 1:
-                without = self._velocity(latents, level, unwanted).float()
-                velocity = without + sampling.guidance * (velocity - without)
-            latents = solver.step(velocity, timestep, latents).prev_sample
-        return latents
+    def _spaced(self, latents: torch.Tensor, steps: int) -> dict[str, Any]:
+        levels = np.linspace(1.0, 1 / steps, steps)
+        return {"sigmas": levels, "mu": self._shift(latents, steps)}
 
     @abstractmethod
     def _shift(self, latents: torch.Tensor, steps: int) -> float:

@@ -10,7 +10,8 @@ import torch
 from pipeline.bases import device, registry
 from pipeline.bases import folder as folders
 from pipeline.bases import manifest as manifests
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.stopping import Stop, between_tensors, never
 from pipeline.bases.weights import read_pipeline
 
@@ -41,7 +42,6 @@ def load_base(
         base = family(folder, pipeline, chosen, quantised=quantise)
     base.recipe = folders.recipe(folder, manifest)
     if manifest is not None and manifest.sampling:
-        told = manifest.sampling
-        noise, adapter = told.get("noise", 1.0), told.get("adapter", 1.0)
-        base.sampling = Sampling(int(told["steps"]), told["guidance"], noise, adapter)
+        base.sampling = Sampling(**manifest.sampling)
+        base.solver(base.sampling)  # that there is one is to be known before a job
     return base

@@ -26,8 +26,8 @@ class Manifest:
 
     acknowledge: the licence does not plainly allow use in a company, so the operator has to say
         that theirs is allowed.
-    sampling: `steps`, `guidance` and, where they are known, `noise` and `adapter` instead of the
-        family's; empty for the family's.
+    sampling: `steps` and `guidance`, and what else differs from the defaults of
+        `denoising.Sampling`; empty for the family's own.
     recipe: keys of `train.Recipe` over its defaults.
     model: counts for planning, as `dev/count_base` prints them; see `planning.facts`.
     distilled: portraits are made with a second, distilled denoiser.
@@ -38,7 +38,7 @@ class Manifest:
     licence: str
     licence_url: str
     acknowledge: bool
-    sampling: dict[str, float] = field(default_factory=dict)
+    sampling: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
     distilled: bool = False
@@ -84,9 +84,10 @@ def parse(file: Path) -> Manifest:
         raise BaseUnavailable(damaged(name)) from None
 
 
-def _sampling(table: dict[str, Any]) -> dict[str, float]:
-    may = {key: float(table[key]) for key in ("noise", "adapter") if key in table}
-    return {"steps": float(table["steps"]), "guidance": float(table["guidance"])} | may
+def _sampling(table: dict[str, Any]) -> dict[str, Any]:
+    kinds = {"noise": float, "adapter": float, "solver": str, "spacing": str}
+    may = {key: kind(table[key]) for key, kind in kinds.items() if key in table}
+    return {"steps": int(table["steps"]), "guidance": float(table["guidance"])} | may
 
 
 def damaged(base: str, file: str = NAME) -> str:

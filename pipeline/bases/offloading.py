@@ -23,7 +23,8 @@ from torch import nn
 
 from errors import BaseUnavailable
 from pipeline.bases import device, nf4
-from pipeline.bases.base import Base, Conditions
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Conditions
 from pipeline.bases.plan import Offload, Plan
 from pipeline.bases.stopping import between_blocks, between_tensors
 from pipeline.bases.weights import read_pipeline
@@ -148,9 +149,6 @@ class Large(Base):
     @abstractmethod
     def _encode(self, encoder: Any, prompt: str) -> Conditions:
         """One prompt by a pipeline that has only its text parts -> one row, without its batch."""
-
-    def _moved(self, conditions: Conditions) -> Conditions:
-        return {key: value.to(self.device) for key, value in conditions.items()}
 
 
 def _networks(pipeline: Any) -> list[nn.Module]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.bases.base import Conditions
+from pipeline.bases.denoising import Conditions
 
 
 def holding(

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from pipeline.bases import adapter as adapters
 from pipeline.bases import device
-from pipeline.bases.base import Base, Conditions, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.compositing.backdrops import ANYONE, PERSON
 from pipeline.portraits.style import Style, finish
 

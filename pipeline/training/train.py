@@ -20,7 +20,8 @@ from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable, Stopped
 from pipeline.bases import adapter, device
-from pipeline.bases.base import Base, Conditions
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Conditions
 from pipeline.compositing.segmenter import Segment
 from pipeline.imaging import face_bump
 from pipeline.training import checkpoint

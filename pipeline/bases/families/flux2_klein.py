@@ -15,7 +15,7 @@ import torch
 from diffusers import Flux2KleinPipeline
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
 from pipeline.bases.pictures import holding
 
@@ -61,8 +61,8 @@ class Flux2Klein(FlowMatching):
         variance = norm.running_var + self.vae.config.batch_norm_eps
         return norm.running_mean.view(1, -1, 1, 1), variance.sqrt().view(1, -1, 1, 1)
 
-    def _velocity(
-        self, latents: torch.Tensor, levels: torch.Tensor, conditions: Conditions
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         words = conditions["encoder_hidden_states"]
         tokens = Flux2KleinPipeline._pack_latents(latents)
@@ -70,12 +70,12 @@ class Flux2Klein(FlowMatching):
         painted = tokens.shape[1]
         if "references" in conditions:
             seen = conditions["references"].unbind(1)
-            times = Flux2KleinPipeline._prepare_image_ids([picture[:1] for picture in seen])
-            places = torch.cat([places, times.expand(len(latents), -1, -1)], dim=1)
+            theirs = Flux2KleinPipeline._prepare_image_ids([picture[:1] for picture in seen])
+            places = torch.cat([places, theirs.expand(len(latents), -1, -1)], dim=1)
             tokens = torch.cat([tokens, *map(Flux2KleinPipeline._pack_latents, seen)], dim=1)
         answer = self.denoiser(
             hidden_states=tokens.to(self.compute_dtype),
-            timestep=levels,
+            timestep=times,
             guidance=None,
             encoder_hidden_states=words,
             img_ids=places.to(self.device),
@@ -83,7 +83,7 @@ class Flux2Klein(FlowMatching):
             return_dict=False,
         )[0]
         velocity = answer[:, :painted].transpose(1, 2).reshape(latents.shape)
-        return holding(velocity, latents, levels, conditions)
+        return holding(velocity, latents, times, conditions)
 
     def _shift(self, latents: torch.Tensor, steps: int) -> float:
         return compute_empirical_mu(latents.shape[2] * latents.shape[3], steps)

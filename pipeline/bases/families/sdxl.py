@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.families.stable_diffusion import StableDiffusion
 from pipeline.bases.offloading import TEXT_PARTS, Large
 
@@ -39,17 +39,19 @@ class StableDiffusionXL(Large, StableDiffusion):
             words, pooled = torch.zeros_like(words), torch.zeros_like(pooled)
         return {"encoder_hidden_states": words[0], "text_embeds": pooled[0]}
 
-    def _denoise(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         packed = latents.to(self.compute_dtype, memory_format=torch.channels_last)
-        given = self._moved(conditions)
         side = self.resolution
         # Size of the original, upper left corner of the crop, size that is wanted.
         time_ids = torch.tensor([[side, side, 0, 0, side, side]] * len(packed), device=self.device)
-        more = {"text_embeds": given["text_embeds"], "time_ids": time_ids.to(self.compute_dtype)}
-        words = given["encoder_hidden_states"]
-        return self.unet(packed, timesteps, words, added_cond_kwargs=more).sample
+        more = {
+            "text_embeds": conditions["text_embeds"],
+            "time_ids": time_ids.to(self.compute_dtype),
+        }
+        words = conditions["encoder_hidden_states"]
+        return self.unet(packed, times, words, added_cond_kwargs=more).sample
 
     def adapter_targets(self) -> list[str]:
         """The linear layers of the transformers in the UNet: enough on a base of this size."""

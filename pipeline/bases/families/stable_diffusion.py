@@ -6,21 +6,26 @@ SNR); so is Stable Diffusion 1.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler
+from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
-from errors import Stopped
-from pipeline.bases.base import Base, Conditions, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Conditions, Sampling
 
 
 class StableDiffusion(Base):
     sampling = Sampling(steps=12, guidance=2.0, noise=0.5, adapter=1.25)
     adapter_prefix: ClassVar[str] = "unet"
+    solvers: ClassVar[tuple[type[Any], ...]] = (
+        DPMSolverMultistepScheduler,
+        UniPCMultistepScheduler,
+    )
+    together: ClassVar[bool] = True
 
     snr_gamma: float | None = 5.0
     """Cap on the signal-to-noise ratio in the loss weight (Hang et al. 2023, "Min-SNR"); None: all
@@ -105,72 +110,32 @@ class StableDiffusion(Base):
             0, self.noise.config.num_train_timesteps, (count,), generator=generator
         )
 
-    def loss_at(
-        self,
-        latents: torch.Tensor,
-        conditions: Conditions,
-        noise: torch.Tensor,
-        times: torch.Tensor,
-        weight: torch.Tensor | float = 1.0,
-    ) -> torch.Tensor:
-        """Mean squared error of the prediction, Min-SNR weighted and normalised per batch."""
+    def _lesson(
+        self, latents: torch.Tensor, noise: torch.Tensor, times: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         noisy = self.noise.add_noise(latents, noise, times)
-        velocity = self.noise.config.prediction_type == "v_prediction"
-        target = self.noise.get_velocity(latents, noise, times) if velocity else noise
-        with torch.autocast(self.device.type, self.compute_dtype):
-            prediction = self._denoise(noisy, times, conditions)
-        error = ((prediction.float() - target).square() * weight).mean(dim=(1, 2, 3))
-        if self.snr_gamma is None:
-            return error.mean()
-        share = self._min_snr(times, self.snr_gamma, velocity)
-        return (error * share).sum() / share.sum()
+        if not self._is_velocity:
+            return noisy, noise
+        return noisy, self.noise.get_velocity(latents, noise, times)
 
-    def _min_snr(self, times: torch.Tensor, gamma: float, velocity: bool) -> torch.Tensor:
+    @property
+    def _is_velocity(self) -> bool:
+        return bool(self.noise.config.prediction_type == "v_prediction")
+
+    def _share(self, times: torch.Tensor) -> torch.Tensor | None:
+        if self.snr_gamma is None:
+            return None
         signal = self.noise.alphas_cumprod[times]
         snr = signal / (1 - signal).clamp(min=1e-6)
-        if velocity:  # where pure noise has weight 0 and would never be learnt
-            return (snr.clamp(max=gamma) / (snr + 1)).clamp(min=0.1)
-        return (gamma / snr.clamp(min=1e-6)).clamp(max=1)
+        if self._is_velocity:  # where pure noise has weight 0 and would never be learnt
+            return (snr.clamp(max=self.snr_gamma) / (snr + 1)).clamp(min=0.1)
+        return (self.snr_gamma / snr.clamp(min=1e-6)).clamp(max=1)
 
-    def _denoise(
-        self, latents: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         packed = latents.to(self.compute_dtype, memory_format=torch.channels_last)
-        return self.unet(packed, timesteps, **conditions).sample
-
-    # Sampling
-
-    @torch.no_grad()
-    def sample(
-        self,
-        positive: Conditions,
-        negative: Conditions,
-        seeds: Sequence[int],
-        sampling: Sampling,
-        stop: Callable[[], bool],
-        start: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        solver = DPMSolverMultistepScheduler.from_config(self.solver_config)
-        solver.set_timesteps(sampling.steps, device=self.device)
-        skipped = 0 if start is None else sampling.skipped
-        timesteps = solver.timesteps[skipped:]
-        solver.set_begin_index(skipped)
-        latents = self.initial_noise(seeds) * solver.init_noise_sigma
-        if start is not None:
-            latents = solver.add_noise(start, latents, timesteps[:1].expand(len(latents)))
-        guided = sampling.guidance != 1
-        both = {k: torch.cat([negative[k], v]) for k, v in positive.items()} if guided else positive
-        for timestep in timesteps:
-            if stop():
-                raise Stopped
-            given = torch.cat([latents, latents]) if guided else latents
-            given = solver.scale_model_input(given, timestep)
-            prediction = self._denoise(given, timestep, both).float()
-            if guided:
-                without, wanted = prediction.chunk(2)
-                prediction = without + sampling.guidance * (wanted - without)
-            latents = solver.step(prediction, timestep, latents).prev_sample
-        return latents
+        return self.unet(packed, times, **conditions).sample
 
     # Adapters
 

@@ -12,7 +12,7 @@ import torch
 from diffusers.pipelines.z_image.pipeline_z_image import calculate_shift
 from torch import nn
 
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
 
 TOKENS = 256
@@ -52,13 +52,13 @@ class ZImage(FlowMatching):
     def unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         return latents / self.vae.config.scaling_factor + self.vae.config.shift_factor
 
-    def _velocity(
-        self, latents: torch.Tensor, levels: torch.Tensor, conditions: Conditions
+    def predict(
+        self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         pictures = latents.to(self.compute_dtype).unsqueeze(2)  # one frame each
         rows = zip(conditions["features"], conditions["mask"], strict=True)
         words = [features[mask] for features, mask in rows]
-        answers = self.denoiser(list(pictures.unbind()), 1 - levels, words, return_dict=False)[0]
+        answers = self.denoiser(list(pictures.unbind()), 1 - times, words, return_dict=False)[0]
         return -torch.stack(answers).squeeze(2)
 
     def _shift(self, latents: torch.Tensor, steps: int) -> float:

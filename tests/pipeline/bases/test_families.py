@@ -22,7 +22,8 @@ from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 
 from errors import BaseUnavailable, Stopped, TamperedError
 from pipeline.bases import adapter, nf4
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.flow import FlowMatching
 from pipeline.bases.loading import load_base
 from pipeline.bases.offloading import Large

@@ -15,7 +15,7 @@ from PIL import Image
 
 from errors import Stopped
 from pipeline.bases import folder as folders
-from pipeline.bases.base import Conditions, Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.registry import FAMILIES
 from tests.support import parity
 from tests.support import tiny_base as tiny

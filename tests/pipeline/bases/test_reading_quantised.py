@@ -17,7 +17,8 @@ from bitsandbytes.nn import Linear4bit
 from diffusers.quantizers.bitsandbytes.bnb_quantizer import BnB4BitDiffusersQuantizer
 
 from pipeline.bases import adapter, nf4
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.loading import load_base
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles

@@ -17,7 +17,8 @@ from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from errors import Stopped
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.folder import CHECKSUMS
 from pipeline.bases.loading import load_base
 from pipeline.bases.stopping import never

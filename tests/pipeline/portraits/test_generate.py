@@ -9,7 +9,8 @@ import pytest
 
 import settings as configuration
 from errors import Stopped
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.loading import load_base
 from pipeline.photos.detection import Faces
 from pipeline.portraits.generate import Shot, enlarge, generate, plan

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.bases.base import Base, Sampling
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.compositing.backdrops import words_in
 from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot, generate, plan
