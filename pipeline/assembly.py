@@ -177,10 +177,13 @@ def cutter(
     return lambda image, face: cut_out(image, face, segmenter.matte, mesh)
 
 
-def training_px(facts: Facts | None) -> int:
-    """Pixels of the longer side that training gets of a photo: what it needs, and a margin."""
+def training_px(facts: Facts | None) -> int | None:
+    """Pixels of the longer side that training gets of a photo: what it needs, and a margin; None
+    for a large base, which learns from all that is kept."""
     if facts is None:
         return TRAINING_PX
+    if facts.large:
+        return None
     return max(TRAINING_PX, round(CROP_MARGIN * max(row.resolution for row in facts.at)))
 
 

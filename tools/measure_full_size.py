@@ -152,7 +152,7 @@ class Measuring:
             ends.append(time.monotonic())
 
         recipe = _recipe(WARM + MEASURED, draft.micro_batch)
-        train(self.base, nobody(recipe), report=report, stop=lambda: False)
+        train(self.base, nobody(recipe, self.base), report=report, stop=lambda: False)
         each = (ends[-1] - ends[WARM - 1]) / MEASURED / draft.micro_batch
         flops = self._flops(draft.resolution) * (3 if draft.checkpointing else 2) / each
         note = f"{flops / 1e12:.0f} TFLOP/s" if flops else ""
@@ -171,7 +171,7 @@ class Measuring:
                 stop.after = stop.asked + (ends[1] - ends[0]) // 8
 
         try:
-            train(self.base, nobody(recipe), report=report, stop=stop, micro_batch=1)
+            train(self.base, nobody(recipe, self.base), report=report, stop=stop, micro_batch=1)
         except Stopped:
             self._settled()
             return {"s": time.monotonic() - stop.since}
@@ -184,7 +184,9 @@ class Measuring:
 
         def learn() -> None:
             adapters.append(
-                train(self.base, nobody(recipe), report=lambda _: None, stop=lambda: False)
+                train(
+                    self.base, nobody(recipe, self.base), report=lambda _: None, stop=lambda: False
+                )
             )
 
         self.table.tried("an adapter to paint with", lambda: timed(learn))

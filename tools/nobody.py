@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.bases.base import Base
 from pipeline.training.train import Personalisation, Recipe
 
 
@@ -20,6 +21,7 @@ class Photo:
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    alpha: NDArray[np.uint8] | None = None
 
 
 class Stopper:
@@ -37,18 +39,20 @@ class Stopper:
         return False
 
 
-def nobody(recipe: Recipe) -> Personalisation:
-    """One photo of noise, of which the same middle is always cut out."""
-    photos: Any = noise_photos(1)
+def nobody(recipe: Recipe, base: Base) -> Personalisation:
+    """One photo of noise, large enough for pictures of the base's full resolution; the same middle
+    of it is always cut out."""
+    photos: Any = noise_photos(1, 2 * base.resolution)
     return Personalisation(photos, middle, recipe, seed=1)
 
 
-def noise_photos(count: int) -> list[Photo]:
-    """Photos of 160 pixels on which a face is said to be in the middle."""
+def noise_photos(count: int, side: int = 160) -> list[Photo]:
+    """Photos of so many pixels on which a face is said to be in the middle."""
     rng = np.random.default_rng(1)
     landmarks = np.array([[60, 70], [100, 70], [80, 90], [68, 110], [92, 110]], np.float32)
+    landmarks *= np.float32(side / 160)
     embedding = np.eye(128, dtype=np.float32)[0]
-    pictures = rng.integers(0, 256, (count, 160, 160, 3), dtype=np.uint8)
+    pictures = rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
     return [Photo(picture, landmarks, embedding) for picture in pictures]
 
 

@@ -44,6 +44,9 @@ class Base(Denoising):
     batch: int = 12
     """Portraits that are made at once, where nothing is planned."""
 
+    large: ClassVar[bool] = False
+    """Whether it knows the world, and so learns from photos as they are."""
+
     _stop: Stop = staticmethod(never)
     """What `heeding` was told."""
 
@@ -185,9 +188,17 @@ class Base(Denoising):
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """Prompts -> conditions, one row each.  Words the model does not know are left out."""
 
+    def told_sizes(self, sizes: Sequence[tuple[int, ...]]) -> Conditions:
+        """Conditions that say how large training pictures were, for families that are told.
+
+        sizes: of each the height and width of the photo, the upper and left edge of what is shown
+        of it, once it is as small as in the picture, and the picture's height and width; pixels.
+        """
+        return {}
+
     @torch.no_grad()
     def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:
-        """uint8 [B, R, R, 3] RGB, R = `resolution` -> scaled latents, float32 [B, C, h, w]."""
+        """uint8 [B, S, S, 3] RGB -> scaled latents, float32 [B, C, h, w]."""
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self.device).float() / 127.5 - 1
         encoded = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last))
         # The tiny autoencoder has one answer, a variational one a distribution: its mean.

@@ -127,7 +127,7 @@ class Denoising(ABC):
     ) -> torch.Tensor:
         """Training loss of a batch at random times and noise from `generator`: a scalar.
 
-        weight: of each place of the latents, [1, 1, h, w] with mean 1.
+        weight: of each place of the latents, [B or 1, 1, h, w] with mean 1.
         """
         # Drawn on the CPU, so that a seed means the same on every device.
         noise = torch.randn(latents.shape, generator=generator).to(self.device)

@@ -42,6 +42,7 @@ class Large(Base):
     """A family whose parts are never all in memory at once."""
 
     batch = 1
+    large: ClassVar[bool] = True
 
     _offload: Offload = "parts"
 

@@ -29,6 +29,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.pending import Pending, Waiting
 from pipeline.photos.quality import CheckedPhoto, check_photo
 from pipeline.photos.record import (
+    PLAIN_WALL,
     CutOutPhoto,
     FaceNumbers,
     FaceRecord,
@@ -43,18 +44,15 @@ from privacy import kinds
 from privacy.sessions import Session
 from privacy.vault import Vault
 
-PLAIN_WALL = 128
-"""Grey that training sees behind a cut-out; it gets other walls there."""
-
 
 @dataclass(frozen=True)
 class Keeping:
     """How much is kept: photos of a session; most pixels on the longer side of a photo, and of the
-    crop of it that training gets."""
+    head and shoulders that training gets of it, None for all that is kept."""
 
     photos: int
     photo_px: int
-    training_px: int
+    training_px: int | None
 
 
 class Album:
@@ -213,10 +211,12 @@ class Album:
             png = self._vault.open(session, kinds.PHOTO, photo_id)
             embedding = self._measured(face, png).embedding
             assert embedding is not None
-            person = CutOut.from_png(png).before(PLAIN_WALL)
-            px = self._keeping.training_px
-            image, landmarks = head_and_shoulders(person, face.landmarks, px)
-            photos.append(TrainingPhoto(image, landmarks, embedding))
+            cut, points = CutOut.from_png(png), face.landmarks
+            image = np.dstack([cut.before(PLAIN_WALL), cut.alpha])
+            if (px := self._keeping.training_px) is not None:
+                image, points = head_and_shoulders(image, points, px)
+            colours, alpha = np.ascontiguousarray(image[..., :3]), image[..., 3].copy()
+            photos.append(TrainingPhoto(colours, points, embedding, alpha))
         return photos
 
     def usable_cut_outs(self, session: Session) -> list[str]:

@@ -52,7 +52,7 @@ def kept_frame(
     with a margin; the margin is given up where another face would be in it, and a face that cannot
     be left out is blurred beyond recognition.
     """
-    needed = _aligned_square(face.landmarks)
+    needed = aligned_square(face.landmarks)
     box = _enlarged(needed, KEPT_MARGIN)
     box = box._replace(bottom=box.bottom + KEPT_BELOW * (needed.bottom - needed.top))
     for other in others:
@@ -75,7 +75,7 @@ def head_and_shoulders(
 
     landmarks: float32 [5, 2] in pixels of `image`. Returns the crop, and them in its pixels.
     """
-    box = _enlarged(_aligned_square(landmarks), CROP_MARGIN)
+    box = _enlarged(aligned_square(landmarks), CROP_MARGIN)
     left, top, right, bottom = _inside(box, image)
     crop, scale = _shrunk(image[top:bottom, left:right].copy(), photo_px)
     return crop, (landmarks - np.array([left, top], np.float32)) * scale
@@ -99,7 +99,7 @@ def _shrunk(crop: NDArray[np.uint8], most_px: int) -> tuple[NDArray[np.uint8], N
     return small, np.array([size[0] / width, size[1] / height], np.float32)
 
 
-def _aligned_square(landmarks: NDArray[np.float32]) -> Box:
+def aligned_square(landmarks: NDArray[np.float32]) -> Box:
     """The upright rectangle around what alignment cuts out of the picture."""
     inverse = cv2.invertAffineTransform(align_transform(landmarks, TEMPLATE_SIZE))
     corners = np.array([[0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 1]], float)

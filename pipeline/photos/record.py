@@ -20,6 +20,9 @@ from pipeline.imaging import CutOut
 
 MINIATURE_SIDE = 16
 
+PLAIN_WALL = 128
+"""Grey behind the cut-outs that training gets; it gives them other walls."""
+
 SAMPLE = "photos.sample"
 """Key of what a sample photo is called; no visitor's own photo has a key."""
 
@@ -81,13 +84,14 @@ class CutOutPhoto:
 class TrainingPhoto:
     """An accepted photo in RAM.
 
-    image: uint8 RGB [H, W, 3], head and shoulders. landmarks: float32 [5, 2] in its pixels.
-    embedding: float32 [128], unit length.
+    image: uint8 RGB [H, W, 3] before `PLAIN_WALL`. landmarks: float32 [5, 2] in its pixels.
+    embedding: float32 [128], unit length. alpha: uint8 [H, W], None if it was not cut out.
     """
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    alpha: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,9 @@ def fingerprint(base: Base, person: Personalisation) -> str:
     about = [base.key, asdict(person.recipe), person.seed]
     sha = hashlib.sha256(json.dumps(about).encode())
     for photo in person.photos:
-        for part in (photo.image, photo.landmarks):
+        for part in (photo.image, photo.landmarks, photo.alpha):
+            if part is None:
+                continue
             sha.update(f"{part.dtype} {part.shape}\n".encode() + part.tobytes())
     return sha.hexdigest()
 

@@ -30,10 +30,16 @@ PLAIN = 0.5
 
 @dataclass(frozen=True)
 class Example:
-    """A training picture uint8 [S, S, 3] and the words for it."""
+    """A training picture uint8 [S, S, 3] and the words for it.
+
+    weight: how much each pixel counts in the loss, float32 [S, S]; None where only the face does.
+    sizes: see `Base.told_sizes`; empty for a whole picture.
+    """
 
     image: Picture
     caption: str
+    weight: NDArray[np.float32] | None = None
+    sizes: tuple[int, ...] = ()
 
 
 def recompose(

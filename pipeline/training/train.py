@@ -9,7 +9,7 @@ keeps the checkpoints that it hands out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,15 +18,15 @@ import torch
 from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
-from errors import BaseUnavailable, Stopped
+from errors import BaseUnavailable
 from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
-from pipeline.bases.denoising import Conditions
 from pipeline.compositing.segmenter import Segment
-from pipeline.imaging import face_bump
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import TrainingState
-from pipeline.training.dataset import Example, recompose
+from pipeline.training.dataset import recompose
+from pipeline.training.encoded import Encoded
+from pipeline.training.framings import framed
 
 if TYPE_CHECKING:
     from pipeline.photos.record import TrainingPhoto
@@ -41,7 +41,8 @@ class Recipe:
     learning_rate: at its peak, after `warmup` steps; it then falls linearly to a tenth.
     variants: pictures made of each photo.
     text_dropout: share of pictures trained without words, so that guidance has a reference.
-    face_weight: how much more an error in the middle of the face counts than one far from it.
+    face_weight: how much more an error in the middle of the face counts than one far from it, where
+        pictures are aligned; see `framings` for large bases.
     """
 
     rank: int = 16
@@ -141,18 +142,16 @@ def train(
     recipe, fingerprint = person.recipe, checkpoint.fingerprint(base, person)
     saved = _saved(checkpoints, fingerprint)
     rng = np.random.default_rng(person.seed)
-    examples = recompose(
-        person.photos,
-        person.segment,
-        base.resolution,
-        variants=recipe.variants,
-        knows=base.knows,
-        rng=rng,
+    material = (person.photos, person.segment, base.resolution)
+    examples = (
+        framed(*material, variants=recipe.variants, rng=rng)
+        if base.large
+        else recompose(*material, variants=recipe.variants, knows=base.knows, rng=rng)
     )
     generator = torch.Generator().manual_seed(person.seed)
     new = adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed)
     with device.during("train"), base.heeding(stop):
-        data = _Data(base, examples, min(micro_batch or recipe.batch, recipe.batch), stop)
+        data = Encoded(base, examples, recipe, stop)
         # Autocast casts the inputs; peft would first copy them to the adapter's float32.
         with new as parameters, disable_input_dtype_casting(base.denoiser):
             weights = _flattened(parameters)
@@ -165,7 +164,7 @@ def train(
                     checkpoints.keep(checkpoint.dump(state, fingerprint))
                 report(step)
 
-            _optimise(base, data, recipe, state, show)
+            _optimise(base, data, state, show, min(micro_batch or recipe.batch, recipe.batch))
             return adapter.dump(base)
 
 
@@ -177,58 +176,23 @@ def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Chec
     return saved if saved.fingerprint == fingerprint else None
 
 
-class _Data:
-    """All pictures and words, encoded and in memory. at_once: pictures that are learnt together."""
-
-    def __init__(
-        self, base: Base, examples: Iterable[Example], at_once: int, stop: Callable[[], bool]
-    ) -> None:
-        self.at_once = at_once
-        latents, captions = [], []
-        for example in examples:
-            if stop():
-                raise Stopped
-            captions.append(example.caption)
-            with device.during("encode"):
-                latents.append(base.encode_images(example.image[None]))
-        self.latents = torch.cat(latents)
-        with device.during("words"):
-            self.conditions = base.encode_prompts(captions)
-            self.no_words = base.encode_prompts([""])
-
-    def draw(self, recipe: Recipe, generator: torch.Generator) -> tuple[torch.Tensor, Conditions]:
-        """A random batch; some of its rows without words."""
-        rows = torch.randint(0, len(self.latents), (recipe.batch,), generator=generator)
-        silent = torch.rand(recipe.batch, generator=generator) < recipe.text_dropout
-        rows, silent = rows.to(self.latents.device), silent.to(self.latents.device)
-        conditions = {}
-        for key, values in self.conditions.items():
-            chosen = values[rows.to(values.device)]
-            chosen[silent.to(values.device)] = self.no_words[key]
-            conditions[key] = chosen
-        return self.latents[rows], conditions
-
-
 def _optimise(
     base: Base,
-    data: _Data,
-    recipe: Recipe,
+    data: Encoded,
     state: TrainingState,
     report: Callable[[TrainStep], None],
+    at_once: int,
 ) -> None:
-    """Bring a state to the recipe's last step."""
-    weight = face_weight(data.latents, recipe.face_weight)
+    """Bring a state to the recipe's last step. at_once: pictures that are learnt together."""
+    recipe = data.recipe
     started, done = time.monotonic(), state.step
     for step in range(done + 1, recipe.steps + 1):
         for group in state.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * _schedule(step, recipe)
-        latents, conditions = data.draw(recipe, state.generator)
-        loss = torch.zeros((), device=latents.device)
-        for start in range(0, recipe.batch, data.at_once):
-            part = slice(start, min(start + data.at_once, recipe.batch))
-            some = {key: values[part] for key, values in conditions.items()}
-            mean = base.loss(latents[part], some, state.generator, weight)
-            share = mean * ((part.stop - part.start) / recipe.batch)
+        loss = torch.zeros((), device=base.device)
+        for latents, conditions, weight in data.draw(state.generator, at_once):
+            mean = base.loss(latents, conditions, state.generator, weight)
+            share = mean * (len(latents) / recipe.batch)
             share.backward()
             loss += share.detach()
         torch.nn.utils.clip_grad_norm_(state.weights, recipe.max_gradient_norm)
@@ -237,13 +201,6 @@ def _optimise(
         state.step = step
         per_step = (time.monotonic() - started) / (step - done)
         report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
-
-
-def face_weight(latents: torch.Tensor, extra: float) -> torch.Tensor:
-    """[1, 1, h, w] with mean 1: all pictures are aligned, so the face is always in its place."""
-    height, width = latents.shape[-2:]
-    weight = torch.from_numpy(1 + extra * face_bump(height, width)).to(latents.device)
-    return (weight / weight.mean())[None, None]
 
 
 def make_optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,13 +1,14 @@
 """Stable Diffusion XL: as Stable Diffusion, with two text encoders and three more conditions.
 
 Besides the words, the UNet is told their pooled meaning, and for which size and crop a picture was
-made ("time ids"): here always a whole square picture of the model's own size.  The autoencoder of
-the first release overflows in float16; ours works in bfloat16, and the manifest takes the repaired
-one all the same.
+made ("time ids"): the true ones in training, and a whole square picture of the model's own size in
+painting.  The autoencoder of the first release overflows in float16; ours works in bfloat16, and
+the manifest takes the repaired one all the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -39,16 +40,18 @@ class StableDiffusionXL(Large, StableDiffusion):
             words, pooled = torch.zeros_like(words), torch.zeros_like(pooled)
         return {"encoder_hidden_states": words[0], "text_embeds": pooled[0]}
 
+    def told_sizes(self, sizes: Sequence[tuple[int, ...]]) -> Conditions:
+        return {"time_ids": torch.tensor(sizes, dtype=torch.float32)}
+
     def predict(
         self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         packed = latents.to(self.compute_dtype, memory_format=torch.channels_last)
         side = self.resolution
-        # Size of the original, upper left corner of the crop, size that is wanted.
-        time_ids = torch.tensor([[side, side, 0, 0, side, side]] * len(packed), device=self.device)
+        whole = torch.tensor([side, side, 0, 0, side, side], device=self.device)
         more = {
             "text_embeds": conditions["text_embeds"],
-            "time_ids": time_ids.to(self.compute_dtype),
+            "time_ids": conditions.get("time_ids", whole.float().expand(len(packed), -1)),
         }
         words = conditions["encoder_hidden_states"]
         return self.unet(packed, times, words, added_cond_kwargs=more).sample

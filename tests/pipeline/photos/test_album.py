@@ -15,13 +15,13 @@ from PIL import Image
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.imaging import CutOut, Face
-from pipeline.photos.album import PLAIN_WALL, Album, Keeping, PhotoRecord
+from pipeline.photos.album import Album, Keeping, PhotoRecord
 from pipeline.photos.crop import head_and_shoulders, kept_frame
 from pipeline.photos.detection import Faces
 from pipeline.photos.face_records import MAX_REJECTED
 from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
-from pipeline.photos.record import FaceNumbers, clean_label
+from pipeline.photos.record import PLAIN_WALL, FaceNumbers, clean_label
 from pipeline.photos.similarity import lacking, strangers
 from privacy.file_rows import FileRows
 from privacy.sessions import Session
@@ -78,6 +78,20 @@ def test_what_training_gets_is_the_crop_with_its_landmarks(album: Album, session
     kept = album.cut_out(session, "photo-01")
     person, _ = head_and_shoulders(kept.cut_out.before(PLAIN_WALL), kept.landmarks, PX)
     assert np.array_equal(person, photo.image)
+
+
+def test_training_of_a_large_base_gets_all_that_is_kept_with_its_alpha(
+    store: Store, decoder: Decoder, session: Session
+) -> None:
+    album = Album(store.vault, decoder, models(), cutter(segmenter()), Keeping(12, 2 * PX, None))
+    add(album, session, photos("a")[0])
+    (photo,) = album.training_photos(session)
+    kept = album.cut_out(session, "photo-01")
+    assert np.array_equal(photo.image, kept.cut_out.before(PLAIN_WALL))
+    assert photo.alpha is not None
+    assert np.array_equal(photo.alpha, kept.cut_out.alpha)
+    assert np.array_equal(photo.landmarks, kept.landmarks)
+    assert max(photo.alpha.shape) > PX
 
 
 def blurred(picture: Picture) -> Picture:

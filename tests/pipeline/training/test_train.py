@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-import pipeline.training.train as training
 from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.photos.record import TrainingPhoto
+from pipeline.training.encoded import face_weight
 from pipeline.training.train import TrainStep, recipe_for
 from tests.support.nobody import noise_photos
 from tests.support.training import SHORT, run
@@ -158,11 +158,11 @@ def test_more_photos_take_more_steps_within_limits(base: Base) -> None:
 
 
 def test_the_weight_of_a_face_falls_on_the_face_and_changes_no_mean() -> None:
-    weight = training.face_weight(torch.zeros(1, 4, 20, 20), 2.0)
+    weight = face_weight(torch.zeros(1, 4, 20, 20), 2.0)
     assert weight.shape == (1, 1, 20, 20)
     assert weight.mean().item() == pytest.approx(1)
     assert weight[0, 0, 10, 10] > 2 * weight[0, 0, 0, 0]
-    assert training.face_weight(torch.zeros(1, 4, 16, 24), 0.0).eq(1).all()
+    assert face_weight(torch.zeros(1, 4, 16, 24), 0.0).eq(1).all()
 
 
 def test_a_loss_is_weighted_by_place(base: Base) -> None:
