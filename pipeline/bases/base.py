@@ -71,12 +71,12 @@ class Base(ABC):
     _stop: Stop = staticmethod(never)
     """What `heeding` was told."""
 
-    _side: int | None = None
-    """Of pictures, in pixels, if it is not the family's own."""
+    _side: int | None = None  # of pictures, in pixels, if it is not the family's own
+
+    reads_sentences: ClassVar[bool] = False  # as a language model does; CLIP takes 75 tokens
 
     adapter_prefix: ClassVar[str]
-    """The denoiser's part of the diffusers pipeline, e.g. "unet".  Adapter files put it before
-    the names of the layers."""
+    """The denoiser's part of the pipeline, e.g. "unet": before layers' names in adapter files."""
 
     recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load_base`, never changed
     """What the folder says about training, over the defaults of `train.Recipe`."""

@@ -7,7 +7,7 @@ resampling and sharpened mildly: that adds pixels, not detail, and nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from pipeline.bases import adapter as adapters
 from pipeline.bases import device
-from pipeline.bases.base import Base, Conditions, Sampling
+from pipeline.bases.base import Base, Sampling
 from pipeline.compositing.backdrops import ANYONE, PERSON
+from pipeline.portraits.painted_look import filled
 from pipeline.portraits.style import Style, finish
 
 SHARPENING = 0.4
@@ -32,13 +33,15 @@ class Shot:
     """One portrait to be made.
 
     index: counts from 0 in the order of making. start: given a side in pixels, makes the picture
-    uint8 [side, side, 3] that painting starts from; None for a start from noise alone.
+    uint8 [side, side, 3] that painting starts from; None for a start from noise alone. details:
+    what was drawn from the pools of the look's `[painted]`; another try keeps it.
     """
 
     index: int
     style: Style
     seed: int
     start: Callable[[int], NDArray[np.uint8]] | None = field(default=None, compare=False)
+    details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
@@ -52,9 +55,10 @@ def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
         style = styles[index % len(styles)]
         origin = seed if style.seed is None else style.seed
         # One independent stream per style and round: adding a style changes no other's portraits.
-        words = (origin, index // len(styles), *style.key.encode())
-        state = np.random.SeedSequence(words).generate_state(1)[0]
-        shots.append(Shot(index, style, int(state)))
+        turn, name = index // len(styles), style.key.encode()
+        state = np.random.SeedSequence((origin, turn, *name)).generate_state(1)[0]
+        details = style.painted.drawn((origin, *name), turn) if style.painted else {}
+        shots.append(Shot(index, style, int(state), details=details))
     return shots
 
 
@@ -84,14 +88,14 @@ def generate(
         nullcontext() if adapter is None else adapters.loaded(base, adapter, sampling.adapter)
     )
     with device.during("paint"), base.heeding(stop), base.painting(), attached:
-        words = _Words(base)
-        styles = {shot.style.key: shot.style for shot in shots}.values()
+        words = {shot.index: _words(base, shot, subject) for shot in shots}
         with device.during("words"):
-            words.read([text for s in styles for text in (s.words(subject), s.negative)])
+            base.prepare_prompts([text for both in words.values() for text in both])
         for together in _groups(shots, batch or base.batch):
+            wanted, unwanted = zip(*(words[shot.index] for shot in together), strict=True)
             latents = base.sample(
-                words.of([shot.style.words(subject) for shot in together]),
-                words.of([shot.style.negative for shot in together]),
+                base.encode_prompts(wanted),
+                base.encode_prompts(unwanted),
                 [shot.seed for shot in together],
                 sampling,
                 stop,
@@ -118,23 +122,14 @@ def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
         return base.encode_images(np.stack(pictures))
 
 
-class _Words:
-    """Prompts, each encoded once."""
-
-    def __init__(self, base: Base) -> None:
-        self._base = base
-        self._known: dict[str, Conditions] = {}
-
-    def read(self, prompts: list[str]) -> None:
-        """Encode all that are to come."""
-        self._base.prepare_prompts(prompts)
-        for prompt in dict.fromkeys(prompts):
-            self._known[prompt] = self._base.encode_prompts([prompt])
-
-    def of(self, prompts: list[str]) -> Conditions:
-        """Conditions with one row per prompt."""
-        rows = [self._known[prompt] for prompt in prompts]
-        return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+def _words(base: Base, shot: Shot, subject: str) -> tuple[str, str]:
+    """What a base is asked for, and led away from: in sentences, if it understands these."""
+    look = shot.style.painted
+    if look is not None:
+        asked = filled(look.prompt if base.reads_sentences else look.short, subject, shot.details)
+        if base.knows(asked):
+            return asked, look.negative
+    return shot.style.words(subject), shot.style.negative
 
 
 def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
