@@ -3,7 +3,6 @@
 A family is one module with a subclass of `Base` that encodes prompts and images, computes the
 training loss, samples, decodes, and names the layers that an adapter may touch. Beside: `loading`
 reads a folder, `registry` lists families, `nf4` packs weights, `offloading` is for large bases.
-
 Weights never require gradients: adapters (`adapter.py`) sit beside them and are never merged.
 """
 
@@ -62,15 +61,9 @@ class Base(ABC):
 
     compute_dtype: torch.dtype = torch.bfloat16
 
-    vae: Any
-    """The autoencoder; `_take` sets it."""
-
-    batch: int = 12
-    """Portraits that are made at once, where nothing is planned."""
-
-    _stop: Stop = staticmethod(never)
-    """What `heeding` was told."""
-
+    vae: Any  # the autoencoder; `_take` sets it
+    batch: int = 12  # portraits that are made at once, where nothing is planned
+    _stop: Stop = staticmethod(never)  # what `heeding` was told
     _side: int | None = None  # of pictures, in pixels, if it is not the family's own
 
     reads_sentences: ClassVar[bool] = False  # as a language model does; CLIP takes 75 tokens
@@ -208,6 +201,10 @@ class Base(ABC):
     @abstractmethod
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """Prompts -> conditions, one row each.  Words the model does not know are left out."""
+
+    def length(self, prompt: str) -> int:
+        """Say how long a prompt is; the same of all where each fills the same places."""
+        return 0
 
     @torch.no_grad()
     def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:

@@ -7,7 +7,7 @@ resampling and sharpened mildly: that adds pixels, not detail, and nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -71,7 +71,9 @@ def generate(
     batch: int | None = None,
     sampling: Sampling | None = None,
 ) -> Generator[tuple[Shot, NDArray[np.uint8]], None, None]:
-    """Make the shots in order; each is yielded as soon as its batch is ready.
+    """Make the shots; each is yielded as soon as its batch is ready.
+
+    They come in order, but for those that wait until prompts of their length fill a batch.
 
     adapter: bytes from `train`, or None for people who do not exist.
     batch, sampling: None takes the base's own.
@@ -91,7 +93,11 @@ def generate(
         words = {shot.index: _words(base, shot, subject) for shot in shots}
         with device.during("words"):
             base.prepare_prompts([text for both in words.values() for text in both])
-        for together in _groups(shots, batch or base.batch):
+
+        def length(shot: Shot) -> tuple[int, ...]:
+            return tuple(map(base.length, words[shot.index]))
+
+        for together in _groups(shots, batch or base.batch, length):
             wanted, unwanted = zip(*(words[shot.index] for shot in together), strict=True)
             latents = base.sample(
                 base.encode_prompts(wanted),
@@ -107,11 +113,21 @@ def generate(
                 yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
 
 
-def _groups(shots: Sequence[Shot], size: int) -> Iterator[list[Shot]]:
-    """At most `size` shots that follow each other and start alike: from pictures, or from noise."""
-    for _, alike in groupby(shots, key=lambda shot: shot.start is None):
-        run = list(alike)
-        yield from (run[i : i + size] for i in range(0, len(run), size))
+def _groups(
+    shots: Sequence[Shot], size: int, length: Callable[[Shot], Hashable]
+) -> Iterator[list[Shot]]:
+    """At most `size` shots that start alike, from pictures or from noise, and are alike in length.
+
+    Those that start alike follow each other.
+    """
+    for _, run in groupby(shots, key=lambda shot: shot.start is None):
+        waiting: dict[Hashable, list[Shot]] = {}
+        for shot in run:
+            group = waiting.setdefault(key := length(shot), [])
+            group.append(shot)
+            if len(group) == size:
+                yield waiting.pop(key)
+        yield from waiting.values()
 
 
 def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
