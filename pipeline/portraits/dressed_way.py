@@ -24,14 +24,23 @@ from pipeline.compositing.framing import Frame
 from pipeline.compositing.head import Head
 from pipeline.compositing.segmenter import Segment
 from pipeline.compositing.tone import toned
+from pipeline.portraits.generate import Shot, prompts_of
 from pipeline.portraits.photo_way import PhotoPortrait, PhotoWay
 from pipeline.portraits.shots import PhotoShot
-from pipeline.portraits.style import crop, finish
+from pipeline.portraits.style import Style, crop, finish
 
 Picture = NDArray[np.uint8]
 
 GREY = 128
 """The wall, 0 to 255, before which the base sees the head."""
+
+DISTANCES = {
+    "face": "in a close-up of the face",
+    "head_and_shoulders": "framed at head and shoulders",
+    "half_body": "framed from the waist up",
+}
+AS_THEY_ARE = {"pose": "holding the head as it is", "expression": "the expression as it is"}
+"""What a look's `[painted]` sentence gets where the camera has decided."""
 
 
 class DressedWay:
@@ -53,16 +62,10 @@ class DressedWay:
             has room for a portrait. ShortOfMemory: with the stage at which memory ran short.
         """
         base = self._base
-        # Below the chest clothes are painted, so a person whom the photo cuts there may fade out.
-        looks = {
-            shot.style: replace(shot.style.photo, fade=True) for shot in shots if shot.style.photo
-        }
-        shots = [
-            replace(shot, style=replace(shot.style, photo=looks[shot.style])) for shot in shots
-        ]
+        shots = [replace(shot, style=_fading(shot.style)) for shot in shots]
         with device.during("paint"), base.heeding(stop), base.painting():
             with device.during("words"):
-                base.prepare_prompts([text for shot in shots for text in _words(shot)])
+                base.prepare_prompts([text for shot in shots for text in self._words(shot)])
             with closing(self._way.portraits(shots, "square", 0.0, stop)) as composed:
                 for portrait in composed:
                     yield self._dressed(portrait, shape, tone, stop)
@@ -86,12 +89,21 @@ class DressedWay:
             seen = base.encode_images(_resized(head.before(GREY), side // 2)[None])
         pictures = {"references": seen[:, None], "kept": kept, "mask": self._mask(head, kept)}
         wanted, unwanted = (
-            base.encode_prompts([words]) | pictures for words in _words(portrait.shot)
+            base.encode_prompts([words]) | pictures for words in self._words(portrait.shot)
         )
         latents = base.sample(wanted, unwanted, [_seed(portrait.shot)], base.sampling, stop)
         with device.during("decode"):
             [painted] = base.decode(latents)
         return painted
+
+    def _words(self, shot: PhotoShot) -> tuple[str, str]:
+        """What is to be seen, and what is not. Of a look's pools only clothes are drawn."""
+        details: dict[str, str] = {}
+        if shot.style.painted is not None:
+            attire = shot.style.painted.drawn([shot.seed], shot.turn)["attire"]
+            details = {"attire": attire, "distance": DISTANCES[shot.distance], **AS_THEY_ARE}
+        asked = Shot(shot.index, shot.style, shot.seed, details=details)
+        return prompts_of(self._base, asked, ANYONE)
 
     def _mask(self, head: Head, latents: torch.Tensor) -> torch.Tensor:
         """1 where all of what a latent stands for stays, [1, 1, h, w]."""
@@ -101,14 +113,15 @@ class DressedWay:
         return torch.from_numpy((share > 0.999).astype(np.float32))[None, None].to(latents.device)
 
 
-def _words(shot: PhotoShot) -> tuple[str, str]:
-    """What is to be seen, and what is not."""
-    return shot.style.words(ANYONE), shot.style.negative
+def _fading(style: Style) -> Style:
+    """The look with a person who may fade out where the photo cuts them: clothes are painted."""
+    assert style.photo is not None
+    return replace(style, photo=replace(style.photo, fade=True))
 
 
 def _seed(shot: PhotoShot) -> int:
     """Of the initial noise: another one for each portrait, so that no two rooms are alike."""
-    return int(np.random.SeedSequence((shot.seed, shot.index)).generate_state(1)[0])
+    return int(np.random.SeedSequence((shot.seed, shot.turn)).generate_state(1)[0])
 
 
 def _resized(image: Picture, side: int) -> Picture:

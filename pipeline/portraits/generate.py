@@ -91,7 +91,7 @@ def generate(
         nullcontext() if adapter is None else adapters.loaded(base, adapter, sampling.adapter)
     )
     with device.during("paint"), base.heeding(stop), base.painting(), attached:
-        words = {shot.index: _words(base, shot, subject) for shot in shots}
+        words = {shot.index: prompts_of(base, shot, subject) for shot in shots}
         with device.during("words"):
             base.prepare_prompts([text for both in words.values() for text in both])
 
@@ -139,7 +139,7 @@ def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
         return base.encode_images(np.stack(pictures))
 
 
-def _words(base: Base, shot: Shot, subject: str) -> tuple[str, str]:
+def prompts_of(base: Base, shot: Shot, subject: str) -> tuple[str, str]:
     """What a base is asked for, and led away from: in sentences, if it understands these."""
     look = shot.style.painted
     if look is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ import settings as configuration
 from errors import BadOrder, Stopped
 from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
-from pipeline.bases.denoising import Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.families.flux2_klein import Flux2Klein
 from pipeline.compositing.head import Head
 from pipeline.orders import Order, Progress, Report
@@ -79,6 +79,20 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> list[Head]:
     return seen
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the base is asked for, and led away from, in turns."""
+    seen: list[str] = []
+    real = Flux2Klein.encode_prompts
+
+    def encode(base: Flux2Klein, prompts: Sequence[str]) -> Conditions:
+        seen.extend(prompts)
+        return real(base, prompts)
+
+    monkeypatch.setattr(Flux2Klein, "encode_prompts", encode)
+    return seen
+
+
 def run(assembly: Assembly, session: Session, crop: str = "square", **kwargs: object) -> Report:
     options = {"report": lambda _: None, "stop": lambda: False} | kwargs
     order = Order(LOOKS, count=2, way="dressed", crop=crop, earlier=0)
@@ -93,7 +107,7 @@ def portraits(assembly: Assembly, session: Session) -> list[Picture]:
 
 
 def test_the_head_stays_to_the_bit_all_else_is_painted_and_nothing_of_it_stays_behind(
-    assembly: Assembly, session: Session, heads: list[Head]
+    assembly: Assembly, session: Session, heads: list[Head], asked: list[str]
 ) -> None:
     assembly.services.album.compare(session)
     seen: list[Progress] = []
@@ -109,6 +123,11 @@ def test_the_head_stays_to_the_bit_all_else_is_painted_and_nothing_of_it_stays_b
     assert {(record.way, record.photo) for record in records} == {("dressed", "photo-01")}
     assert min(record.likeness or 0.0 for record in records) >= 0.75
     assert {record.affine for record in records} == {None}  # the photo's alpha is not its own
+    for words, look in zip(asked[::2], LOOKS, strict=True):
+        painted_look = assembly.services.styles[look].painted
+        assert painted_look is not None
+        assert sum(f"wearing {clothes}" in words for clothes in painted_look.attire) == 1
+        assert "framed at head and shoulders" in words  # as the camera's picture is
     assert report.ways == ("dressed",)
     assert report.dressed is not None
     assert report.dressed.headshots == 2
