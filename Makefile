@@ -36,9 +36,9 @@ format:               ## put the format right, and what lint can put right
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-headshots: setup      ## PHOTOS=dir OUT=dir [WAY=photo|painted|both] [STYLES=a,b] [COUNT=100]: a job, no browser
+headshots: setup      ## PHOTOS=dir OUT=dir [WAY=photo|dressed|painted|both] [STYLES=a,b] [COUNT=100]: a job, no browser
 	@test -n "$(PHOTOS)" -a -n "$(OUT)" || { \
-	  echo "Usage: make headshots PHOTOS=folder OUT=folder [WAY=photo|painted|both] [STYLES=a,b]" \
+	  echo "Usage: make headshots PHOTOS=folder OUT=folder [WAY=photo|dressed|painted|both] [STYLES=a,b]" \
 	  "[COUNT=100] [SEED=7] [JSON=file]" >&2; exit 2; }
 	@.venv/bin/python -m pipeline "$(PHOTOS)" --out "$(OUT)" --styles "$(STYLES)" \
 	  --count "$(COUNT)" --seed "$(SEED)" $(if $(WAY),--way "$(WAY)") $(if $(JSON),--json "$(JSON)")

@@ -132,6 +132,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     if report.photo is not None:
         told["photo"] = {"seconds_cut_out": round(services.album.seconds_cut_out, 2)}
         told["photo"] |= asdict(report.photo)
+    if report.dressed is not None:
+        told["dressed"] = {"base": report.base} | asdict(report.dressed)
     return told | (_painted(report) if "painted" in report.ways else {})
 
 
@@ -240,16 +242,17 @@ def _bar() -> Iterator[Any]:
 
 
 def _say(result: dict[str, Any], out: Path) -> None:
-    total = sum(result.get(way, {}).get("headshots", 0) for way in ("photo",))
-    total += result.get("headshots", 0)
+    parts = [result, result.get("photo", {}), result.get("dressed", {})]
+    total = sum(part.get("headshots", 0) for part in parts)
     print(
         f"{total} portraits in {out}, best first, in {result['seconds']['total'] / 60:.1f} minutes."
     )
-    if photo := result.get("photo"):
-        print(
-            f"From your photos: {photo['headshots']}, {photo['px']['median']} pixels, "
-            f"likeness to the photo {photo['likeness']['median']:.2f}."
-        )
+    for way, words in (("photo", "From your photos"), ("dressed", "In other clothes")):
+        if made := result.get(way):
+            print(
+                f"{words}: {made['headshots']}, {made['px']['median']} pixels, "
+                f"likeness to the photo {made['likeness']['median']:.2f}."
+            )
     if likeness := result.get("likeness"):
         print(
             f"Painted: {result['headshots']}, likeness median {likeness['median']:.2f}, "
@@ -286,8 +289,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--way",
         choices=ORDERED_WAYS,
-        help="photo: your own photo in a new studio; painted: by a model of your face; "
-        "both (photo if left out; both with a GPU)",
+        help="photo: your own photo in a new studio; dressed: in other clothes, too; painted: "
+        "by a model of your face; both: photo, painted (photo if left out; both with a GPU)",
     )
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     return parser

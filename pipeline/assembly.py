@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
-from pipeline.bases.folder import INDEX
+from pipeline.bases.folder import INDEX, sees_pictures
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
@@ -135,7 +135,12 @@ def open_assembly(
             styles=styles,
             limits=Limits(settings.min_photos, settings.max_portraits, settings.sample_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
-            planning=Planning(facts, settings.scratch / CALIBRATION, _others(settings.base_folder)),
+            planning=Planning(
+                facts,
+                settings.scratch / CALIBRATION,
+                _others(settings.base_folder),
+                sees_pictures=sees_pictures(settings.base_folder),
+            ),
         )
         yield Assembly(settings, services, sweeper, clock)
 

@@ -1,7 +1,8 @@
 """One job: what a session ordered, made in the ways it was ordered in, kept as it is made.
 
-    photo     cut-outs ──────────────► composed (`photo_job`)  ─┐
-    painted   photos ─► adapter ─────► painted (`painted_job`) ─┴─► sheet ─► vault
+    photo     cut-outs ─────────────► composed (`photo_job`)             ─┐
+    dressed   cut-outs ─► composed ─► clothes and room painted (`photo_job`) ─┤
+    painted   photos ─► adapter ────► painted (`painted_job`)             ─┴─► sheet ─► vault
 
 Knows the order of the ways and when a session counts as delivered; it knows nothing of queues and
 threads (`job_queue`), nor how a portrait is made. Torch is imported when a painted job runs, never
@@ -65,8 +66,8 @@ def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     """The chosen styles of an order that can start.
 
     Raises:
-        BadOrder: the count is out of range; a style, crop, tone or way is unknown; photos are
-            missing.
+        BadOrder: the count is out of range; a style, crop, tone or way is unknown; this server
+            cannot go that way; photos are missing.
     """
     limits = services.limits
     if not 1 <= order.count <= limits.max_portraits:
@@ -74,6 +75,8 @@ def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     known = order.crop in ("look", *CROPS) and order.tone in TONES and order.way in ORDERED_WAYS
     if not known:
         raise BadOrder("order.unknown_choice")
+    if order.way not in services.planning.ways:
+        raise BadOrder("order.dressed_elsewhere")
     chosen = choose(services.styles, order.styles)
     needed = limits.min_photos if "painted" in order.ways else 1
     if good_photos < needed:
@@ -122,11 +125,15 @@ def run(
                 from pipeline.photo_job import compose_portraits
 
                 compose_portraits(job, styles)
-            else:
-                from pipeline.bases import device
-                from pipeline.painted_job import paint_portraits
+                continue
+            from pipeline.bases import device
+            from pipeline.painted_job import paint_portraits
+            from pipeline.photo_job import dress_portraits
 
-                with device.watched():
+            with device.watched():
+                if way == "dressed":
+                    dress_portraits(job, styles)
+                else:
                     paint_portraits(job, styles, seconds_per_portrait)
     finally:
         if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):

@@ -97,7 +97,7 @@ class JobQueue:
                 raise BadOrder("order.running")
             if not self._services.sessions.alive(session.id):
                 raise UnknownSession
-            if self.gpu_failed and "painted" in order.ways:
+            if self.gpu_failed and order.needs_base:
                 raise Busy("order.gpu_failed")
             self._turns.add(
                 session.id, address=address, seconds=self._seconds(order), sample=sample
@@ -233,7 +233,7 @@ class JobQueue:
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
                 last = self._run(job)
-                if "painted" in job.order.ways and not self.gpu_failed:
+                if job.order.needs_base and not self.gpu_failed:
                     jobs.release()
                 memory.give_back()
                 self._done_with(job)
@@ -245,7 +245,7 @@ class JobQueue:
     def _run(self, job: _QueuedJob) -> Progress:
         """Run one job to its end; whatever happens, the worker lives on."""
         assert job.session is not None
-        if self.gpu_failed and "painted" in job.order.ways:
+        if self.gpu_failed and job.order.needs_base:
             return self._gpu_failed(job)
 
         countdown = Countdown(self._seconds(job.order))

@@ -15,10 +15,11 @@ Phase = Literal["queued", "preparing", "training", "generating", "done", "stoppe
 
 ENDED: tuple[Phase, ...] = ("done", "stopped", "failed")
 
-Way = Literal["photo", "painted"]
-"""The person's own photo in a new studio, or a new picture painted by a model of the face."""
+Way = Literal["photo", "dressed", "painted"]
+"""The person's own photo in a new studio; the same with other clothes in another room, which are
+painted; or a new picture painted by a model of the face."""
 
-OrderedWay = Literal["photo", "painted", "both"]
+OrderedWay = Literal["photo", "dressed", "painted", "both"]
 ORDERED_WAYS: tuple[OrderedWay, ...] = get_args(OrderedWay)
 
 # Until a first job has measured it on this machine: seconds for one portrait of the mini base.
@@ -31,8 +32,9 @@ class Order:
 
     styles: keys of style files. crop: a key of `styles.CROPS`, or "look" for each style's own.
     tone: of the backdrop, a member of `tone.TONES`. way: of `ORDERED_WAYS`; "both" makes `count`
-    portraits each way. earlier: portraits that jobs had made for this session when it was ordered,
-    so that one which was cut off goes on where it was; None counts them at its start.
+    portraits of photos, then as many painted ones. earlier: portraits that jobs had made for this
+    session when it was ordered, so that one which was cut off goes on where it was; None counts
+    them at its start.
     """
 
     styles: tuple[str, ...]
@@ -48,6 +50,11 @@ class Order:
     def ways(self) -> tuple[Way, ...]:
         """The ways in the order in which they are gone: a photo's portraits come at once."""
         return ("photo", "painted") if self.way == "both" else (self.way,)
+
+    @property
+    def needs_base(self) -> bool:
+        """Whether a base paints, if only clothes."""
+        return self.way != "photo"
 
 
 @dataclass(frozen=True)
@@ -81,7 +88,7 @@ class Progress:
 
 @dataclass
 class PhotoReport:
-    """What the photo way measured.
+    """What the photo way measured, or the dressed one.
 
     px: longer sides of the portraits. likeness: of each portrait to the very photo it was made of.
     texture: of skin, portrait divided by photo.
@@ -98,7 +105,8 @@ class PhotoReport:
 class Report:
     """What a finished job measured. Numbers only: nothing in it can show a face.
 
-    base and everything below it speak of the painted way; base is empty if it was not gone.
+    photo, dressed: of these ways, None if they were not gone. base and everything below it speak of
+    the painted way; base and plans of the dressed one too. base is empty if nothing was painted.
     again: portraits that were tried once more, and how many had which flaw at their first try.
     planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
     `device.peak`. steps_down: how often memory ran short.
@@ -106,6 +114,7 @@ class Report:
 
     ways: tuple[Way, ...] = ()
     photo: PhotoReport | None = None
+    dressed: PhotoReport | None = None
     base: str = ""
     planned: Plan | None = None
     plan: Plan | None = None

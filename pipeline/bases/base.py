@@ -38,24 +38,18 @@ class Base(Denoising):
     sampling: Sampling
     """How portraits are made: the family's, unless the folder's manifest says otherwise."""
 
-    vae: Any
-    """The autoencoder; `_take` sets it."""
-
-    batch: int = 12
-    """Portraits that are made at once, where nothing is planned."""
+    vae: Any  # the autoencoder; `_take` sets it
+    batch: int = 12  # portraits that are made at once, where nothing is planned
+    _stop: Stop = staticmethod(never)  # what `heeding` was told
+    _side: int | None = None  # of pictures, in pixels, if it is not the family's own
 
     large: ClassVar[bool] = False
     """Whether it knows the world, and so learns from photos as they are."""
 
-    _stop: Stop = staticmethod(never)
-    """What `heeding` was told."""
-
-    _side: int | None = None
-    """Of pictures, in pixels, if it is not the family's own."""
+    reads_sentences: ClassVar[bool] = False  # as a language model does; CLIP takes 75 tokens
 
     adapter_prefix: ClassVar[str]
-    """The denoiser's part of the diffusers pipeline, e.g. "unet".  Adapter files put it before
-    the names of the layers."""
+    """The denoiser's part of the pipeline, e.g. "unet": before layers' names in adapter files."""
 
     recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load_base`, never changed
     """What the folder says about training, over the defaults of `train.Recipe`."""
@@ -195,6 +189,10 @@ class Base(Denoising):
         of it, once it is as small as in the picture, and the picture's height and width; pixels.
         """
         return {}
+
+    def length(self, prompt: str) -> int:
+        """Say how long a prompt is; the same of all where each fills the same places."""
+        return 0
 
     @torch.no_grad()
     def encode_images(self, images: NDArray[np.uint8]) -> torch.Tensor:

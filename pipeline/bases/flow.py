@@ -31,6 +31,7 @@ from pipeline.bases.weights import incomplete, require_whole
 class FlowMatching(Large):
     adapter_prefix: ClassVar[str] = "transformer"
     solvers: ClassVar[tuple[type[Any], ...]] = (FlowMatchEulerDiscreteScheduler,)
+    reads_sentences: ClassVar[bool] = True
 
     targets: ClassVar[tuple[str, ...]]
     """Ends of the names of the layers that an adapter sits beside."""

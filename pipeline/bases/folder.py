@@ -29,6 +29,18 @@ RECIPE = "recipe.toml"
 """If a base folder has this file, its keys replace the defaults of `train.Recipe` and whatever
 the manifest says about them."""
 
+SEEING = ("Flux2KleinPipeline",)
+"""Pipeline classes of the families that know `bases.pictures`."""
+
+
+def sees_pictures(folder: Path) -> bool:
+    """Tell whether this base can look at pictures, and keep a part of one.
+
+    Raises:
+        BaseUnavailable: as `pipeline_class`.
+    """
+    return pipeline_class(folder) in SEEING
+
 
 def pipeline_class(folder: Path) -> str:
     """Read the name of the diffusers pipeline that runs this base.

@@ -87,7 +87,7 @@ def separate(
     cover = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     points = np.asarray(landmarks, np.float64).reshape(5, 2) * scale
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    along, down, head = _places(points, size)
+    along, down, head = places(points, size)
     skin = _model(lab, (cover > 0.9) & _cheeks(points, size, head))
     hair = _model(lab, (cover > 0.9) & (down < -0.36 * head) & (np.abs(along) < 0.5 * head))
     # Shoulders and collars stand higher than the chin, but beside the face.
@@ -99,10 +99,10 @@ def separate(
     to_skin = _distance(lab, skin)
     to_hair = _distance(lab, hair) if hair is not None else np.full_like(to_skin, 1e3)
     # Hair hangs from the head: only what is joined to it by hair's own colour counts.
-    hangs = _joined((to_hair < 9) & (cover > 0.3) & (down > -head), down < 0.2 * head)
+    hangs = joined((to_hair < 9) & (cover > 0.3) & (down > -head), down < 0.2 * head)
     sure = body & (to_skin > 14) & ~hangs & ((down > 0.62 * head) | (to_hair > 14))
     sure = cv2.morphologyEx(sure.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    sure = _largest(_joined(sure > 0, core).astype(np.uint8))
+    sure = _largest(joined(sure > 0, core).astype(np.uint8))
     doubtful = core & (to_skin > 7) & (to_skin < 16)
     doubtful |= core & hangs
     clothed = float((sure[core] > 0).mean())
@@ -114,7 +114,7 @@ def separate(
     return Clothes(np.clip(mask * around, 0, 1).astype(np.float32), confidence)
 
 
-def _places(points: NDArray[np.float64], size: tuple[int, ...]) -> tuple[Any, Any, float]:
+def places(points: NDArray[np.float64], size: tuple[int, ...]) -> tuple[Any, Any, float]:
     """Each pixel's place across and down from the eyes, upright, and the head's height."""
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     across = points[1] - points[0]
@@ -168,7 +168,7 @@ def _distance(lab: Any, model: tuple[Any, Any]) -> Any:
     return np.sqrt(np.square(off * weight).sum(axis=2))
 
 
-def _joined(here: NDArray[np.bool_], seed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def joined(here: NDArray[np.bool_], seed: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The parts of a mask that reach a seed."""
     _, parts = cv2.connectedComponents(here.astype(np.uint8))
     known = np.unique(parts[here & seed])

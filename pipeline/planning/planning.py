@@ -15,7 +15,7 @@ from pathlib import Path
 
 from errors import BaseUnavailable
 from pipeline.bases.plan import UNTILED_PX, WAYS, Plan, Work
-from pipeline.orders import OrderedWay
+from pipeline.orders import ORDERED_WAYS, OrderedWay
 from pipeline.planning import calibration
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import reached
@@ -110,20 +110,30 @@ CAREFUL = 1.15
 
 
 class Planning:
-    def __init__(self, facts: Facts | None, file: Path, others: list[Facts]) -> None:
+    def __init__(
+        self, facts: Facts | None, file: Path, others: list[Facts], *, sees_pictures: bool = False
+    ) -> None:
         """
         Args:
             facts: of the base; None if its manifest has no counts.
             file: where calibrations are kept.
             others: bases that a refusal may name.
+            sees_pictures: whether the base does, see `bases.folder`.
         """
         self._facts, self._file, self._others = facts, file, others
+        self._sees_pictures = sees_pictures
         self.pace = Paces(file.with_name(PACE))
 
     @property
     def gpu_plans(self) -> bool:
         """Whether the base is large: it then needs a GPU, and has one (`require_gpu`)."""
         return self._facts is not None and self._facts.large
+
+    @property
+    def ways(self) -> tuple[OrderedWay, ...]:
+        """What can be ordered here: other clothes need a large base that sees pictures."""
+        dresses = self.gpu_plans and self._sees_pictures
+        return tuple(way for way in ORDERED_WAYS if dresses or way != "dressed")
 
     @property
     def default_way(self) -> OrderedWay:

@@ -90,8 +90,13 @@ def _mark(source_type: str) -> bytes:
     ).encode()
 
 
-MARKS = {"painted": _mark("trainedAlgorithmicMedia"), "photo": _mark("composite")}
-"""By the way of a portrait: made by a trained model; a real photograph put together with a wall."""
+MARKS = {
+    "painted": _mark("trainedAlgorithmicMedia"),
+    "dressed": _mark("compositeWithTrainedAlgorithmicMedia"),
+    "photo": _mark("composite"),
+}
+"""By the way of a portrait: made by a trained model; a real photograph put together with what such
+a model made; a real photograph put together with a wall."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Finish:
     """What a file for download should be like.
 
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
-    watermark: a small "AI" in the lower right, of painted ones; marked: carries one of `MARKS`;
+    watermark: a small "AI" in the lower right, if a model painted; marked: carries one of `MARKS`;
     name: of the person, for the file's name; shape: of `SHAPES`, which sizes are then cut from;
     tone: of the backdrop, of `TONES`.
 
@@ -147,10 +152,10 @@ def finish(
 
     Args:
         face: left, top, width, height as shares of the picture, for shapes, "cv" and squares.
-        way: how the portrait was made. A photograph is never called AI.
+        way: how the portrait was made. A photograph before a wall is never called AI.
         masks: for another tone, and for `TRANSPARENT`, which carries no caption.
     """
-    how = how if way == "painted" else replace(how, watermark=False)
+    how = replace(how, watermark=False) if way == "photo" else how
     if _as_stored(how):
         return _marked_png(png, way) if how.marked else png
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
@@ -175,7 +180,7 @@ def finish(
 
 def bytes_more(how: Finish, way: Way) -> int | None:
     """How many bytes longer `finish` makes a stored PNG; None where only making it tells."""
-    if not _as_stored(how if way == "painted" else replace(how, watermark=False)):
+    if not _as_stored(replace(how, watermark=False) if way == "photo" else how):
         return None
     return len(_mark_chunk(way)) if how.marked else 0
 
@@ -204,7 +209,7 @@ def clean_name(typed: str) -> str:
 def _sized(image: Image.Image, size: str, face: Sequence[float], way: Way) -> Image.Image:
     if size in _SQUARES:
         image = image.crop(around(image.size, (1, 1), face))
-        most = MOST_ENLARGED if way == "photo" else _SQUARES[size]
+        most = MOST_ENLARGED if way != "painted" else _SQUARES[size]
         square = min(_SQUARES[size], round(image.width * most))
         return image.resize((square, square), Image.Resampling.LANCZOS)
     if size == "cv":

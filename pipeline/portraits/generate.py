@@ -7,7 +7,7 @@ resampling and sharpened mildly: that adds pixels, not detail, and nothing here 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from pipeline.bases import adapter as adapters
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.denoising import Conditions, Sampling
+from pipeline.bases.denoising import Sampling
 from pipeline.compositing.backdrops import ANYONE, PERSON
+from pipeline.portraits.painted_look import filled
 from pipeline.portraits.style import Style, finish
 
 SHARPENING = 0.4
@@ -33,13 +34,15 @@ class Shot:
     """One portrait to be made.
 
     index: counts from 0 in the order of making. start: given a side in pixels, makes the picture
-    uint8 [side, side, 3] that painting starts from; None for a start from noise alone.
+    uint8 [side, side, 3] that painting starts from; None for a start from noise alone. details:
+    what was drawn from the pools of the look's `[painted]`; another try keeps it.
     """
 
     index: int
     style: Style
     seed: int
     start: Callable[[int], NDArray[np.uint8]] | None = field(default=None, compare=False)
+    details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
@@ -53,9 +56,10 @@ def plan(styles: list[Style], count: int, seed: int) -> list[Shot]:
         style = styles[index % len(styles)]
         origin = seed if style.seed is None else style.seed
         # One independent stream per style and round: adding a style changes no other's portraits.
-        words = (origin, index // len(styles), *style.key.encode())
-        state = np.random.SeedSequence(words).generate_state(1)[0]
-        shots.append(Shot(index, style, int(state)))
+        turn, name = index // len(styles), style.key.encode()
+        state = np.random.SeedSequence((origin, turn, *name)).generate_state(1)[0]
+        details = style.painted.drawn((origin, *name), turn) if style.painted else {}
+        shots.append(Shot(index, style, int(state), details=details))
     return shots
 
 
@@ -68,7 +72,9 @@ def generate(
     batch: int | None = None,
     sampling: Sampling | None = None,
 ) -> Generator[tuple[Shot, NDArray[np.uint8]], None, None]:
-    """Make the shots in order; each is yielded as soon as its batch is ready.
+    """Make the shots; each is yielded as soon as its batch is ready.
+
+    They come in order, but for those that wait until prompts of their length fill a batch.
 
     adapter: bytes from `train`, or None for people who do not exist.
     batch, sampling: None takes the base's own.
@@ -85,14 +91,18 @@ def generate(
         nullcontext() if adapter is None else adapters.loaded(base, adapter, sampling.adapter)
     )
     with device.during("paint"), base.heeding(stop), base.painting(), attached:
-        words = _Words(base)
-        styles = {shot.style.key: shot.style for shot in shots}.values()
+        words = {shot.index: prompts_of(base, shot, subject) for shot in shots}
         with device.during("words"):
-            words.read([text for s in styles for text in (s.words(subject), s.negative)])
-        for together in _groups(shots, batch or base.batch):
+            base.prepare_prompts([text for both in words.values() for text in both])
+
+        def length(shot: Shot) -> tuple[int, ...]:
+            return tuple(map(base.length, words[shot.index]))
+
+        for together in _groups(shots, batch or base.batch, length):
+            wanted, unwanted = zip(*(words[shot.index] for shot in together), strict=True)
             latents = base.sample(
-                words.of([shot.style.words(subject) for shot in together]),
-                words.of([shot.style.negative for shot in together]),
+                base.encode_prompts(wanted),
+                base.encode_prompts(unwanted),
                 [shot.seed for shot in together],
                 sampling,
                 stop,
@@ -104,11 +114,21 @@ def generate(
                 yield shot, finish(enlarge(small, base.output_px), shot.style.finish)
 
 
-def _groups(shots: Sequence[Shot], size: int) -> Iterator[list[Shot]]:
-    """At most `size` shots that follow each other and start alike: from pictures, or from noise."""
-    for _, alike in groupby(shots, key=lambda shot: shot.start is None):
-        run = list(alike)
-        yield from (run[i : i + size] for i in range(0, len(run), size))
+def _groups(
+    shots: Sequence[Shot], size: int, length: Callable[[Shot], Hashable]
+) -> Iterator[list[Shot]]:
+    """At most `size` shots that start alike, from pictures or from noise, and are alike in length.
+
+    Those that start alike follow each other.
+    """
+    for _, run in groupby(shots, key=lambda shot: shot.start is None):
+        waiting: dict[Hashable, list[Shot]] = {}
+        for shot in run:
+            group = waiting.setdefault(key := length(shot), [])
+            group.append(shot)
+            if len(group) == size:
+                yield waiting.pop(key)
+        yield from waiting.values()
 
 
 def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
@@ -119,23 +139,14 @@ def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
         return base.encode_images(np.stack(pictures))
 
 
-class _Words:
-    """Prompts, each encoded once."""
-
-    def __init__(self, base: Base) -> None:
-        self._base = base
-        self._known: dict[str, Conditions] = {}
-
-    def read(self, prompts: list[str]) -> None:
-        """Encode all that are to come."""
-        self._base.prepare_prompts(prompts)
-        for prompt in dict.fromkeys(prompts):
-            self._known[prompt] = self._base.encode_prompts([prompt])
-
-    def of(self, prompts: list[str]) -> Conditions:
-        """Conditions with one row per prompt."""
-        rows = [self._known[prompt] for prompt in prompts]
-        return {key: torch.cat([row[key] for row in rows]) for key in rows[0]}
+def prompts_of(base: Base, shot: Shot, subject: str) -> tuple[str, str]:
+    """What a base is asked for, and led away from: in sentences, if it understands these."""
+    look = shot.style.painted
+    if look is not None:
+        asked = filled(look.prompt if base.reads_sentences else look.short, subject, shot.details)
+        if base.knows(asked):
+            return asked, look.negative
+    return shot.style.words(subject), shot.style.negative
 
 
 def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

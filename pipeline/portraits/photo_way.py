@@ -7,7 +7,7 @@ composed in a few threads, in order. Nothing here imports torch, and nothing is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadOrder, Stopped
+from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.framing import Frame, Refusal
+from pipeline.compositing.head import Head, head_of, head_zone
 from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
 from pipeline.compositing.texture import texture_ratio
 from pipeline.imaging import Face
@@ -64,6 +66,7 @@ class PhotoWay:
         self._sitters = neutralised(
             [sit(p.cut_out, p.landmarks, p.sharpness, mesh) for p in photos]
         )
+        self._zones: dict[int, NDArray[np.uint8]] = {}
 
     @property
     def merits(self) -> list[float]:
@@ -72,7 +75,7 @@ class PhotoWay:
 
     def portraits(
         self, shots: Sequence[PhotoShot], crop: str, wall_stops: float, stop: Callable[[], bool]
-    ) -> Iterator[PhotoPortrait]:
+    ) -> Generator[PhotoPortrait, None, None]:
         """The shots in order.
 
         crop: a key of `framing.SHAPES`, or "look" for each look's own. wall_stops: how much
@@ -99,6 +102,22 @@ class PhotoWay:
                 for future in coming:
                     future.cancel()
 
+    def head(self, portrait: PhotoPortrait) -> Head:
+        """What of a portrait stays where its clothes and its room are painted anew."""
+        number, look = portrait.shot.photo, portrait.shot.style.photo
+        assert look is not None
+        sitter = self._sitters[number]
+        if number not in self._zones:
+            self._zones[number] = head_zone(sitter.cut_out, sitter.landmarks, sitter.points)
+        alpha, zone = sitter.cut_out.alpha, self._zones[number]
+        return head_of(portrait.image, alpha, zone, portrait.frame, GRADES[look.grade])
+
+    def measured(self, shot: PhotoShot, image: NDArray[np.uint8], frame: Frame) -> PhotoPortrait:
+        """A portrait of the shot's photo that this frame shows, with what is measured of it."""
+        photo, sitter = self._photos[shot.photo], self._sitters[shot.photo]
+        portrait = measured(shot, photo, sitter, (image, frame), self._faces)
+        return replace(portrait, texture=_texture(sitter, image, frame))
+
     def _portrait(self, shot: PhotoShot, crop: str, wall_stops: float) -> PhotoPortrait:
         look = shot.style.photo
         assert look is not None
@@ -111,10 +130,7 @@ class PhotoWay:
         for number in order:
             made = self._studio.compose(self._sitters[number], sitting)
             if not isinstance(made, Refusal):
-                place = replace(shot, photo=number)
-                photo, sitter = self._photos[number], self._sitters[number]
-                portrait = measured(place, photo, sitter, made, self._faces)
-                return replace(portrait, texture=_texture(sitter, *made))
+                return self.measured(replace(shot, photo=number), *made)
         raise BadOrder("order.no_room")
 
 

@@ -26,7 +26,8 @@ class PhotoShot:
     """One portrait to be composed.
 
     index: from 0 in the order of making. photo: index into the photos that were given. distance:
-    of `DISTANCES`. mirrored: the look's light comes from its other side. seed: of the wall.
+    of `DISTANCES`. mirrored: the look's light comes from its other side. seed: of the wall. turn:
+    how many of the look come before it.
     """
 
     index: int
@@ -35,6 +36,7 @@ class PhotoShot:
     distance: str
     mirrored: bool
     seed: int
+    turn: int = 0
 
 
 def plan_photo_shots(
@@ -68,6 +70,7 @@ def plan_photo_shots(
                 distance,
                 mirrored,
                 int(state.generate_state(1)[0]),
+                turn,
             )
         )
     return shots

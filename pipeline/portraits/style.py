@@ -9,10 +9,11 @@
     description = "Graues Studio, gleichmäßiges Licht: das Bild für die Teamseite."
 
 A table named as a language, by its two letters, holds name or description, or both, in it; the
-table `[photo]` says what the photo way does, see `compositing.look`.
+table `[photo]` says what the photo way does, see `compositing.look`, and `[painted]` what large
+bases are asked for, see `painted_look`.
 A new look is a new file and no Python.  The prompt uses the words that the embedded base knows
-(those of `pipeline/compositing/backdrops.py`) and then natural ones for larger bases; a base
-leaves out what it does not know.
+(those of `pipeline/compositing/backdrops.py`); a base leaves out what it does not know.  Large
+bases take the prompt too, where a look has no `[painted]`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 
 from errors import BadOrder, BadSettings
 from pipeline.compositing.look import PhotoLook, photo_look
+from pipeline.portraits.painted_look import PaintedLook, painted_look
 
 GROUPS = ("work", "editorial", "social", "monochrome")
 
@@ -44,7 +46,7 @@ _TOLD = ("name", "description")
 _LANGUAGE = re.compile("(?!en)[a-z]{2}")
 """ISO 639-1. English stands above the tables. Whether the server speaks a language is not known
 here: a look may be ahead of it."""
-_PHOTO = "photo"
+_PHOTO, _PAINTED = "photo", "painted"
 _PLACEHOLDER = "{subject}"
 
 
@@ -59,6 +61,7 @@ class Style:
     finish: "monochrome" takes what colour a base left in a picture that was to have none.
     translations: name and description by language, see `told`.
     photo: what the photo way does; None for a look that is only painted.
+    painted: what large bases are asked for; None for `prompt` and `negative`.
     """
 
     key: str
@@ -72,6 +75,7 @@ class Style:
     finish: str = "colour"
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict, hash=False)
     photo: PhotoLook | None = None
+    painted: PaintedLook | None = None
 
     def told(self, language: str) -> tuple[str, str]:
         """Name and description in a language, in English where they are not translated."""
@@ -134,18 +138,19 @@ def _load(path: Path) -> Style:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path.name} is not valid TOML: {problem}.") from None
     for key in table:
-        if key not in (*_REQUIRED, *_OPTIONAL, _PHOTO) and not _LANGUAGE.fullmatch(key):
+        if key not in (*_REQUIRED, *_OPTIONAL, _PHOTO, _PAINTED) and not _LANGUAGE.fullmatch(key):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")
     for key in _REQUIRED:
         if key not in table:
             raise BadSettings(f"{path.name}: the key {key!r} is missing.")
     translations = {name: table.pop(name) for name in list(table) if _LANGUAGE.fullmatch(name)}
     photo = photo_look(path, table.pop(_PHOTO)) if _PHOTO in table else None
+    painted = painted_look(path.name, table.pop(_PAINTED)) if _PAINTED in table else None
     for key, value in table.items():
         _check(path.name, key, value)
     for name, told in translations.items():
         _check_translation(path.name, name, told)
-    return Style(key=path.stem, translations=translations, photo=photo, **table)
+    return Style(key=path.stem, translations=translations, photo=photo, painted=painted, **table)
 
 
 def _check_translation(file: str, name: str, told: Any) -> None:

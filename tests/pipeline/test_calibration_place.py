@@ -20,8 +20,8 @@ def test_calibration_is_kept_in_the_scratch_folder_of_the_settings(
     files = []
 
     class Noted(assembly.Planning):
-        def __init__(self, facts: Any, file: Path, *rest: Any) -> None:
-            super().__init__(facts, file, *rest)
+        def __init__(self, facts: Any, file: Path, *rest: Any, **named: Any) -> None:
+            super().__init__(facts, file, *rest, **named)
             files.append(file)
 
     monkeypatch.setattr(assembly, "Planning", Noted)

@@ -184,6 +184,7 @@ def empty(folder: Path) -> None:
     [
         (["--styles", "cyberpunk"], "cyberpunk"),
         (["--count", "0"], "1 to 200"),
+        (["--way", "dressed"], "Other clothes need a large base model"),
         (["--count", "100000"], "1 to 200"),
     ],
 )

@@ -143,7 +143,7 @@ class FakeJobQueue:
         show[session.id] = Progress("preparing", count=order.count)
         stopped = self._stopped("preparing", stopping)
         for way in () if stopped else order.ways:
-            trained = way == "photo" or self._trained(session, order, stopping)
+            trained = way != "painted" or self._trained(session, order, stopping)
             if not trained or not self._made(session, order, way, stopping):
                 stopped = True
                 break

@@ -52,7 +52,7 @@ def order_portraits(client: httpx.Client, count: int, way: str = "photo") -> str
     data[0] = ["corporate"]
     data[element_place(config, create, "count")] = count
     data[element_place(config, create, "way")] = way
-    data[element_place(config, create, "agree")] = way != "photo"
+    data[element_place(config, create, "agree")] = way in ("painted", "both")
     return refusal(send_event(client, create, data)[1])
 
 

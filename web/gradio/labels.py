@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipeline.orders import ORDERED_WAYS, OrderedWay
+from pipeline.orders import OrderedWay
 from settings import Settings
 from web.services import Services
 from words import LANGUAGES, catalogue, say, span, speaking
@@ -80,15 +80,13 @@ def counts(settings: Settings) -> list[int]:
 
 def ways(services: Services, counts: Sequence[int]) -> dict[str, dict[int, str]]:
     """By way and number of portraits: what it takes, with the time that this machine measured."""
-    return {way: {n: _takes(services, way, n) for n in counts} for way in ORDERED_WAYS}
+    return {way: {n: _takes(services, way, n) for n in counts} for way in services.planning.ways}
 
 
 def _takes(services: Services, way: OrderedWay, number: int) -> str:
     seconds = services.planning.pace.seconds(way, number)
-    if way == "photo":
-        return say("order.photo_takes", time=_told_time(seconds))
-    if way == "both":
-        return say("order.both_takes", time=_told_time(seconds))
+    if way != "painted":
+        return say(f"order.{way}_takes", time=_told_time(seconds))
     base = "large" if services.planning.gpu_plans else "small"
     needed = services.settings.min_photos
     return say(f"order.painted_takes_{base}", needed=needed, time=_told_time(seconds))

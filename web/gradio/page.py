@@ -23,7 +23,7 @@ from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
-from pipeline.orders import ORDERED_WAYS, Order
+from pipeline.orders import Order
 from pipeline.portraits.style import GROUPS, Style
 from web.gradio import labels
 from web.gradio.guard import describing
@@ -132,7 +132,7 @@ def _page(services: Services) -> gr.Blocks:
                 )
         gr.Column(elem_id="editor", elem_classes="sheet")
         with gr.Column(elem_id="order", elem_classes="sheet"):
-            way = _choice("way", ORDERED_WAYS, services.planning.default_way)
+            way = _choice("way", services.planning.ways, services.planning.default_way)
             with gr.Column(elem_id="looks"):
                 grouped = _grouped(services.styles).items()
                 looks = [_looks(group, styles) for group, styles in grouped]
@@ -239,7 +239,7 @@ def _order_of(form: _Form) -> Order:
         raise BadOrder("order.no_looks")
     if not isinstance(form.portraits, int | float) or not float(form.portraits).is_integer():
         raise BadOrder("order.no_number")
-    if form.way != "photo" and form.agrees is not True:
+    if form.way not in ("photo", "dressed") and form.agrees is not True:
         raise BadOrder("order.not_agreed")
     return Order(
         styles=keys,

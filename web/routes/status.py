@@ -143,6 +143,12 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     usable = sum(record.cut_out_usable for record in records)
     waiting = any(record.waits for record in records)
     needed = services.settings.min_photos
+
+    def by_way(one_photo: Any, learnt: Any) -> dict[str, Any]:
+        """What holds where one photo is enough, and where a face is learnt."""
+        ways = services.planning.ways
+        return {way: one_photo if way in ("photo", "dressed") else learnt for way in ways}
+
     return {
         "list": [
             {
@@ -165,17 +171,9 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
             if record.cut_out_usable
         ],
         "good": good,
-        "enough": {"photo": usable > 0, "painted": good >= needed, "both": good >= needed},
-        "meter": {
-            "photo": _meter_of_cut_outs(good, usable, waiting),
-            "painted": _meter(good, needed),
-            "both": _meter(good, needed),
-        },
-        "missing": {
-            "photo": "",
-            "painted": _missing(good, needed),
-            "both": _missing(good, needed),
-        },
+        "enough": by_way(usable > 0, good >= needed),
+        "meter": by_way(_meter_of_cut_outs(good, usable, waiting), _meter(good, needed)),
+        "missing": by_way("", _missing(good, needed)),
         "hint": " ".join(say(f"photos.lacking.{lack}") for lack in lacks),
     }
 
@@ -277,7 +275,7 @@ def _size(size: str, px: tuple[int, int] | None) -> str:
 def _lacking(size: str, records: Sequence[PortraitRecord]) -> bool:
     """Whether all portraits are of photos that have too few pixels for a size."""
     return bool(records) and all(
-        record.way == "photo" and record.px and not can_give(size, record.px, record.face)
+        record.way != "painted" and record.px and not can_give(size, record.px, record.face)
         for record in records
     )
 

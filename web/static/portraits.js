@@ -8,7 +8,7 @@ import { Downloads } from "./downloads.js";
 import { show } from "./pictures.js";
 import { follow, slot, text } from "./templates.js";
 
-const WAYS = ["photo", "painted"]; // in this order
+const WAYS = ["photo", "dressed", "painted"]; // in this order
 const ALL = "all";
 const HEARTS = "hearts";
 const LOOK = "look:"; // before the name of a look

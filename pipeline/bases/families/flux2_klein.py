@@ -3,7 +3,8 @@
 Its latents are 2 x 2 patches of the autoencoder's, normalised by the statistics that the
 autoencoder stores as a batch norm; the transformer takes them as a row of tokens with positions.
 Most of its layers are single-stream blocks, where one projection makes queries, keys, values and
-the feed-forward input at once: an adapter must sit beside these too.
+the feed-forward input at once: an adapter must sit beside these too.  Pictures that it looks at are
+further tokens, each picture at a time of its own among the positions.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
 from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
+from pipeline.bases.pictures import holding
 
 
 class Flux2Klein(FlowMatching):
@@ -63,17 +65,25 @@ class Flux2Klein(FlowMatching):
         self, latents: torch.Tensor, times: torch.Tensor, conditions: Conditions
     ) -> torch.Tensor:
         words = conditions["encoder_hidden_states"]
-        tokens = Flux2KleinPipeline._pack_latents(latents.to(self.compute_dtype))
+        tokens = Flux2KleinPipeline._pack_latents(latents)
+        places = Flux2KleinPipeline._prepare_latent_ids(latents)
+        painted = tokens.shape[1]
+        if "references" in conditions:
+            seen = conditions["references"].unbind(1)
+            theirs = Flux2KleinPipeline._prepare_image_ids([picture[:1] for picture in seen])
+            places = torch.cat([places, theirs.expand(len(latents), -1, -1)], dim=1)
+            tokens = torch.cat([tokens, *map(Flux2KleinPipeline._pack_latents, seen)], dim=1)
         answer = self.denoiser(
-            hidden_states=tokens,
+            hidden_states=tokens.to(self.compute_dtype),
             timestep=times,
             guidance=None,
             encoder_hidden_states=words,
-            img_ids=Flux2KleinPipeline._prepare_latent_ids(latents).to(self.device),
+            img_ids=places.to(self.device),
             txt_ids=Flux2KleinPipeline._prepare_text_ids(words).to(self.device),
             return_dict=False,
         )[0]
-        return answer.transpose(1, 2).reshape(latents.shape)
+        velocity = answer[:, :painted].transpose(1, 2).reshape(latents.shape)
+        return holding(velocity, latents, times, conditions)
 
     def _shift(self, latents: torch.Tensor, steps: int) -> float:
         return compute_empirical_mu(latents.shape[2] * latents.shape[3], steps)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from diffusers.models.transformers.transformer_z_image import SEQ_MULTI_OF
 from diffusers.pipelines.z_image.pipeline_z_image import calculate_shift
 from torch import nn
 
@@ -16,7 +17,7 @@ from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
 
 TOKENS = 256
-"""Prompts are cut to this; ours are shorter than a hundred."""
+"""Prompts are cut to this; ours are shorter than two hundred."""
 
 
 class ZImage(FlowMatching):
@@ -45,6 +46,10 @@ class ZImage(FlowMatching):
         room = TOKENS - len(features)
         mask = torch.arange(TOKENS, device=encoder.device) < len(features)
         return {"features": nn.functional.pad(features, (0, 0, 0, room)), "mask": mask}
+
+    def length(self, prompt: str) -> int:
+        """In steps to which the transformer pads: it masks attention where a batch has several."""
+        return -(-int(self.encode_prompts([prompt])["mask"].sum()) // SEQ_MULTI_OF)
 
     def scaled(self, latents: torch.Tensor) -> torch.Tensor:
         return (latents - self.vae.config.shift_factor) * self.vae.config.scaling_factor

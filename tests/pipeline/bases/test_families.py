@@ -23,13 +23,13 @@ from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 from errors import BaseUnavailable, Stopped, TamperedError
 from pipeline.bases import adapter, nf4
 from pipeline.bases.base import Base
-from pipeline.bases.denoising import Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
 from pipeline.bases.loading import load_base
 from pipeline.bases.offloading import Large
 from pipeline.photos.record import TrainingPhoto
-from pipeline.portraits.generate import generate, plan
-from pipeline.portraits.style import load_styles
+from pipeline.portraits.generate import Shot, generate, plan
+from pipeline.portraits.style import Style, load_styles
 from pipeline.training import checkpoint
 from pipeline.training import train as training
 from pipeline.training.checkpoint import TrainingState
@@ -134,6 +134,37 @@ def test_what_painting_starts_from_is_left_the_more_the_less_noise_it_gets(
         return (painted - start).abs().mean().item()
 
     assert apart(0.125) < apart(0.5) < apart(0.875)
+
+
+def test_prompts_of_one_length_share_a_batch_and_no_portrait_depends_on_it(
+    bases: dict[str, Base], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Z-Image's transformer masks attention where the prompts of a batch differ in length."""
+    base = bases["z-image"]
+    looks = [
+        Style(name, name, "A look.", "work", "{subject}" + " in light" * words)
+        for name, words in (("one", 1), ("two", 9), ("three", 2))
+    ]
+    assert len({base.length(look.words("a person")) for look in looks}) == 2
+    shots = plan(looks, 6, seed=1)
+    few, batches = Sampling(steps=1, guidance=1.0), list[list[int]]()
+    sample = base.sample
+
+    def counted(positive: Conditions, *others: Any) -> torch.Tensor:
+        batches.append([-(-int(mask.sum()) // 32) for mask in positive["mask"]])
+        return sample(positive, *others)
+
+    def made(shots: list[Shot], batch: int) -> dict[int, np.ndarray]:
+        painted = generate(base, None, shots, stop=lambda: False, batch=batch, sampling=few)
+        return {shot.index: image for shot, image in painted}
+
+    monkeypatch.setattr(base, "sample", counted)
+    together = made(shots, 4)
+    assert sorted(together) == [0, 1, 2, 3, 4, 5]
+    assert sorted(map(len, batches)) == [2, 4]
+    assert all(len(set(lengths)) == 1 for lengths in batches)
+    alone = made(shots[1:2], 1)[1].astype(int)
+    assert np.abs(together[1] - alone).mean() < 0.1 * np.abs(together[4] - alone).mean()
 
 
 @pytest.mark.slow

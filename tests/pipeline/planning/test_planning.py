@@ -22,6 +22,14 @@ def test_a_job_that_ran_short_makes_the_next_plan_careful_and_its_times_are_left
     assert found == {"train_bytes": CAREFUL, "generate_bytes": CAREFUL}
 
 
+def test_other_clothes_are_offered_where_a_large_base_sees_pictures(tmp_path: Path) -> None:
+    file = tmp_path / FILE_NAME
+    klein = Planning(KNOWN["flux2-klein-4b"], file, [], sees_pictures=True)
+    assert klein.ways == ("photo", "dressed", "painted", "both")
+    for other in (Planning(KNOWN["sdxl"], file, []), Planning(None, file, [], sees_pictures=True)):
+        assert other.ways == ("photo", "painted", "both")
+
+
 def test_without_a_gpu_the_numbers_are_those_of_the_recipe(tmp_path: Path) -> None:
     mini = ROOT / "models" / "studio-mini"
     assert facts_of_folder(mini) is None

@@ -128,6 +128,16 @@ def test_the_mark_is_there_and_nothing_else(portrait: bytes, format: str, size: 
             assert content == struct.pack(">IIB", 11811, 11811, 1)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_other_clothes_are_a_photo_put_together_with_what_a_model_made(
+    portrait: bytes, format: str
+) -> None:
+    data = finish(portrait, Finish("800", format), FACE, "dressed")
+    assert b'digitalsourcetype/compositeWithTrainedAlgorithmicMedia"' in xmp_of(data)
+    drawn = finish(portrait, Finish("800", format, watermark=True), FACE, "dressed")
+    assert opened(drawn).tobytes() != opened(data).tobytes()
+
+
 @pytest.mark.fact(26)
 @pytest.mark.parametrize("format", FORMATS)
 def test_without_the_mark_there_is_nothing(portrait: bytes, format: str) -> None:

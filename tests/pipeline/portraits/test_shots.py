@@ -22,6 +22,7 @@ def test_looks_and_photos_are_used_equally_often() -> None:
 def test_within_a_look_nothing_repeats_before_everything_was_used() -> None:
     merits, looked = [1.0, 0.9, 0.95], looks(2)
     shots = plan_photo_shots(looked, merits, 2 * 3 * len(DISTANCES) * 2, 7)
+    assert [shot.turn for shot in shots] == [shot.index // 2 for shot in shots]
     for look in looked:
         ways = [(s.photo, s.distance, s.mirrored) for s in shots if s.style == look]
         assert len(set(ways)) == len(ways) == 18
