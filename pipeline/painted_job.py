@@ -39,6 +39,7 @@ from pipeline.portraits.style import Style, crop
 from pipeline.portraits.tries import Portrait, Tries
 from pipeline.step_down import stepping_down
 from pipeline.training import train as training
+from pipeline.training.captions import captioned
 from pipeline.training.train import (
     Checkpoints,
     Personalisation,
@@ -128,6 +129,8 @@ class _Painting:
         if vault.list(session, kinds.ADAPTER):
             adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
+            matte, mesh = self.job.services.segmenter.matte, self.job.services.mesh
+            self.photos = captioned(self.photos, self.base.knows, matte, mesh, self.job.stop)
             adapter = stepping_down(self.base, result, "train", self._resumed, self._show_waiting)
             vault.put(session, kinds.ADAPTER, "adapter", adapter)
             vault.delete(session, kinds.CHECKPOINT)

@@ -86,12 +86,14 @@ class TrainingPhoto:
 
     image: uint8 RGB [H, W, 3] before `PLAIN_WALL`. landmarks: float32 [5, 2] in its pixels.
     embedding: float32 [128], unit length. alpha: uint8 [H, W], None if it was not cut out.
+    said: what its captions say beside person and wall.
     """
 
     image: NDArray[np.uint8]
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
     alpha: NDArray[np.uint8] | None = None
+    said: str = ""
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def fingerprint(base: Base, person: Personalisation) -> str:
             if part is None:
                 continue
             sha.update(f"{part.dtype} {part.shape}\n".encode() + part.tobytes())
+        sha.update(photo.said.encode())
     return sha.hexdigest()
 
 

@@ -71,7 +71,7 @@ def recompose(
                 "light": _maybe(lights, rng, otherwise="flat"),
             }
             image = compose(rng, turned, cut, **words)
-            yield Example(image, caption(subject=PERSON, **words))
+            yield Example(image, caption(subject=PERSON, attire=photo.said, **words))
 
 
 def _words_of(light: str) -> str:

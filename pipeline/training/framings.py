@@ -96,7 +96,7 @@ class _Person:
 
     def __init__(self, photo: TrainingPhoto, segment: Segment, least: int) -> None:
         """least: pixels of the shorter side; a smaller photo gets more wall, not larger pixels."""
-        self.original, self.least = photo.image.shape[:2], least
+        self.original, self.least, self.said = photo.image.shape[:2], least, photo.said
         image, alpha = photo.image, photo.alpha
         if alpha is None:
             alpha = segment(image)
@@ -130,12 +130,13 @@ class _Person:
             return cv2.resize(part, (px, px), interpolation=cv2.INTER_AREA)
 
         wall = list(WALLS)[rng.integers(len(WALLS))]
+        plain = f"plain {wall} background"
         behind = 1 - cropped(self.alpha)[..., None].astype(np.float32) / 255
         image = cropped(self.image) + (WALLS[wall] - PLAIN_WALL) * behind
         corner = (round(edge * px / side) for edge in (top, left))
         return Example(
             np.clip(np.rint(image), 0, 255).astype(np.uint8),
-            f"{framing.words} photo of {PERSON}, plain {wall} background",
+            ", ".join(filter(None, (f"{framing.words} photo of {PERSON}", self.said, plain))),
             cropped(self.weight),
             (*self.original, *corner, px, px),
         )

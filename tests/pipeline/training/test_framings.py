@@ -244,3 +244,11 @@ def test_an_interrupted_training_of_several_sizes_goes_on_to_the_same_bits(
         run(sdxl, photos, **options, checkpoints=saving, stop=lambda: bool(kept))
     again = Checkpoints(lambda _: None, resume=kept[0])
     assert run(sdxl, photos, **options, checkpoints=again) == complete
+
+
+def test_what_a_photo_shows_beside_the_person_is_in_its_captions(whole: TrainingPhoto) -> None:
+    said = "wearing navy clothes, lips closed"
+    captions = [example.caption for example in pictures(replace(whole, said=said))]
+    assert captions
+    assert all(f", {said}, plain " in caption for caption in captions)
+    assert all(", , " not in example.caption for example in pictures(whole))
