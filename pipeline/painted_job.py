@@ -22,6 +22,7 @@ from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
 from messages import Message
 from pipeline.bases import device
 from pipeline.bases.base import Base
+from pipeline.bases.folder import sees_pictures
 from pipeline.bases.plan import Plan
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
@@ -32,6 +33,7 @@ from pipeline.planning.cost import Workload
 from pipeline.planning.planning import Measured
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.judge import Judge
+from pipeline.portraits.references import shown
 from pipeline.portraits.score import baseline
 from pipeline.portraits.sheet import Sheet
 from pipeline.portraits.starts import Starts
@@ -162,9 +164,10 @@ class _Painting:
 
         def make(shots: list[Shot]) -> None:
             group = result.plan.generation_batch if result.plan else None
-            making = generate(
-                self.base, adapter, starts.given(shots), stop=self.job.stop, batch=group
-            )
+            given = starts.given(shots)
+            if sees_pictures(self.base.folder):
+                given = shown(given, self.photos)
+            making = generate(self.base, adapter, given, stop=self.job.stop, batch=group)
             # Closed at once, also by an error in between: an open one keeps its adapter attached.
             with closing(making):
                 try:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pipeline.bases import adapter as adapters
 from pipeline.bases import device
 from pipeline.bases.base import Base
-from pipeline.bases.denoising import Sampling
+from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.compositing.backdrops import ANYONE, PERSON
 from pipeline.portraits.painted_look import filled
 from pipeline.portraits.style import Style, finish
@@ -34,14 +34,17 @@ class Shot:
     """One portrait to be made.
 
     index: counts from 0 in the order of making. start: given a side in pixels, makes the picture
-    uint8 [side, side, 3] that painting starts from; None for a start from noise alone. details:
-    what was drawn from the pools of the look's `[painted]`; another try keeps it.
+    uint8 [side, side, 3] that painting starts from; None for a start from noise alone. seen: given
+    a side, makes the pictures [n, side, side, 3] that the base looks at meanwhile, the same for all
+    shots; None for none. details: what was drawn from the pools of the look's `[painted]`; another
+    try keeps it.
     """
 
     index: int
     style: Style
     seed: int
     start: Callable[[int], NDArray[np.uint8]] | None = field(default=None, compare=False)
+    seen: Callable[[int], NDArray[np.uint8]] | None = field(default=None, compare=False)
     details: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
@@ -98,11 +101,12 @@ def generate(
         def length(shot: Shot) -> tuple[int, ...]:
             return tuple(map(base.length, words[shot.index]))
 
-        for together in _groups(shots, batch or base.batch, length):
+        seen = _seen(base, shots)
+        for together in _groups(shots, _at_once(batch or base.batch, seen), length):
             wanted, unwanted = zip(*(words[shot.index] for shot in together), strict=True)
             latents = base.sample(
-                base.encode_prompts(wanted),
-                base.encode_prompts(unwanted),
+                base.encode_prompts(wanted) | _repeated(seen, len(together)),
+                base.encode_prompts(unwanted) | _repeated(seen, len(together)),
                 [shot.seed for shot in together],
                 sampling,
                 stop,
@@ -137,6 +141,24 @@ def _starts(base: Base, shots: Sequence[Shot]) -> torch.Tensor | None:
         return None
     with device.during("encode"):
         return base.encode_images(np.stack(pictures))
+
+
+def _seen(base: Base, shots: Sequence[Shot]) -> Conditions:
+    """The pictures that are looked at, half a portrait's side each, in one row; see `pictures`."""
+    if not shots or shots[0].seen is None:
+        return {}
+    with device.during("encode"):
+        return {"references": base.encode_images(shots[0].seen(base.resolution // 2))[None]}
+
+
+def _at_once(batch: int, seen: Conditions) -> int:
+    """How many portraits are as much work at once as `batch` are that look at no pictures."""
+    pictures = seen["references"].shape[1] if seen else 0
+    return max(1, batch * 4 // (4 + pictures))
+
+
+def _repeated(conditions: Conditions, rows: int) -> Conditions:
+    return {key: value.expand(rows, *value.shape[1:]) for key, value in conditions.items()}
 
 
 def prompts_of(base: Base, shot: Shot, subject: str) -> tuple[str, str]:

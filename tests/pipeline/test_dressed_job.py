@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -15,6 +17,7 @@ import settings as configuration
 from errors import BadOrder, Stopped
 from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
+from pipeline.bases import adapter
 from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.families.flux2_klein import Flux2Klein
 from pipeline.compositing.head import Head
@@ -48,7 +51,11 @@ def assembly(klein: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The real parts on a tiny FLUX.2 klein, as if there were a GPU for it."""
     place = tmp_path_factory.mktemp("dressed")
     settings = configuration.load(
-        scratch=place / "scratch", receipts=place / "receipts", base=str(klein), port=0
+        scratch=place / "scratch",
+        receipts=place / "receipts",
+        base=str(klein),
+        port=0,
+        min_photos=2,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Planning, "gpu_plans", True)
@@ -169,6 +176,32 @@ def test_a_stop_is_heard_while_it_paints_and_another_day_the_order_goes_on(
     again, second = portraits(assembly, session)
     assert np.array_equal(again, first)
     assert not np.array_equal(second, first)
+
+
+def test_a_painted_order_looks_at_the_photos_too(
+    assembly: Assembly,
+    session: Session,
+    selfie_jpegs: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    services, told = assembly.services, list[Conditions]()
+    assert services.album.add(session, selfie_jpegs[1], "too.jpg").accepted
+    base = services.load_base(lambda: False)
+    with adapter.fresh(base, rank=2, alpha=2, seed=1):
+        kept = adapter.dump(base)
+    services.vault.put(session, kinds.ADAPTER, "adapter", kept)  # so nothing is learnt here
+    services.album.compare(session)
+    real = base.sample
+
+    def sample(wanted: Conditions, *others: Any) -> torch.Tensor:
+        told.append(wanted)
+        return real(wanted, *others)
+
+    monkeypatch.setattr(base, "sample", sample)
+    order = Order(LOOKS, count=1, way="painted")
+    job.run(session, order, services, report=lambda _: None, stop=lambda: False)
+    assert [record.way for record in load_sheet(services.vault, session)] == ["painted"]
+    assert {tuple(conditions["references"].shape[:2]) for conditions in told} == {(1, 2)}
 
 
 def test_a_server_that_cannot_dress_says_so_in_a_sentence(
