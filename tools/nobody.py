@@ -22,6 +22,7 @@ class Photo:
     landmarks: NDArray[np.float32]
     embedding: NDArray[np.float32]
     alpha: NDArray[np.uint8] | None = None
+    said: str = ""
 
 
 class Stopper:

@@ -84,7 +84,8 @@ def costed(draft: Plan, facts: Facts, workload: Workload, machine: Machine) -> P
     encoding = draft.learnt_px**2 * ENCODE_FLOPS_PER_PIXEL / (reached * 1e12)
     # A way back asks nobody whether to stop, unless activations are computed again on it.
     part = per_step / draft.accumulation / (BLOCKS if draft.checkpointing else 2)
-    group = draft.generation_batch * facts.together * facts.row(draft.resolution).flops
+    flops = facts.row(draft.resolution).flops * facts.looked_at
+    group = _painted_at_once(draft, facts) * facts.together * flops
     predicting = group / (reached * 1e12) * measured.portrait_seconds / BLOCKS
     return replace(
         draft,
@@ -114,7 +115,7 @@ def peaks(plan: Plan, facts: Facts) -> tuple[float, float]:
         reading = facts.text_encoder * 2 + READING + (resident if plan.offload == "none" else 0)
     activations = learnt.recompute if plan.checkpointing else learnt.keep
     learning = resident + adapter * LEARNING + unpacked + plan.micro_batch * activations
-    together = plan.generation_batch * facts.together
+    together = _painted_at_once(plan, facts) * facts.looked_at * facts.together
     painting = resident + adapter * 2 + unpacked + together * painted.paint
     decode = painted.decode
     if plan.tiling:
@@ -135,27 +136,31 @@ def speeds(plan: Plan, facts: Facts, reached: float) -> tuple[float, float]:
     reached: TFLOPS.
     """
     # A GPU that is given one small picture at a time is not busy all the time.
-    idle = 1 + 0.1 / plan.micro_batch, 1 + 0.1 / plan.generation_batch
+    at_once = _painted_at_once(plan, facts)
+    idle = 1 + 0.1 / plan.micro_batch, 1 + 0.1 / at_once
     passes, again = (3 if plan.checkpointing else 2), facts.launches_again
     launches = facts.launches + (again if plan.checkpointing else 0)
     part = plan.micro_batch * passes * facts.row(plan.learnt_px).flops / (reached * 1e12) * idle[0]
     per_step = plan.accumulation * max(part, launches * LAUNCH_S)
     guided = 2 if facts.guidance != 1 else 1
-    predicting = guided * facts.row(plan.resolution).flops / (reached * 1e12) * idle[1]
-    asked = max(1, guided // facts.together) / plan.generation_batch
+    flops = facts.row(plan.resolution).flops * facts.looked_at
+    predicting = guided * flops / (reached * 1e12) * idle[1]
+    asked = max(1, guided // facts.together) / at_once
     painting = facts.solver_steps * max(predicting, asked * again * LAUNCH_S)
     decoding = plan.resolution**2 * DECODE_FLOPS_PER_PIXEL / (reached * 1e12)
     return per_step, painting + decoding * (1.3 if plan.tiling else 1) + SECONDS_PER_SCORE
 
 
-def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
-    """Text encoders are read for the captions, and work.
+def _painted_at_once(plan: Plan, facts: Facts) -> int:
+    """As `generate` does: fewer, where each has pictures beside it."""
+    return max(1, int(plan.generation_batch / facts.looked_at))
 
-    A server's first job, which reads them for its looks too, takes seconds more.
-    """
+
+def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
+    """Text encoders are read for captions and portraits, of which each has words of its own."""
     if facts.words_stay:
         return 0.0
-    prompts = workload.photos * facts.variants + 2 * workload.styles + 1
+    prompts = workload.photos * facts.variants + workload.count + workload.styles + 1
     work = prompts * facts.words * 2 * facts.text_encoder
     working = CPU_TFLOPS if plan.offload == "words" else reached
     moved = facts.packed * NF4 if plan.offload != "none" else 0

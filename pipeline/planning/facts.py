@@ -37,6 +37,7 @@ class Facts:
     """What a manifest says that planning needs; weights are numbers of them.
 
     launches: kernels that learning starts, forward and back; launches_again: forward once more.
+    references: pictures of half a portrait's side that are looked at while painting.
     learn_px: the largest side of pictures that are learnt. at: the largest resolution first.
     """
 
@@ -54,6 +55,7 @@ class Facts:
     words_stay: bool
     distilled: bool
     learn_px: int
+    references: int
     at: tuple[At, ...]
     rank: int
     steps: int
@@ -72,6 +74,11 @@ class Facts:
     def sides(self) -> tuple[int, ...]:
         """Of the pictures that it can make, pixels, the largest first."""
         return tuple(row.resolution for row in self.at)
+
+    @property
+    def looked_at(self) -> float:
+        """How much a portrait is to paint with the references beside it, in portraits."""
+        return 1 + self.references / 4
 
     def row(self, side: int) -> At:
         """The counts for pictures of this side, one of `sides`."""
@@ -102,6 +109,7 @@ def facts_of(manifest: Manifest) -> Facts | None:
     try:
         at = tuple(sorted((At(**row) for row in manifest.model["at"]), key=lambda a: -a.resolution))
         told: dict[str, Any] = {"words_stay": False, "together": 1, "learn_px": at[0].resolution}
+        told["references"] = 0
         told |= vars(manifest) | manifest.sampling | manifest.recipe | manifest.model
         told |= {"solver_steps": manifest.sampling["steps"], "at": at}
         return Facts(**{f.name: _KINDS.get(f.type, tuple)(told[f.name]) for f in fields(Facts)})

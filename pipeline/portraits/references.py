@@ -18,8 +18,9 @@ from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import Shot
 from pipeline.portraits.score import person_vector
 
-MOST = 4
-"""Pictures: each is a quarter of a portrait's size, so four make painting twice the work."""
+MOST = 1
+"""Pictures: each is a quarter of a portrait's size, so four would make painting twice the work.
+Manifests say the same (`references`), for the plans."""
 
 
 def shown(shots: Sequence[Shot], photos: Sequence[TrainingPhoto]) -> list[Shot]:

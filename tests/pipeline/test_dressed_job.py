@@ -24,6 +24,7 @@ from pipeline.compositing.head import Head
 from pipeline.orders import Order, Progress, Report
 from pipeline.planning.planning import Planning
 from pipeline.portraits.photo_way import PhotoWay
+from pipeline.portraits.references import MOST
 from pipeline.portraits.sheet import load_sheet
 from privacy import kinds
 from privacy.keys import MasterKey
@@ -201,7 +202,7 @@ def test_a_painted_order_looks_at_the_photos_too(
     order = Order(LOOKS, count=1, way="painted")
     job.run(session, order, services, report=lambda _: None, stop=lambda: False)
     assert [record.way for record in load_sheet(services.vault, session)] == ["painted"]
-    assert {tuple(conditions["references"].shape[:2]) for conditions in told} == {(1, 2)}
+    assert {tuple(conditions["references"].shape[:2]) for conditions in told} == {(1, MOST)}
 
 
 def test_a_server_that_cannot_dress_says_so_in_a_sentence(

@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.bases import manifest as manifests
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.loading import load_base
 from pipeline.photos.record import TrainingPhoto
+from pipeline.planning.facts import facts_of
 from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.references import MOST, best, shown
 from pipeline.portraits.style import Style
+from settings import ROOT
 from tests.support.nobody import noise_photos
 from tests.support.tiny_base import build_tiny_flux2_klein
 
@@ -74,12 +77,19 @@ def test_every_portrait_is_told_and_as_many_at_once_as_memory_was_planned_for(
     painted(base, shown(shots, photos))
     side = base.resolution // 2
     seen = [conditions["references"] for conditions in told]
-    assert [tuple(s.shape[:2]) for s in seen] == [(2, MOST), (2, MOST), (1, MOST)]
+    assert [tuple(s.shape[:2]) for s in seen] == [(3, MOST), (2, MOST)]
     pictures = shown(shots, photos)[0].seen
     assert pictures is not None
     expected = base.encode_images(pictures(side))
     for row in torch.cat(seen):
         assert torch.equal(row, expected)
+
+
+@pytest.mark.parametrize("key", ["flux2-klein-4b", "flux2-klein-9b"])
+def test_plans_count_what_is_looked_at(key: str) -> None:
+    facts = facts_of(manifests.parse(ROOT / "tools" / "bases" / f"{key}.toml"))
+    assert facts is not None
+    assert facts.references == MOST
 
 
 def test_who_is_looked_at_changes_the_portrait(base: Base, photos: list[TrainingPhoto]) -> None:
