@@ -28,7 +28,7 @@ from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Order, Progress, Report
-from pipeline.portraits import archive
+from pipeline.portraits import archive, signing
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
 from pipeline.portraits.sheet import load_sheet
@@ -94,7 +94,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     files = photo_files(chosen.photos)
     _require_empty(chosen.out)
     with _own_assembly() as assembly:
-        services = assembly.services
+        services, settings = assembly.services, assembly.settings
+        how = Finish(signer=signing.load(settings.c2pa_key, settings.c2pa_chain)())
         order = Order(
             tuple(chosen.styles),
             chosen.count,
@@ -103,7 +104,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             tone=chosen.tone,
             way=chosen.way or services.planning.default_way,
         )
-        job.check(order, assembly.settings.min_photos, services)  # before minutes of work
+        job.check(order, settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
         try:
             services.album.compare(session)  # whoever runs this asks for the numbers
@@ -115,7 +116,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             for place, record in enumerate(records, start=1):
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.one(services.vault, session, record, Finish()))
+                target.write_bytes(archive.one(services.vault, session, record, how))
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)
