@@ -45,7 +45,8 @@ def serve(settings: configuration.Settings) -> None:
     """Open the assembly and the port; returns when the server is told to stop.
 
     Raises:
-        BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept.
+        BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept or
+            cannot be used.
         BaseUnavailable: the base or the face models are missing.
         GpuFailed: the server ended itself, when nothing was left that it could do.
     """
@@ -55,11 +56,13 @@ def serve(settings: configuration.Settings) -> None:
     listening = listen(settings.host, settings.port)  # fails fast; accepts nobody before listen()
     from pipeline.assembly import open_assembly
     from pipeline.job_queue import JobQueue
+    from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
     from web.http import connections
     from web.server import build
     from web.services import Services
 
+    signer = signing.load(settings.c2pa_key, settings.c2pa_chain)
     with open_assembly(settings) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
@@ -76,6 +79,7 @@ def serve(settings: configuration.Settings) -> None:
             planning=parts.planning,
             now=assembly.clock.now,
             erasure_is_late=assembly.sweeper.late,
+            signer=signer,
         )
         server = uvicorn.Server(
             connections.config(

@@ -135,6 +135,15 @@ class Settings(BaseSettings):
         description="Downloads carry a machine-readable mark that AI made them: `always`, or "
         "`offer`, where the visitor can untick it.",
     )
+    c2pa_key: str = Field(
+        "",
+        description="Path of the key (PEM, P-256, readable by its owner alone) that signs what "
+        "downloads say of how they were made (C2PA); `python -m tools.signing_chain FOLDER` makes "
+        "one. Without it they say it unsigned.",
+    )
+    c2pa_chain: str = Field(
+        "", description="Path of the certificates of that key (PEM), its own first."
+    )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
     )
@@ -186,6 +195,8 @@ class Settings(BaseSettings):
             raise ValueError("UPLOAD_MEMORY_MB is less than two photos of MAX_PHOTO_MB")
         if self.portraits > self.max_portraits:
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
+        if bool(self.c2pa_key) != bool(self.c2pa_chain):
+            raise ValueError("C2PA_KEY and C2PA_CHAIN go together")
         if self.receipts.resolve().is_relative_to(self.scratch.resolve()):
             raise ValueError("RECEIPTS lies inside SCRATCH; a copy of the vault would hold its key")
         return self

@@ -83,6 +83,10 @@ FACTS = {
     48: "an answer that nobody reads is dropped after half a minute, and what it held is free",
     49: "one session holds at most a quarter of the memory for uploads, and its waiting photos "
     "keep nobody else from a first verdict",
+    50: "a signed download says how it was made, and a reader that others wrote tells a changed "
+    "pixel, a changed statement and a foreign signature",
+    51: "a signing key that is badly kept, foreign or expired stops the start; one that expires "
+    "later stops no download",
 }
 
 

@@ -24,11 +24,11 @@ from tqdm import tqdm
 
 import settings as configuration
 from errors import BadFolder, BadOrder, BadSettings, LikenessError, OperatorError, Stopped
-from pipeline import job
+from pipeline import job, memory
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
 from pipeline.orders import ORDERED_WAYS, Order, Progress, Report
-from pipeline.portraits import archive
+from pipeline.portraits import archive, signing
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
 from pipeline.portraits.sheet import load_sheet
@@ -63,6 +63,7 @@ def attempt(chosen: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     """
     configure_log("error")
     harden()
+    memory.keep()
     stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: stopping.append(n))
@@ -78,9 +79,8 @@ def attempt(chosen: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
         print(tell(why.message), file=sys.stderr)
         return 1, None
     except OSError as why:
-        print(
-            f"{chosen.out} cannot be written: {why.strerror or 'unknown reason'}.", file=sys.stderr
-        )
+        reason = why.strerror or "unknown reason"
+        print(f"{chosen.out} cannot be written: {reason}.", file=sys.stderr)
         return 1, None
 
 
@@ -94,7 +94,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     files = photo_files(chosen.photos)
     _require_empty(chosen.out)
     with _own_assembly() as assembly:
-        services = assembly.services
+        services, settings = assembly.services, assembly.settings
+        how = Finish(signer=signing.load(settings.c2pa_key, settings.c2pa_chain)())
         order = Order(
             tuple(chosen.styles),
             chosen.count,
@@ -103,7 +104,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             tone=chosen.tone,
             way=chosen.way or services.planning.default_way,
         )
-        job.check(order, assembly.settings.min_photos, services)  # before minutes of work
+        job.check(order, settings.min_photos, services)  # before minutes of work
         session, _ = services.sessions.create()
         try:
             services.album.compare(session)  # whoever runs this asks for the numbers
@@ -115,7 +116,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             for place, record in enumerate(records, start=1):
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.one(services.vault, session, record, Finish()))
+                target.write_bytes(archive.one(services.vault, session, record, how))
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)
@@ -243,10 +244,8 @@ def _bar() -> Iterator[Any]:
 
 def _say(result: dict[str, Any], out: Path) -> None:
     parts = [result, result.get("photo", {}), result.get("dressed", {})]
-    total = sum(part.get("headshots", 0) for part in parts)
-    print(
-        f"{total} portraits in {out}, best first, in {result['seconds']['total'] / 60:.1f} minutes."
-    )
+    total, minutes = sum(p.get("headshots", 0) for p in parts), result["seconds"]["total"] / 60
+    print(f"{total} portraits in {out}, best first, in {minutes:.1f} minutes.")
     for way, words in (("photo", "From your photos"), ("dressed", "In other clothes")):
         if made := result.get(way):
             print(
@@ -280,12 +279,7 @@ def build_parser() -> argparse.ArgumentParser:
         default="look",
         help="shape of the portraits; each look's own if left out",
     )
-    parser.add_argument(
-        "--tone",
-        choices=TONES,
-        default="look",
-        help="backdrop; as the look has it if left out",
-    )
+    parser.add_argument("--tone", choices=TONES, default="look", help="backdrop; else the look's")
     parser.add_argument(
         "--way",
         choices=ORDERED_WAYS,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pipeline.photos.detection import Faces
     from pipeline.planning.planning import Planning
     from pipeline.portraits.mattes import Mattes
+    from pipeline.portraits.signing import Signer
     from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
     from privacy.vault import Vault
@@ -25,7 +26,8 @@ class Services:
     """The connected parts. Everything a route does goes through one of these.
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
-    `erasure_is_late`: whether the sweeper has failed for minutes.
+    `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
+    downloads, None while they carry the IPTC mark alone.
     """
 
     settings: Settings
@@ -40,3 +42,4 @@ class Services:
     planning: Planning
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
+    signer: Callable[[], Signer | None] = lambda: None

@@ -1,7 +1,8 @@
 """A portrait made ready for its use: size, file format, caption, and the mark that says AI made it.
 
 The mark is IPTC's "Digital Source Type" in an XMP packet, the only metadata that a finished file
-carries (and 300 dpi where paper is meant). It says how the picture came to be, never who is in it.
+carries (and 300 dpi where paper is meant), unless a signer signs the same statement (`provenance`).
+It says how the picture came to be, never who is in it.
 Bytes in, bytes out, in RAM; knows nothing of vault and web.
 """
 
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from font_source_sans_pro import font_files_ttf
@@ -25,6 +26,10 @@ from errors import BadOrder
 from pipeline.compositing.tone import TONES, toned
 from pipeline.orders import Way
 from pipeline.portraits.frames import AS_MADE, CV_PX, SHAPES, USUAL_FACE, around, cv_frame, shaped
+from pipeline.portraits.provenance import HEADER_END, SOURCE_TYPES, signed
+
+if TYPE_CHECKING:
+    from pipeline.portraits.signing import Signer
 
 SIZES = ("original", "800", "400", "square-800", "square-400", "cv", "print")
 """As stored; long side 800 or 400 px; squares around the face (LinkedIn; Teams, Slack);
@@ -73,6 +78,7 @@ _SQUARES = {"square-800": 800, "square-400": 400}
 _PAPER_DPI = {"cv": 300, "print": 300}
 _QUALITY = 92
 _AI = "AI"
+_EMPTY_PNG = b"\x89PNG\r\n\x1a\n".ljust(HEADER_END, b"\0")
 
 
 def _mark(source_type: str) -> bytes:
@@ -83,20 +89,14 @@ def _mark(source_type: str) -> bytes:
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about=""'
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        " Iptc4xmpExt:DigitalSourceType="
-        f'"http://cv.iptc.org/newscodes/digitalsourcetype/{source_type}"/>'
+        f' Iptc4xmpExt:DigitalSourceType="{source_type}"/>'
         "</rdf:RDF></x:xmpmeta>"
         '<?xpacket end="r"?>'
     ).encode()
 
 
-MARKS = {
-    "painted": _mark("trainedAlgorithmicMedia"),
-    "dressed": _mark("compositeWithTrainedAlgorithmicMedia"),
-    "photo": _mark("composite"),
-}
-"""By the way of a portrait: made by a trained model; a real photograph put together with what such
-a model made; a real photograph put together with a wall."""
+MARKS = {way: _mark(source_type) for way, source_type in SOURCE_TYPES.items()}
+"""By the way of a portrait."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Finish:
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
     watermark: a small "AI" in the lower right, if a model painted; marked: carries one of `MARKS`;
     name: of the person, for the file's name; shape: of `SHAPES`, which sizes are then cut from;
-    tone: of the backdrop, of `TONES`.
+    tone: of the backdrop, of `TONES`; signer: signs the mark, if it is there.
 
     Raises:
         BadOrder: an unknown size, format, shape or tone, a caption that is too long or cannot be
@@ -121,6 +121,7 @@ class Finish:
     name: str = ""
     shape: str = AS_MADE
     tone: str = "look"
+    signer: Signer | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (
@@ -156,6 +157,13 @@ def finish(
         masks: for another tone, and for `TRANSPARENT`, which carries no caption.
     """
     how = replace(how, watermark=False) if way == "photo" else how
+    made = _finished(png, how, face, way, masks)
+    return signed(made, SOURCE_TYPES[way], how.signer) if how.marked and how.signer else made
+
+
+def _finished(
+    png: bytes, how: Finish, face: Sequence[float] | None, way: Way, masks: Masks | None
+) -> bytes:
     if _as_stored(how):
         return _marked_png(png, way) if how.marked else png
     with Image.open(io.BytesIO(png), formats=("PNG",)) as opened:
@@ -182,7 +190,7 @@ def bytes_more(how: Finish, way: Way) -> int | None:
     """How many bytes longer `finish` makes a stored PNG; None where only making it tells."""
     if not _as_stored(replace(how, watermark=False) if way == "photo" else how):
         return None
-    return len(_mark_chunk(way)) if how.marked else 0
+    return len(finish(_EMPTY_PNG, how, way=way)) - len(_EMPTY_PNG)
 
 
 def _as_stored(how: Finish) -> bool:
@@ -265,13 +273,9 @@ def _encoded(image: Image.Image, how: Finish, way: Way) -> bytes:
 
 def _marked_png(png: bytes, way: Way) -> bytes:
     """The same PNG with the mark in an iTXt chunk behind the header; pixels are not touched."""
-    header_end = 8 + 25  # signature, IHDR
-    return png[:header_end] + _mark_chunk(way) + png[header_end:]
-
-
-def _mark_chunk(way: Way) -> bytes:
     body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARKS[way]
-    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:HEADER_END] + chunk + png[HEADER_END:]
 
 
 @lru_cache(maxsize=32)

@@ -27,6 +27,7 @@ from pipeline.photos.album import Album, Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.planning import Planning
+from pipeline.portraits import signing
 from pipeline.portraits.mattes import Mattes
 from privacy.clock import Clock
 from privacy.database import Database
@@ -105,6 +106,7 @@ def place(
             mesh,
             planning,
             now,
+            signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain),
         )
         yield Place(build(chosen, services), services, job_queue)
 

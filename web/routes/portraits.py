@@ -80,7 +80,7 @@ def router() -> APIRouter:
     ) -> Response:
         """For looking at."""
         record = _record(services, session, portrait_id)
-        how = Finish(**view.model_dump())
+        how = Finish(**view.model_dump(), signer=services.signer())
         try:
             png = one(services.vault, session, record, how, services.mattes)
         except KeyError:
@@ -180,4 +180,4 @@ def _named(how: Finish, file: str) -> str:
 
 def _how(services: Services, session: Session, file: File) -> Finish:
     options = download_options.chosen(services.vault, session, services.settings)
-    return Finish(**file.model_dump(exclude={"hearted"}), **options)
+    return Finish(**file.model_dump(exclude={"hearted"}), **options, signer=services.signer())

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 
 from pipeline.portraits.score import appearance
 from pipeline.portraits.sheet import load_sheet
+from tests.support.signed import made_chain, read
 from tests.support.web import Place, served, session_of, visitor
 
 MARK = b"trainedAlgorithmicMedia"
@@ -234,3 +236,25 @@ def test_files_bear_the_name_that_was_typed(made: httpx.Client, place: Place) ->
     assert all(name.startswith("Änne-Müller-X-Evil-1-00") for name in names)
     files = place.services.settings.scratch.rglob("*")
     assert not any("Müller".encode() in file.read_bytes() for file in files if file.is_file())
+
+
+@pytest.mark.fact(50)
+def test_a_signed_zip_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
+    key, chain = made_chain(tmp_path / "chain")
+    with (
+        served(tmp_path / "scratch", c2pa_key=key, c2pa_chain=chain) as signing_place,
+        closing(visitor(signing_place)) as client,
+    ):
+        signing_place.job_queue.deliver(session_of(signing_place, client), 3)
+        whole = client.get("/portraits.zip")
+        assert int(whole.headers["content-length"]) == len(whole.content)
+        asked = {"range": "bytes=1000-", "if-range": whole.headers["etag"]}
+        rest = client.get("/portraits.zip", headers=asked)
+        one = client.get(f"{FIRST}/download?format=jpeg&size=400").content
+    assert rest.status_code == 206
+    assert whole.content[:1000] + rest.content == whole.content
+    with zipfile.ZipFile(io.BytesIO(whole.content)) as bundle:
+        signed = [(bundle.read(name), "image/png") for name in bundle.namelist()]
+    assert len(signed) == 3
+    for file, media_type in [*signed, (one, "image/jpeg")]:
+        assert read(file, media_type, tmp_path / "chain" / "root.pem")[0] == "Trusted"

@@ -1,0 +1,141 @@
+"""The key that signs downloads, and its certificates: read and checked at start, kept in RAM.
+
+Without one, and once a certificate has expired, downloads carry the IPTC mark alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import structlog
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+)
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from errors import BadSettings
+
+DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
+_USES = {ExtendedKeyUsageOID.EMAIL_PROTECTION, DOCUMENT_SIGNING}
+_MOST_CHAIN_BYTES = 16_384
+_DAY_S = 86_400
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Signer:
+    """An ES256 key and its certificates, DER, the key's own first."""
+
+    key: EllipticCurvePrivateKey
+    chain: tuple[bytes, ...]
+
+    def sign(self, data: bytes) -> bytes:
+        """ECDSA with SHA-256 as COSE wants it, 64 bytes; the same data give the same (RFC 6979)."""
+        pair = decode_dss_signature(
+            self.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
+        )
+        return b"".join(number.to_bytes(32, "big") for number in pair)
+
+    def __repr__(self) -> str:
+        """Tells one from another, as the tag of a download must, and nothing of the key."""
+        return f"Signer({sha256(b''.join(self.chain)).hexdigest()})"
+
+
+class Signing:
+    """Gives the signer for as long as its certificates last; then logs a line a day, at most."""
+
+    def __init__(self, signer: Signer, ends: float, now: Callable[[], float] = time.time) -> None:
+        """ends: the last second in which all certificates are valid, since the epoch."""
+        self._signer = signer
+        self._ends = ends
+        self._now = now
+        self._lock = threading.Lock()
+        self._told_on = -1
+
+    def __call__(self) -> Signer | None:
+        now = self._now()
+        if now <= self._ends:
+            return self._signer
+        with self._lock:
+            if self._told_on != (day := int(now // _DAY_S)):
+                self._told_on = day
+                log.warning("downloads_unsigned", why="certificate_expired")
+        return None
+
+
+def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
+    """What gives the signer of a download; None from it where there is none.
+
+    Args:
+        key_file: PEM, a private key on P-256, "" for none. chain_file: PEM, its certificates.
+
+    Raises:
+        BadSettings: one of them cannot be used, in a sentence.
+    """
+    if not key_file:
+        return lambda: None
+    key = _key(Path(key_file))
+    path = Path(chain_file)
+    try:
+        pem = path.read_bytes()
+        chain = x509.load_pem_x509_certificates(pem)
+        uses = chain[0].extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except OSError as why:
+        raise _bad("CHAIN", path, f"cannot be read ({why.strerror})") from None
+    except (ValueError, x509.ExtensionNotFound):
+        raise _bad("CHAIN", path, "has no certificates for signing documents in PEM") from None
+    if len(pem) > _MOST_CHAIN_BYTES:
+        raise _bad("CHAIN", path, f"has more than {_MOST_CHAIN_BYTES} bytes")
+    if chain[0].public_key() != key.public_key():
+        raise _bad("CHAIN", path, "does not begin with the certificate of LIKENESS_C2PA_KEY")
+    if not _USES & set(uses):
+        raise _bad("CHAIN", path, "is not for signing documents (extended key usage)")
+    try:
+        for issued, issuer in pairwise(chain):
+            issued.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        raise _bad("CHAIN", path, "has a certificate that the next one did not issue") from None
+    ends = min(certificate.not_valid_after_utc.timestamp() for certificate in chain)
+    starts = max(certificate.not_valid_before_utc.timestamp() for certificate in chain)
+    if not starts <= time.time() <= ends:
+        reason = "make a new one with python -m tools.signing_chain"
+        raise _bad("CHAIN", path, f"has expired or is not valid yet; {reason}")
+    signer = Signer(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
+    return Signing(signer, ends)
+
+
+def _key(path: Path) -> EllipticCurvePrivateKey:
+    try:
+        with path.open("rb") as file:
+            others = os.fstat(file.fileno()).st_mode & 0o077
+            pem = file.read(_MOST_CHAIN_BYTES)
+    except OSError as why:
+        raise _bad("KEY", path, f"cannot be read ({why.strerror})") from None
+    if others:
+        raise _bad("KEY", path, "can be read by others; chmod 400 it")
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError):
+        raise _bad("KEY", path, "is no private key in PEM without a password") from None
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise _bad("KEY", path, "is no key on the curve P-256 (ES256)")
+    return key
+
+
+def _bad(which: str, path: Path, mistake: str) -> BadSettings:
+    return BadSettings(f"LIKENESS_C2PA_{which}: {path} {mistake}.")
