@@ -19,7 +19,8 @@ from dev.make_selfies import selfies
 from pipeline.assembly import TRAINING_PX as PHOTO_PX
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import LONG_SIDE, Decoder
 

@@ -28,7 +28,8 @@ from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
 from pipeline.photos import cpu_budget
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.crop import CROP_MARGIN
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder

@@ -14,7 +14,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 """Parameters of mallopt, <malloc.h>."""
 
 _LARGE = 32 << 20  # the most that glibc takes
-_POOLS = 2
+_POOLS = 1
 
 
 def keep() -> None:

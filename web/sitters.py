@@ -17,7 +17,7 @@ from typing import Any
 
 from errors import UnknownSession
 from pipeline.compositing.studio import Sitter, clothes_are_clear, dressed, neutralised, sit
-from pipeline.photos.album import CutOutPhoto
+from pipeline.photos.record import CutOutPhoto
 from privacy.sessions import Session
 from web.services import Services
 

@@ -8,13 +8,17 @@ the cut-outs, which take longer; an upload is answered when its photos are kept.
 hold together has a limit, `LIKENESS_UPLOAD_MEMORY_MB`: beyond it an upload is asked to come back.
 Half of it is for photos that wait for their cut-out: beyond that only a session of which none waits
 gets another verdict. One session holds at most a quarter, of either.
+
+Our page sends small previews of its photos before the photos themselves. They are judged at once,
+in turns that no memory holds up; the file of a good one then has its verdict, and comes with what
+can wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
 
 from starlette.concurrency import run_in_threadpool
@@ -23,7 +27,7 @@ from starlette.requests import ClientDisconnect, Request
 from errors import BadOrder, Busy, LikenessError
 from messages import Message
 from pipeline import memory
-from pipeline.photos.record import MAX_LABEL
+from pipeline.photos.record import MAX_LABEL, FileData
 from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
 from web.http.limits import Budget, ConcurrencyLimiter, RateLimiter
@@ -33,7 +37,14 @@ from web.services import Services
 from web.units import HOUR_S, MB
 
 _WORKERS = 2
+_CROWD = 8
+"""Visitors with photos to cut out, from which on one is cut out at a time: a second one takes 100
+MB, and with so many pages open the other core has enough to do."""
 _UPLOADS_AT_ONCE = 3  # per session: the file field, the camera, and a second tab
+_PREVIEW = "preview"
+"""Field of the form in which the previews come: one for each file, in their order, empty where the
+browser could make none. `PREVIEW` of web/static/shrink.js"""
+_MOST_PREVIEW_BYTES = 500_000
 
 
 class Uploads:
@@ -48,10 +59,11 @@ class Uploads:
         self._each = max(memory // 4, 2 * services.settings.max_photo_mb * MB)
         self._memory, self._aside = Budget(memory), _Aside(memory // 2, self._each)
         self._shares = weakref.WeakValueDictionary[str, Budget]()  # of sessions with uploads
-        self._turns = Turns(_WORKERS, may=self._aside.room_for)
+        self._turns = Turns(_WORKERS, self._aside.room_for, _CROWD)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._samples_at_once = ConcurrencyLimiter(1)
         self._photos_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
+        self._previews_per_hour = RateLimiter(10 * services.settings.max_photos, HOUR_S)
 
     async def take(self, request: Request, session: Session) -> list[str]:
         """Put every file of the body into the session's album.
@@ -69,21 +81,34 @@ class Uploads:
         with self._at_once.hold(session.id):
             tasks: list[asyncio.Task[str | LikenessError]] = []
             trouble: LikenessError | None = None
+            announced: deque[str | None] = deque()  # whose files are still to come
             share = self._shares.setdefault(session.id, Budget(self._each))
             held = _Held(self._memory, share)
             try:
                 async for file in self._files_of(request, held):
-                    self._photos_per_hour.count(session.id)
                     held.whole(len(file.data))
-                    await self._turns.take(session.id)
-                    tasks.append(asyncio.create_task(self._add(session, file, held)))
-                    del file  # from here on the album alone holds it, and lets go at an erasure
+                    if file.field == _PREVIEW:
+                        announced.append(await self._announce(session, file, held))
+                        continue
+                    self._photos_per_hour.count(session.id)
+                    if photo_id := announced[0] if announced else None:
+                        await self._turns.take_later(session.id)
+                        adding = self._arrive(session, photo_id, file.data, held)
+                    else:
+                        await self._turns.take(session.id)
+                        adding = self._add(session, file, held)
+                    if announced:
+                        announced.popleft()
+                    tasks.append(asyncio.create_task(adding))
+                    del file, adding  # the album alone holds it now, and lets go at an erasure
             except ClientDisconnect:
                 pass  # a phone lost its network: what arrived whole is kept
             except LikenessError as error:
                 trouble = error
             finally:
                 held.end()
+                for photo_id in filter(None, announced):
+                    self._services.album.pending.forget(session.id, photo_id)
                 results = await asyncio.gather(*tasks)
         paths = [result for result in results if isinstance(result, str)]
         trouble = next((r for r in results if isinstance(r, LikenessError)), trouble)
@@ -144,6 +169,40 @@ class Uploads:
             if self._turns.idle:
                 await run_in_threadpool(memory.give_back)
 
+    async def _announce(self, session: Session, preview: IncomingFile, held: _Held) -> str | None:
+        """The id of a photo on its way, if its preview is good."""
+        size = len(preview.data)
+        try:
+            if not 0 < size <= _MOST_PREVIEW_BYTES:
+                return None
+            self._previews_per_hour.count(session.id)
+            # Who waits for a turn of their files may still have one for this.
+            async with self._turns.hold(f"{_PREVIEW} {session.id}"):
+                await run_in_threadpool(self._services.sessions.touch_first_photo, session)
+                label = preview.name[-MAX_LABEL:]
+                announce = self._services.album.announce
+                return await run_in_threadpool(announce, session, preview.data, label)
+        finally:
+            held.judged(size)
+            held.done(size)
+
+    async def _arrive(
+        self, session: Session, photo_id: str, data: FileData, held: _Held
+    ) -> str | LikenessError:
+        """Add one announced photo whose turn it is."""
+        size = len(data)
+        try:
+            await run_in_threadpool(self._services.album.arrive, session, photo_id, data)
+            return self._files.path(session.id, photo_id)
+        except LikenessError as error:
+            return error
+        finally:
+            held.judged(size)
+            held.done(size)
+            self._turns.give_back_later()
+            if self._turns.idle:
+                await run_in_threadpool(memory.give_back)
+
     async def _finish(self, session: Session, photo_id: str, size: int) -> None:
         """Let a photo of `size` bytes be cut out when its turn comes."""
         try:
@@ -151,7 +210,7 @@ class Uploads:
             try:
                 await run_in_threadpool(self._services.album.finish, session, photo_id)
             finally:
-                self._turns.give_back()
+                self._turns.give_back_later()
         finally:
             self._aside.add(session.id, -size)
             self._turns.hand_out()

@@ -51,15 +51,20 @@ class FaceRecords:
         self._vault.put_all(session, [numbering])
         return photo_id
 
-    def reject(self, session: Session, label: Label, why: Message) -> FaceRecord:
-        """Remember why a photo was turned away.
+    def reject(
+        self, session: Session, label: Label, why: Message, photo_id: str | None = None
+    ) -> FaceRecord:
+        """Remember why a photo was turned away; `photo_id` is its own, if it was given one.
 
         Raises:
             DiskFull: no room.
         """
-        photo_id, numbering = self._next_id(session)
+        files: list[File] = []
+        if photo_id is None:
+            photo_id, numbering = self._next_id(session)
+            files = [numbering]
         record = FaceRecord(photo_id, label, why, None)
-        self._vault.put_all(session, [numbering, (kinds.FACE, photo_id, record.to_json())])
+        self._vault.put_all(session, [*files, (kinds.FACE, photo_id, record.to_json())])
         rejected = [record.id for record in self.stored(session) if record.face is None]
         for old in rejected[:-MAX_REJECTED]:
             self._vault.delete(session, kinds.FACE, old)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from errors import BadPhoto, Busy
 from pipeline.photos import decoder, sandbox
 from pipeline.photos.cpu_budget import CpuBudget
+from pipeline.photos.record import FileData
 
 LONG_SIDE = 2048
 """Most pixels on the longer side of what comes out: a face on half of it still has 1024."""
@@ -69,7 +70,7 @@ class Decoder:
         for worker in self._workers:
             self._idle.put(worker)
 
-    def decode(self, data: bytes, owner: str = "") -> NDArray[np.uint8]:
+    def decode(self, data: FileData, owner: str = "") -> NDArray[np.uint8]:
         """The photo as uint8 [H, W, 3] in sRGB, upright, the longer side at most `LONG_SIDE`.
 
         Transparent pixels become white. Nothing but pixels survives. owner: whose processor time
@@ -119,15 +120,15 @@ class Decoder:
         self.close()
 
 
-def sniff(data: bytes) -> str | None:
+def sniff(data: FileData) -> str | None:
     """Pillow's name for the format the first bytes announce; None if it is not one of ours."""
-    if data.startswith(b"\xff\xd8\xff"):
+    if data[:3] == b"\xff\xd8\xff":
         return "JPEG"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
         return "PNG"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+    if data[4:8] == b"ftyp" and bytes(data[8:12]) in _HEIF_BRANDS:
         return "HEIF"
     return None
 
@@ -168,7 +169,7 @@ class _Worker:
         self._starter = starter
         self._process: subprocess.Popen[bytes] | None = None
 
-    def decode(self, data: bytes, name: str) -> NDArray[np.uint8]:
+    def decode(self, data: FileData, name: str) -> NDArray[np.uint8]:
         """The pixels of a file of the format `name`; raises `_Refused`."""
         self.cpu_s = 0.0
         process = self._running()
@@ -241,7 +242,7 @@ def _has_more_to_say(process: subprocess.Popen[bytes]) -> bool:
     return bool(select.select([process.stdout, process.stderr], [], [], 0)[0])
 
 
-def _send(process: subprocess.Popen[bytes], data: bytes, name: str) -> None:
+def _send(process: subprocess.Popen[bytes], data: FileData, name: str) -> None:
     """Send one file; raises OSError if the process died."""
     assert process.stdin is not None
     _write(process.stdin.fileno(), decoder.REQUEST.pack(name.encode(), len(data)))
@@ -282,7 +283,7 @@ def _ended(process: subprocess.Popen[bytes]) -> float:
     return took_ms / 1000
 
 
-def _write(sink: int, data: bytes) -> None:
+def _write(sink: int, data: FileData) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(sink, view) :]

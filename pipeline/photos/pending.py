@@ -1,5 +1,7 @@
 """Photos that were judged and whose person is still to be cut out: in RAM, and nowhere else.
 
+Of some only a small preview was judged, and the file is still on its way.
+
 A room is in them, so none of this is ever written. What a photo is then kept as, and when, is the
 album's to say.
 """
@@ -11,19 +13,20 @@ from dataclasses import dataclass, field
 
 from messages import Message
 from pipeline.photos.quality import CheckedPhoto
-from pipeline.photos.record import WAITING, FaceNumbers, FaceRecord, Label
+from pipeline.photos.record import ARRIVING, WAITING, FaceNumbers, FaceRecord, FileData, Label
 
 
 @dataclass
 class Waiting:
     """A good photo before its cut-out.
 
-    data: the uploaded file, which is smaller than its pixels. checked: those, for as long as they
-    are at hand. numbers: what was measured. working: held by whoever cuts it out.
+    data: the uploaded file, which is smaller than its pixels; None while it is on its way. checked:
+    the pixels, for as long as they are at hand. numbers: what was measured. working: held by
+    whoever cuts it out.
     """
 
     label: Label
-    data: bytes = field(repr=False)
+    data: FileData | None = field(repr=False)
     numbers: FaceNumbers
     checked: CheckedPhoto | None = field(repr=False)
     working: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -40,6 +43,14 @@ class Pending:
         with self._lock:
             self._waiting.setdefault(session_id, {})[photo_id] = waiting
 
+    def replace(self, session_id: str, photo_id: str, waiting: Waiting) -> bool:
+        """Let another stand for a photo, if it is still there; whether it is."""
+        with self._lock:
+            there = photo_id in self._waiting.get(session_id, {})
+            if there:
+                self._waiting[session_id][photo_id] = waiting
+            return there
+
     def get(self, session_id: str, photo_id: str) -> Waiting | None:
         with self._lock:
             return self._waiting.get(session_id, {}).get(photo_id)
@@ -54,7 +65,9 @@ class Pending:
         with self._lock:
             waiting = list(self._waiting.get(session_id, {}).items())
         return [
-            FaceRecord(photo_id, one.label, Message(WAITING), one.numbers)
+            FaceRecord(
+                photo_id, one.label, Message(ARRIVING if one.data is None else WAITING), one.numbers
+            )
             for photo_id, one in waiting
         ]
 

@@ -29,6 +29,12 @@ SAMPLE = "photos.sample"
 WAITING = "photos.waiting"
 """Key of what is said of a good photo until its person is cut out."""
 
+ARRIVING = "photos.arriving"
+"""Key of what is said of a photo that is on its way, and of which a preview was good."""
+
+FileData = bytes | memoryview
+"""A file as it was uploaded."""
+
 Label = str | Message
 """A visitor's file name, or what to call a photo that has none of theirs."""
 

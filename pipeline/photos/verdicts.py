@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from messages import Message
 from pipeline.imaging import CutOut
-from pipeline.photos.record import SAMPLE, WAITING, FaceRecord, Label
+from pipeline.photos.record import ARRIVING, SAMPLE, WAITING, FaceRecord, Label
 from pipeline.photos.similarity import near_duplicates, strangers
 
 
@@ -36,13 +36,18 @@ class PhotoRecord:
         return self.verdict.key == WAITING
 
     @property
+    def arrives(self) -> bool:
+        """Whether it is on its way and looks good in small: nothing can be made of it yet."""
+        return self.verdict.key == ARRIVING
+
+    @property
     def is_sample(self) -> bool:
         """Whether it came with Likeness, rather than from the visitor."""
         return isinstance(self.label, Message) and self.label.key == SAMPLE
 
     @property
     def code(self) -> str | None:
-        """Why it is not accepted, e.g. "blurred" or "duplicate": the end of the verdict's key."""
+        """Why it is not accepted, e.g. "blurred" or "arriving": the end of the verdict's key."""
         return None if self.accepted else self.verdict.key.rpartition(".")[2]
 
 
@@ -75,9 +80,9 @@ def verdict(record: FaceRecord, against: Message | None = None) -> PhotoRecord:
     return PhotoRecord(
         record.id,
         record.label,
-        face is not None,
+        face is not None and record.verdict.key != ARRIVING,
         record.verdict,
-        face is not None and not face.faults and record.verdict.key != WAITING,
+        face is not None and not face.faults and record.verdict.key not in (ARRIVING, WAITING),
         face.sharpness if face else 0.0,
     )
 

@@ -22,7 +22,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from errors import BadPhoto
 from pipeline.assembly import cutter
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.decoder import BASE_BYTES, BYTES_PER_PIXEL
 from pipeline.photos.ingest import LONG_SIDE, Decoder
 from tests.support.decoding import newest_decoder

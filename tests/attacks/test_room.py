@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.assembly import cutter
 from pipeline.imaging import CutOut
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.ingest import Decoder
 from tests.support.faces import Picture, encoded, models, portrait, segmenter
 from tests.support.store import Store

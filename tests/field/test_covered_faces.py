@@ -15,7 +15,8 @@ from PIL import Image
 from pipeline.assembly import cutter
 from pipeline.compositing.covering import measured
 from pipeline.compositing.face_mesh import FaceMesh
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.ingest import Decoder
 from settings import ROOT
 from tests.support.faces import MODELS, Picture, encoded, models, photos, portrait, segmenter, shown

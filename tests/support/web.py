@@ -23,7 +23,8 @@ from pipeline.assembly import cutter
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos import cpu_budget
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from pipeline.planning.planning import Planning

@@ -7,15 +7,18 @@ arrived, so that the first photo is judged while the second is still on its way.
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as kept
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from errors import BadPhoto
+from pipeline.photos.record import FileData
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -25,10 +28,16 @@ _MAX_HEADER_BYTES = 8192
 
 @dataclass(frozen=True)
 class IncomingFile:
-    """One file of the body. `data` is cut one byte after the cap: whoever checks sizes sees it."""
+    """One file of the body, and the form's field that it came in.
 
+    data: cut one byte after the cap, so that whoever checks sizes sees it. Its memory is its own
+    and goes back to the system with it: large files that wait between the arrays of others would
+    leave holes there.
+    """
+
+    field: str
     name: str
-    data: bytes = field(repr=False)
+    data: FileData = kept(repr=False)
 
 
 async def files_in(
@@ -69,8 +78,9 @@ class _Collector:
         self._header = bytearray()
         self._value = bytearray()
         self._disposition = b""
+        self._field = ""
         self._name: str | None = None
-        self._data = bytearray()
+        self._pages: mmap.mmap | None = None
 
     def callbacks(self) -> MultipartCallbacks:
         return {
@@ -86,7 +96,6 @@ class _Collector:
     def _begin(self) -> None:
         self._disposition = b""
         self._name = None
-        self._data = bytearray()
 
     def _header_field(self, chunk: bytes, start: int, end: int) -> None:
         self._grow(self._header, chunk[start:end])
@@ -108,14 +117,20 @@ class _Collector:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
+        self._field = options.get(b"name", b"").decode("utf-8", "replace")
         name = options.get(b"filename")
-        self._name = None if name is None else name.decode("utf-8", "replace")
+        if name is not None:
+            self._name = name.decode("utf-8", "replace")
+            # Only pages that were written to take memory.
+            self._pages = mmap.mmap(-1, self._keep_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def _part_data(self, chunk: bytes, start: int, end: int) -> None:
-        if self._name is not None:
-            room = self._keep_bytes - len(self._data)
-            self._data += chunk[start : min(end, start + room)]
+        if self._pages is not None:
+            room = self._keep_bytes - self._pages.tell()
+            self._pages.write(memoryview(chunk)[start : min(end, start + room)])
 
     def _part_end(self) -> None:
-        if self._name is not None:
-            self.finished.append(IncomingFile(self._name, bytes(self._data)))
+        if self._name is not None and self._pages is not None:
+            data = memoryview(self._pages)[: self._pages.tell()]
+            self.finished.append(IncomingFile(self._field, self._name, data))
+            self._pages = None

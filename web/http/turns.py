@@ -8,6 +8,7 @@ served when nobody else wants a place, and now and then all the same. For one ev
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -24,11 +25,18 @@ _Round = OrderedDict[str, deque[asyncio.Future[None]]]
 class Turns:
     """At most `places` at the same time."""
 
-    def __init__(self, places: int, may: Callable[[str], bool] | None = None) -> None:
-        """may: whether somebody's turn can come now, asked whenever a place is free; `hand_out` is
-        to be called when its answer changes. What can wait is not asked."""
+    def __init__(
+        self, places: int, may: Callable[[str], bool] | None = None, crowd: float = math.inf
+    ) -> None:
+        """
+        Args:
+            may: whether somebody's turn can come now, asked whenever a place is free; `hand_out` is
+                to be called when its answer changes. What can wait is not asked.
+            crowd: from so many who wait for what can wait, that has one place only.
+        """
         self._places = self._free = places
-        self._may = may or _anybody
+        self._may, self._crowd = may or _anybody, crowd
+        self._later_held = 0
         self._round: _Round = OrderedDict()
         self._later: _Round = OrderedDict()
         self._overtaken = 0
@@ -44,17 +52,22 @@ class Turns:
         return self._free == self._places and not self._round and not self._later
 
     async def take(self, who: str) -> None:
-        """Wait for a place; `give_back` when done."""
+        """Wait for a place; `give_back` it when done."""
         await self._wait(self._round, who)
 
     async def take_later(self, who: str) -> None:
-        """The same for what can wait."""
+        """The same for what can wait; `give_back_later` it."""
         await self._wait(self._later, who)
 
     def give_back(self) -> None:
         """Let the next one have the place."""
         self._free += 1
         self.hand_out()
+
+    def give_back_later(self) -> None:
+        """The same of a place for what can wait."""
+        self._later_held -= 1
+        self.give_back()
 
     async def _wait(self, line: _Round, who: str) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -64,7 +77,8 @@ class Turns:
             await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.give_back()  # it was given just before
+                # It was given just before.
+                (self.give_back if line is self._round else self.give_back_later)()
             raise
 
     def hand_out(self) -> None:
@@ -74,12 +88,16 @@ class Turns:
             place.set_result(None)
 
     def _next(self) -> asyncio.Future[None] | None:
-        lines = [(self._round, self._may), (self._later, _anybody)]
+        lines = [(self._round, self._may), (self._later, self._may_later)]
         for line, may in reversed(lines) if self._overtaken >= MOST_OVERTAKES else lines:
             if (place := _first(line, may)) is not None:
                 self._overtaken = self._overtaken + 1 if line is self._round and self._later else 0
+                self._later_held += line is self._later
                 return place
         return None
+
+    def _may_later(self, who: str) -> bool:
+        return not self._later_held or len(self._later) < self._crowd
 
     @asynccontextmanager
     async def hold(self, who: str) -> AsyncIterator[None]:

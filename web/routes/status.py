@@ -141,7 +141,7 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
     kept = {entry.name for entry in services.vault.list(session, kinds.PHOTO)}
     good = sum(record.accepted for record in records)
     usable = sum(record.cut_out_usable for record in records)
-    waiting = any(record.waits for record in records)
+    waiting = any(record.waits or record.arrives for record in records)
     needed = services.settings.min_photos
 
     def by_way(one_photo: Any, learnt: Any) -> dict[str, Any]:
@@ -154,15 +154,15 @@ def _photos(services: Services, session: Session) -> dict[str, Any]:
             {
                 "id": record.id,
                 "label": tell_kept(record.label),
-                "accepted": record.accepted,
+                "accepted": record.accepted or record.arrives,
                 "image": record.id in kept,
-                "waits": record.waits,
+                "waits": record.waits or record.arrives,
                 "sentence": tell_kept(record.verdict),
                 "remark": record.verdict.key != "verdict.good",
                 "cut_out_usable": record.cut_out_usable,
                 "number": int(record.id.rpartition("-")[2]),
             }
-            for record in sorted(records, key=lambda record: not record.accepted)
+            for record in sorted(records, key=lambda one: not (one.accepted or one.arrives))
         ],
         # Sharpest first: the editor's order where it does not learn which photo is best.
         "usable_cut_outs": [

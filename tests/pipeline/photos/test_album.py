@@ -15,7 +15,8 @@ from PIL import Image
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
 from pipeline.imaging import CutOut, Face
-from pipeline.photos.album import Album, Keeping, PhotoRecord
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.crop import head_and_shoulders, kept_frame
 from pipeline.photos.detection import Faces
 from pipeline.photos.face_records import MAX_REJECTED
@@ -23,6 +24,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.photos.quality import check_photo, sharpness
 from pipeline.photos.record import PLAIN_WALL, FaceNumbers, Stroke, clean_label
 from pipeline.photos.similarity import lacking, strangers
+from pipeline.photos.verdicts import PhotoRecord
 from privacy.file_rows import FileRows
 from privacy.sessions import Session
 from tests.support.faces import (

@@ -11,7 +11,8 @@ import pytest
 from errors import UnknownSession
 from pipeline.assembly import cutter
 from pipeline.imaging import CutOut, Face
-from pipeline.photos.album import Album, Keeping
+from pipeline.photos.album import Album
+from pipeline.photos.arrivals import Keeping
 from pipeline.photos.detection import Faces
 from pipeline.photos.ingest import Decoder
 from privacy import kinds

@@ -36,7 +36,10 @@ def parse(chunks: Sequence[bytes], *, file: int = 1000, body: int = 10_000) -> l
 @pytest.mark.parametrize("size", [1, 2, 7, 64, len(BODY)])
 def test_chunks_do_not_matter(size: int) -> None:
     chunks = [BODY[start : start + size] for start in range(0, len(BODY), size)]
-    assert parse(chunks) == [IncomingFile("one.jpg", ONE), IncomingFile("two.jpg", b"")]
+    assert parse(chunks) == [
+        IncomingFile("files", "one.jpg", ONE),
+        IncomingFile("files", "two.jpg", b""),
+    ]
 
 
 def test_a_file_is_kept_one_byte_beyond_the_limit_and_no_further() -> None:
@@ -56,4 +59,4 @@ def test_endless_headers_are_refused() -> None:
 
 
 def test_a_file_does_not_show_its_bytes_when_printed() -> None:
-    assert "secret" not in repr(IncomingFile("a", b"secret"))
+    assert "secret" not in repr(IncomingFile("files", "a", b"secret"))
