@@ -10,21 +10,21 @@ Half of it is for photos that wait for their cut-out: beyond that only a session
 gets another verdict. One session holds at most a quarter, of either.
 
 Our page sends small previews of its photos before the photos themselves. They are judged at once,
-in turns that no memory holds up; the file of a good one then has its verdict, and comes with what
-can wait.
+in turns that no memory holds up. The file of a good one has its verdict then: it is read when it is
+near its cut-out, and comes with what can wait.
 """
 
 from __future__ import annotations
 
 import asyncio
 import weakref
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
-from errors import BadOrder, Busy, LikenessError
+from errors import BadOrder, LikenessError
 from messages import Message
 from pipeline import memory
 from pipeline.photos.record import MAX_LABEL, FileData
@@ -35,11 +35,13 @@ from web.http.multipart import IncomingFile, files_in
 from web.http.turns import Turns
 from web.services import Services
 from web.units import HOUR_S, MB
+from web.upload_memory import NEAR, Aside, Held, Near
 
 _WORKERS = 2
 _CROWD = 8
 """Visitors with photos to cut out, from which on one is cut out at a time: a second one takes 100
 MB, and with so many pages open the other core has enough to do."""
+_TIDIED_EVERY = 8  # photos
 _UPLOADS_AT_ONCE = 3  # per session: the file field, the camera, and a second tab
 _PREVIEW = "preview"
 """Field of the form in which the previews come: one for each file, in their order, empty where the
@@ -57,8 +59,10 @@ class Uploads:
         memory = services.settings.upload_memory_mb * MB
         # Enough for the largest photo that is there, and the next one that is coming.
         self._each = max(memory // 4, 2 * services.settings.max_photo_mb * MB)
-        self._memory, self._aside = Budget(memory), _Aside(memory // 2, self._each)
+        self._memory, self._aside = Budget(memory), Aside(memory // 2, self._each)
         self._shares = weakref.WeakValueDictionary[str, Budget]()  # of sessions with uploads
+        self._added = 0
+        self._near = Turns(NEAR)
         self._turns = Turns(_WORKERS, self._aside.room_for, _CROWD)
         self._at_once = ConcurrencyLimiter(_UPLOADS_AT_ONCE)
         self._samples_at_once = ConcurrencyLimiter(1)
@@ -83,16 +87,23 @@ class Uploads:
             trouble: LikenessError | None = None
             announced: deque[str | None] = deque()  # whose files are still to come
             share = self._shares.setdefault(session.id, Budget(self._each))
-            held = _Held(self._memory, share)
+            held, near = Held(self._memory, share), Near(self._near, session.id)
+
+            async def begins(field: str) -> None:
+                if field != _PREVIEW and announced and announced[0]:
+                    await near.begin()
+
             try:
-                async for file in self._files_of(request, held):
+                async for file in self._files_of(request, held, begins):
                     held.whole(len(file.data))
                     if file.field == _PREVIEW:
                         announced.append(await self._announce(session, file, held))
                         continue
                     self._photos_per_hour.count(session.id)
                     if photo_id := announced[0] if announced else None:
+                        near.whole()
                         await self._turns.take_later(session.id)
+                        near.end()
                         adding = self._arrive(session, photo_id, file.data, held)
                     else:
                         await self._turns.take(session.id)
@@ -107,6 +118,7 @@ class Uploads:
                 trouble = error
             finally:
                 held.end()
+                near.end()
                 for photo_id in filter(None, announced):
                     self._services.album.pending.forget(session.id, photo_id)
                 results = await asyncio.gather(*tasks)
@@ -134,18 +146,21 @@ class Uploads:
                 async with self._turns.hold(session.id):
                     await run_in_threadpool(album.add, session, data, label)
 
-    def _files_of(self, request: Request, held: _Held) -> AsyncIterator[IncomingFile]:
+    def _files_of(
+        self, request: Request, held: Held, begins: Callable[[str], Awaitable[None]]
+    ) -> AsyncIterator[IncomingFile]:
         settings = self._services.settings
         max_file = settings.max_photo_mb * MB
         return files_in(
             held.counted(request.stream()),
             request.headers.get("content-type", ""),
+            begins,
             max_file_bytes=max_file,
             # The album keeps its own count; this only bounds what one request may send.
             max_body_bytes=max_file * (settings.max_photos + 1),
         )
 
-    async def _add(self, session: Session, file: IncomingFile, held: _Held) -> str | LikenessError:
+    async def _add(self, session: Session, file: IncomingFile, held: Held) -> str | LikenessError:
         """Add one photo whose turn it is. Errors are returned, so that none ends the rest."""
         album, size = self._services.album, len(file.data)
         try:
@@ -166,10 +181,9 @@ class Uploads:
             return error
         finally:
             held.done(size)
-            if self._turns.idle:
-                await run_in_threadpool(memory.give_back)
+            await self._tidy()
 
-    async def _announce(self, session: Session, preview: IncomingFile, held: _Held) -> str | None:
+    async def _announce(self, session: Session, preview: IncomingFile, held: Held) -> str | None:
         """The id of a photo on its way, if its preview is good."""
         size = len(preview.data)
         try:
@@ -187,7 +201,7 @@ class Uploads:
             held.done(size)
 
     async def _arrive(
-        self, session: Session, photo_id: str, data: FileData, held: _Held
+        self, session: Session, photo_id: str, data: FileData, held: Held
     ) -> str | LikenessError:
         """Add one announced photo whose turn it is."""
         size = len(data)
@@ -200,8 +214,14 @@ class Uploads:
             held.judged(size)
             held.done(size)
             self._turns.give_back_later()
-            if self._turns.idle:
-                await run_in_threadpool(memory.give_back)
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Give memory back where nobody waits, and now and then where many do: what large arrays
+        leave between small things that stay is of no use to the next ones."""
+        self._added += 1
+        if self._turns.idle or self._added % _TIDIED_EVERY == 0:
+            await run_in_threadpool(memory.give_back)
 
     async def _finish(self, session: Session, photo_id: str, size: int) -> None:
         """Let a photo of `size` bytes be cut out when its turn comes."""
@@ -219,74 +239,3 @@ class Uploads:
         services = self._services
         services.sessions.touch_first_photo(session)
         return services.album.judge(session, file.data, file.name[-MAX_LABEL:]).id
-
-
-class _Aside:
-    """Bytes of the photos that wait for their cut-out, by session. For one event loop."""
-
-    def __init__(self, most: int, each: int) -> None:
-        self._most, self._each, self._all = most, each, 0
-        self._of: Counter[str] = Counter()
-
-    def add(self, session_id: str, size: int) -> None:
-        """Count a photo that waits; a negative size, one that waits no longer."""
-        self._all += size
-        self._of[session_id] += size
-        self._of += Counter()  # drops who has none
-
-    def room_for(self, session_id: str) -> bool:
-        """Whether another photo of a session may come to wait."""
-        own = self._of[session_id]
-        return not own or (own < self._each and self._all < self._most)
-
-
-class _Held:
-    """What one upload holds of the memory for uploads: a file that is coming, and whole ones.
-
-    share: of its session, which holds what was not judged yet.
-    """
-
-    def __init__(self, memory: Budget, share: Budget) -> None:
-        self._memory, self._share = memory, share
-        self._coming = 0
-
-    async def counted(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The body, each chunk counted before it is kept.
-
-        Raises:
-            Busy: the memory for uploads, or the session's share of it, is full.
-        """
-        async for chunk in body:
-            self._take(len(chunk))
-            self._coming += len(chunk)
-            yield chunk
-
-    def whole(self, size: int) -> None:
-        """A file has come whole: it is held by itself now, and nothing else is.
-
-        Raises:
-            Busy: as `counted`.
-        """
-        self._take(size - self._coming)
-        self._coming = 0
-
-    def judged(self, size: int) -> None:
-        """A whole file is no longer its session's share."""
-        self._share.take(-size)
-
-    def done(self, size: int) -> None:
-        """A judged file is no longer held."""
-        self._memory.take(-size)
-
-    def end(self) -> None:
-        """Nothing more is coming."""
-        self._take(-self._coming)
-        self._coming = 0
-
-    def _take(self, count: int) -> None:
-        self._share.take(count)
-        try:
-            self._memory.take(count)
-        except Busy:
-            self._share.take(-count)
-            raise

@@ -19,7 +19,7 @@ from tests.support.web import Place, served, session_of, upload, visitor
 from web import uploads
 from web.http.multipart import IncomingFile
 from web.http.turns import Turns
-from web.uploads import _Aside
+from web.upload_memory import Aside
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_everybodys_verdicts_come_before_the_cut_outs(
 def test_where_no_more_may_wait_everybody_still_gets_a_first_verdict_and_the_rest_follows(
     tmp_path: Path, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "_Aside", lambda most, each: _Aside(1, 1))
+    monkeypatch.setattr(uploads, "Aside", lambda most, each: Aside(1, 1))
     monkeypatch.setattr(Turns, "wanted", True)  # so that every photo waits
     waits, may_go = threading.Event(), threading.Event()
     with (

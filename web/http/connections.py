@@ -24,6 +24,7 @@ _SLOWEST_BYTES_PER_S = 1024  # as with uploads: a phone in a train gets through
 BACKLOG = 32  # accepted in one turn of the loop, before any of them can be counted
 # Or the kernel would keep for minutes what it took over of the answer.
 _DROP_UNSENT = socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+_READ_BYTES = 64 * 1024  # from a connection at once
 _KEPT_FREE = 96  # for files, the database, the decoder's pipes and what libraries open
 _MOST = 2000
 
@@ -75,6 +76,8 @@ class _Connection(H11Protocol):
         self._reading_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        # Of a transport over sockets: 256 KB otherwise, which each body that waits would hold.
+        transport.max_size = _READ_BYTES  # type: ignore[attr-defined]
         super().connection_made(transport)
         self._watch()
         # Oldest first: a dictionary keeps the order in which they came, uvicorn's set does not.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from dataclasses import field as kept
 from typing import TYPE_CHECKING
@@ -41,9 +41,16 @@ class IncomingFile:
 
 
 async def files_in(
-    body: AsyncIterator[bytes], content_type: str, *, max_file_bytes: int, max_body_bytes: int
+    body: AsyncIterator[bytes],
+    content_type: str,
+    begins: Callable[[str], Awaitable[None]] | None = None,
+    *,
+    max_file_bytes: int,
+    max_body_bytes: int,
 ) -> AsyncIterator[IncomingFile]:
     """Yield the files of a multipart body; other fields are ignored.
+
+    begins: told of each file's field once that has begun; the body is read on when it returns.
 
     Raises:
         BadPhoto: not multipart, or damaged; with code "too_much" when the body is larger than
@@ -64,6 +71,9 @@ async def files_in(
             parser.write(chunk)
             while collector.finished:
                 yield collector.finished.popleft()
+            if begins is not None and collector.begun is not None:
+                field, collector.begun = collector.begun, None
+                await begins(field)
         parser.finalize()
     except FormParserError:
         raise BadPhoto("upload.damaged") from None
@@ -74,6 +84,7 @@ class _Collector:
 
     def __init__(self, keep_bytes: int) -> None:
         self.finished: deque[IncomingFile] = deque()
+        self.begun: str | None = None
         self._keep_bytes = keep_bytes
         self._header = bytearray()
         self._value = bytearray()
@@ -121,6 +132,7 @@ class _Collector:
         name = options.get(b"filename")
         if name is not None:
             self._name = name.decode("utf-8", "replace")
+            self.begun = self._field
             # Only pages that were written to take memory.
             self._pages = mmap.mmap(-1, self._keep_bytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
@@ -131,6 +143,7 @@ class _Collector:
 
     def _part_end(self) -> None:
         if self._name is not None and self._pages is not None:
+            self.begun = None  # a file so small came in one piece
             data = memoryview(self._pages)[: self._pages.tell()]
             self.finished.append(IncomingFile(self._field, self._name, data))
             self._pages = None
