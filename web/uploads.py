@@ -43,7 +43,7 @@ _CROWD = 8
 MB, and with so many pages open the other core has enough to do."""
 _TIDIED_EVERY = 8  # photos
 _UPLOADS_AT_ONCE = 3  # per session: the file field, the camera, and a second tab
-_PREVIEW = "preview"
+PREVIEW = "preview"
 """Field of the form in which the previews come: one for each file, in their order, empty where the
 browser could make none. `PREVIEW` of web/static/shrink.js"""
 _MOST_PREVIEW_BYTES = 500_000
@@ -90,14 +90,15 @@ class Uploads:
             held, near = Held(self._memory, share), Near(self._near, session.id)
 
             async def begins(field: str) -> None:
-                if field != _PREVIEW and announced and announced[0]:
+                if field != PREVIEW and announced and announced[0]:
                     await near.begin()
 
             try:
                 async for file in self._files_of(request, held, begins):
                     held.whole(len(file.data))
-                    if file.field == _PREVIEW:
-                        announced.append(await self._announce(session, file, held))
+                    if file.field == PREVIEW:
+                        more = len(announced) < self._services.settings.max_photos
+                        announced.append(await self._announce(session, file, held, more))
                         continue
                     self._photos_per_hour.count(session.id)
                     if photo_id := announced[0] if announced else None:
@@ -183,15 +184,17 @@ class Uploads:
             held.done(size)
             await self._tidy()
 
-    async def _announce(self, session: Session, preview: IncomingFile, held: Held) -> str | None:
-        """The id of a photo on its way, if its preview is good."""
+    async def _announce(
+        self, session: Session, preview: IncomingFile, held: Held, more: bool
+    ) -> str | None:
+        """The id of a photo on its way, if its preview is good. more: whether another may come."""
         size = len(preview.data)
         try:
-            if not 0 < size <= _MOST_PREVIEW_BYTES:
+            if not (more and 0 < size <= _MOST_PREVIEW_BYTES):
                 return None
             self._previews_per_hour.count(session.id)
             # Who waits for a turn of their files may still have one for this.
-            async with self._turns.hold(f"{_PREVIEW} {session.id}"):
+            async with self._turns.hold(f"{PREVIEW} {session.id}"):
                 await run_in_threadpool(self._services.sessions.touch_first_photo, session)
                 label = preview.name[-MAX_LABEL:]
                 announce = self._services.album.announce

@@ -104,6 +104,90 @@ def test_a_photo_taken_back_while_it_waits_is_not_kept(
         assert told(ann) == []
 
 
+def on_its_way(previews: list[bytes], goes_on: threading.Event, rest: bytes) -> Iterator[bytes]:
+    """The body that our page sends: previews first; then the first photo, when it may go on."""
+    for preview in previews:
+        yield part("preview", preview)
+    photo = part("files", rest)
+    yield photo[:200]  # what was sent before ends where another part begins
+    goes_on.wait(60)
+    yield photo[200:] + b"--edge--\r\n"
+
+
+def part(field: str, data: bytes) -> bytes:
+    head = f'--edge\r\nContent-Disposition: form-data; name="{field}"; filename="me.jpg"\r\n\r\n'
+    return head.encode() + data + b"\r\n"
+
+
+def send(who: httpx.Client, body: Iterator[bytes]) -> httpx.Response:
+    kind = {"content-type": "multipart/form-data; boundary=edge"}
+    return who.post("/studio/gradio_api/upload", content=body, headers=kind)
+
+
+@pytest.mark.fact(31)
+def test_a_preview_has_its_verdict_before_the_photo_comes_and_is_gone_if_it_does_not(
+    place: Place, selfie_jpegs: list[bytes]
+) -> None:
+    goes_on = threading.Event()
+    with closing(visitor(place)) as ann, ThreadPoolExecutor(1) as browser:
+        vault = place.services.settings.scratch / "vault" / session_of(place, ann).id
+        body = on_its_way(selfie_jpegs[:2], goes_on, selfie_jpegs[0])
+        sent = browser.submit(send, ann, body)
+        until(lambda: len(told(ann)) == 2)
+        status = ann.get("/status").json()["photos"]
+        for photo in status["list"]:
+            assert (photo["accepted"], photo["waits"], photo["image"]) == (True, True, False)
+            assert ann.get(f"/photo/{photo['id']}").status_code == 404
+        assert (status["good"], status["enough"]["photo"]) == (0, False)
+        assert sum(path.stat().st_size for path in files_below(vault)) < 1000
+        goes_on.set()
+        assert sent.result().status_code == 200
+        (kept,) = told(ann)  # the other photo never came
+        assert (kept["id"], kept["image"], kept["waits"]) == ("photo-01", True, False)
+
+
+@pytest.mark.fact(31)
+def test_delete_everything_ends_what_is_on_its_way(place: Place, selfie_jpegs: list[bytes]) -> None:
+    goes_on = threading.Event()
+    with closing(visitor(place)) as ann, ThreadPoolExecutor(1) as browser:
+        session = session_of(place, ann)
+        body = on_its_way(selfie_jpegs[:1], goes_on, selfie_jpegs[0])
+        sent = browser.submit(send, ann, body)
+        until(lambda: len(told(ann)) == 1)
+        with closing(httpx.Client(base_url=place.url, cookies=ann.cookies)) as tab:
+            deleted = tab.post("/session/delete", headers={"origin": place.url})
+        assert deleted.status_code == 200
+        assert place.services.album.pending.ids(session.id) == []
+        goes_on.set()
+        sent.exception()
+        assert place.services.album.pending.ids(session.id) == []
+        assert not (place.services.settings.scratch / "vault" / session.id).exists()
+
+
+@pytest.mark.fact(33)
+def test_previews_are_as_few_as_photos(
+    place: Place, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    announce = place.services.album.announce
+
+    def counted(*given: Any) -> Any:
+        opened.append(given)
+        return announce(*given)
+
+    monkeypatch.setattr(place.services.album, "announce", counted)
+    goes_on = threading.Event()
+    goes_on.set()
+    most = place.services.settings.max_photos
+    tiny = selfie_jpegs[0][:400]  # damaged: it takes no time
+    large = b"\xff\xd8\xff" + b"0" * 600_000
+    with closing(visitor(place)) as ann:
+        answer = send(ann, on_its_way([large, *[tiny] * (most + 5)], goes_on, selfie_jpegs[0]))
+        assert answer.status_code == 200
+        assert len(opened) == most - 1  # the first one was too large for a preview
+        assert [one["image"] for one in told(ann)] == [True]
+
+
 @pytest.mark.fact(33)
 def test_everybodys_verdicts_come_before_the_cut_outs(
     place: Place, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch

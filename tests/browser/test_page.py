@@ -12,7 +12,8 @@ from PIL import Image
 from playwright.sync_api import Browser, FilePayload, Page, expect
 
 from pipeline.photos.ingest import LONG_SIDE
-from pipeline.photos.verdicts import PhotoRecord
+from pipeline.photos.quality import CheckedPhoto
+from pipeline.photos.record import FileData
 from privacy.sessions import Session
 from settings import ROOT
 from tests.support.browser import (
@@ -31,7 +32,9 @@ from tests.support.browser import (
     visit,
 )
 from tests.support.faces import encoded, photos
+from tests.support.waiting import until
 from tests.support.web import Place, served
+from web.uploads import PREVIEW
 
 pytestmark = pytest.mark.browser
 
@@ -118,14 +121,16 @@ def test_a_phones_photo_goes_over_the_air_at_the_size_that_is_kept(
     chromium: Browser, place: Place, watch: Watch, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     came: list[bytes] = []
-    judge = place.services.album.judge
+    checked = place.services.album._checked
 
-    def seen(session: Session, data: bytes, label: str) -> PhotoRecord:
-        came.append(data)
-        return judge(session, data, label)
+    def seen(session: Session, data: FileData) -> CheckedPhoto:
+        came.append(bytes(data))
+        return checked(session, data)
 
-    monkeypatch.setattr(place.services.album, "judge", seen)
-    assert f"KEPT_PX = {LONG_SIDE};" in (ROOT / "web" / "static" / "shrink.js").read_text()
+    monkeypatch.setattr(place.services.album, "_checked", seen)
+    script = (ROOT / "web" / "static" / "shrink.js").read_text()
+    assert f"KEPT_PX = {LONG_SIDE};" in script
+    assert f'PREVIEW = "{PREVIEW}";' in script
     noise = np.random.default_rng(0).integers(-9, 10, (3000, 3000, 3))
     large = np.clip(
         np.asarray(Image.fromarray(photos("a")[0]).resize((3000, 3000))) + noise, 0, 255
@@ -149,13 +154,15 @@ def test_a_phones_photo_goes_over_the_air_at_the_size_that_is_kept(
             field = page.locator("#files input[type=file]")
         field.set_input_files([photo])
         expect(page.locator(".photo.accepted")).to_have_count(1)
-        with Image.open(io.BytesIO(came[0])) as shrunk:
-            assert shrunk.size == (LONG_SIDE, LONG_SIDE)
-            small = np.asarray(shrunk.convert("RGB").resize((256, 256)), np.float64)
-        assert len(came[0]) < 0.6 * len(data.getvalue())
-        assert b"CANARY" not in came[0]
+        until(lambda: len(came) == 2)
         before = np.asarray(Image.fromarray(large.astype(np.uint8)).resize((256, 256)), np.float64)
-        assert np.abs(small - before).mean() < 2
+        for sent, side, share in zip(came, (800, LONG_SIDE), (0.1, 0.6), strict=True):
+            with Image.open(io.BytesIO(sent)) as shrunk:
+                assert shrunk.size == (side, side)
+                small = np.asarray(shrunk.convert("RGB").resize((256, 256)), np.float64)
+            assert len(sent) < share * len(data.getvalue())
+            assert b"CANARY" not in sent
+            assert np.abs(small - before).mean() < 2
         watch.clean()
 
 

@@ -2,7 +2,7 @@
 // say at once what it sees; then a phone's photo, made as small as the server looks at it. Nothing is
 // lost by that, and where it was taken stays on the phone.
 
-const PREVIEW = "preview"; // field of the form; `_PREVIEW` of web/uploads.py
+const PREVIEW = "preview"; // field of the form; `PREVIEW` of web/uploads.py
 const PREVIEW_PX = 800; // of the longer side: a face that fills a third is as sharp as in the photo
 const PREVIEWED = 200_000; // bytes below which a photo is as quick as its preview
 const KEPT_PX = 2048; // of the longer side; `LONG_SIDE` of pipeline/photos/ingest.py

@@ -155,3 +155,92 @@ def test_who_agreed_meanwhile_is_compared(album: Album, session: Session) -> Non
     album.compare(session)
     album.finish_all(session)
     assert album.cut_out(session, told.id).embedding is not None
+
+
+def small(number: int) -> bytes:
+    return encoded(photos("a")[number][::2, ::2], quality=92)
+
+
+@pytest.mark.fact(31)
+def test_of_a_preview_nothing_is_kept_but_its_verdict(
+    album: Album, store: Store, session: Session
+) -> None:
+    photo_id = album.announce(session, small(0), "me.jpg")
+    assert photo_id is not None
+    (told,) = album.records(session)
+    assert (told.id, told.label, told.code) == (photo_id, "me.jpg", "arriving")
+    assert (told.arrives, told.waits, told.accepted, told.cut_out_usable) == (True, *[False] * 3)
+    assert [entry.name for entry in store.vault.list(session)] == ["numbering"]
+    waiting = album.pending.get(session.id, photo_id)
+    assert waiting is not None
+    assert (waiting.data, waiting.checked) == (None, None)
+    album.finish_all(session)  # somebody wants portraits now: of what is there
+    assert album.records(session) == [told]
+
+
+def test_an_announced_photo_is_kept_as_if_it_had_not_been(
+    album: Album, store: Store, session: Session
+) -> None:
+    other = store.sessions.create()[0]
+    at_once = album.add(other, file(0), "me.jpg")
+    photo_id = album.announce(session, small(0), "me.jpg")
+    assert photo_id == at_once.id
+    album.arrive(session, photo_id, file(0))
+    assert album.records(session) == [at_once]
+    assert album.image(session, photo_id) == album.image(other, photo_id)
+    assert album.pending.ids(session.id) == []
+
+
+def test_a_photo_that_is_worse_than_its_preview_is_turned_away_under_its_number(
+    album: Album, session: Session
+) -> None:
+    first = album.announce(session, small(0), "me.jpg")
+    second = album.announce(session, small(1), "me, too.jpg")
+    assert (first, second) == ("photo-01", "photo-02")
+    album.arrive(session, "photo-01", b"no photo")
+    one, other = album.records(session)
+    assert (one.id, one.label, one.code) == ("photo-01", "me.jpg", "not_a_photo")
+    assert (other.id, other.arrives) == ("photo-02", True)
+
+
+def test_a_preview_that_is_not_good_says_nothing(album: Album, session: Session) -> None:
+    wall = encoded(np.full((300, 400, 3), 128, np.uint8), quality=92)
+    assert album.announce(session, wall, "me.jpg") is None
+    assert album.announce(session, b"no photo", "me.jpg") is None
+    assert album.records(session) == []
+
+
+def test_what_is_on_its_way_counts_among_the_most_that_are_kept(
+    album: Album, session: Session
+) -> None:
+    ids = [album.announce(session, small(n), "me.jpg") for n in range(4)]
+    assert ids == ["photo-01", "photo-02", "photo-03", None]
+    assert album.judge(session, file(4), "me.jpg").code == "too_many"
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_photo_removed_on_its_way_is_not_kept_when_it_comes(
+    album: Album, session: Session, meanwhile: list[Callable[[], object]], bad: bool
+) -> None:
+    first = album.announce(session, small(0), "me.jpg")
+    second = album.announce(session, small(1), "me.jpg")
+    assert first
+    assert second
+    album.remove(session, first)
+    album.arrive(session, first, b"no photo" if bad else file(0))
+    meanwhile.append(lambda: album.remove(session, second))
+    album.arrive(session, second, file(1))
+    assert album.records(session) == []
+
+
+def test_an_erasure_lets_go_of_what_is_on_its_way(
+    album: Album, store: Store, session: Session
+) -> None:
+    photo_id = album.announce(session, small(0), "me.jpg")
+    assert photo_id
+    store.sessions.erase(session.id, "user")
+    assert album.pending.ids(session.id) == []
+    album.arrive(session, photo_id, file(0))  # harmless
+    with pytest.raises(UnknownSession):
+        album.announce(session, small(1), "me.jpg")
+    assert album.pending.ids(session.id) == []

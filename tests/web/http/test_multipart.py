@@ -60,3 +60,27 @@ def test_endless_headers_are_refused() -> None:
 
 def test_a_file_does_not_show_its_bytes_when_printed() -> None:
     assert "secret" not in repr(IncomingFile("files", "a", b"secret"))
+
+
+@pytest.mark.parametrize("size", [1, 7, len(BODY)])
+def test_a_file_that_does_not_come_in_one_piece_is_told_of_when_it_begins(size: int) -> None:
+    chunks = [BODY[start : start + size] for start in range(0, len(BODY), size)]
+    told: list[str] = []
+
+    async def begins(field: str) -> None:
+        told.append(field)
+
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    async def collect() -> None:
+        kind = "multipart/form-data; boundary=edge"
+        async for file in files_in(
+            stream(), kind, begins, max_file_bytes=10_000, max_body_bytes=10_000
+        ):
+            told.append(file.name)
+
+    asyncio.run(collect())
+    whole = size == len(BODY)
+    assert told == (["one.jpg", "two.jpg"] if whole else ["files", "one.jpg", "files", "two.jpg"])

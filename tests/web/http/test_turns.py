@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from web.http.turns import MOST_OVERTAKES, Turns
 
@@ -101,5 +102,45 @@ def test_whose_turn_cannot_come_is_passed_over_until_it_can() -> None:
         assert turns.wanted
         turns.give_back()
         await asyncio.wait_for(first, 5)
+
+    asyncio.run(check())
+
+
+def test_where_many_wait_what_can_wait_has_one_place() -> None:
+    async def check() -> None:
+        turns = Turns(2, crowd=3)
+        asked = [asyncio.create_task(turns.take_later(who)) for who in "abcd"]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert [task.done() for task in asked] == [True, True, False, False]
+        turns.give_back_later()
+        await asyncio.wait_for(asked[2], 5)  # two wait: that is no crowd
+        asked += [asyncio.create_task(turns.take_later(who)) for who in "efg"]
+        await asyncio.sleep(0)
+        turns.give_back_later()
+        await asyncio.sleep(0)
+        assert sum(task.done() for task in asked) == 3
+        await turns.take("h")  # what cannot wait has the other place
+        turns.give_back()
+        turns.give_back_later()  # nobody is cut out: so one more, and not two
+        await asyncio.sleep(0)
+        assert sum(task.done() for task in asked) == 4
+        for task in asked:
+            task.cancel()
+
+    asyncio.run(check())
+
+
+def test_who_leaves_when_called_gives_the_place_for_what_can_wait_back() -> None:
+    async def check() -> None:
+        turns = Turns(1, crowd=1)
+        await turns.take_later("a")
+        second = asyncio.create_task(turns.take_later("b"))
+        await asyncio.sleep(0)
+        turns.give_back_later()
+        second.cancel()  # it has the place, and has not heard of it
+        with contextlib.suppress(asyncio.CancelledError):
+            await second
+        await asyncio.wait_for(turns.take_later("c"), 5)
 
     asyncio.run(check())
