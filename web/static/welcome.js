@@ -7,6 +7,7 @@ import { learnWords, sentenceOf } from "./answers.js";
 import { sendPhotos, shrinkUploads } from "./upload.js";
 
 const STUDIO = at("/studio/");
+const LOOKING_MS = 1500;
 const form = document.querySelector(".door");
 const part = (id) => document.getElementById(id);
 
@@ -26,15 +27,24 @@ async function begin() {
   part("turned-away").replaceChildren();
   button.disabled = true;
   button.textContent = part("sending").textContent = button.dataset.busy;
+  const looking = setInterval(() => tellWhatIsSeen(button), LOOKING_MS);
   const trouble = await openSession()
     .then((sentence) => sentence || sendPhotos(part("photos").files))
     .then((sentence) => sentence || lookAtVerdicts([...part("photos").files]))
-    .catch(() => form.dataset.failed);
+    .catch(() => form.dataset.failed)
+    .finally(() => clearInterval(looking));
   if (!trouble) return location.assign(STUDIO);
   button.disabled = false;
   button.textContent = words;
   part("sending").textContent = part("photos").value = "";
   tell(trouble);
+}
+
+/** Says, while photos are on their way, that one looks good. */
+async function tellWhatIsSeen(button) {
+  const { photos } = await fetch(at("/status")).then((answer) => answer.json()).catch(() => ({}));
+  const good = photos?.list.find((photo) => photo.accepted);
+  if (good && button.disabled) button.textContent = part("sending").textContent = good.sentence;
 }
 
 /** Shows why, if none of the photos can be used, and takes them back; then a sentence, else "". */
