@@ -49,7 +49,9 @@ def test_a_zip_says_its_length_and_keeps_it(ann: httpx.Client, marked: bool, nam
         assert len(bundle.namelist()) == 9
 
 
-@pytest.mark.parametrize("address", [ZIP, ONE, f"{ONE}?size=print&format=jpeg"])
+@pytest.mark.parametrize(
+    "address", [ZIP, f"{ZIP}?format=webp&shape=square", ONE, f"{ONE}?size=print&format=jpeg"]
+)
 def test_a_broken_download_goes_on_where_it_was(ann: httpx.Client, address: str) -> None:
     whole = ann.get(address)
     with ann.stream("GET", address) as broken:
@@ -87,13 +89,30 @@ def test_behind_the_end_there_is_nothing(ann: httpx.Client) -> None:
         assert ann.get("/status").status_code == 200  # the connection goes on
 
 
-def test_where_only_making_it_tells_the_length_none_is_said(ann: httpx.Client) -> None:
-    answer = ann.get(ZIP, params={"format": "jpeg"}, headers={"range": "bytes=10-"})
-    assert answer.status_code == 200
-    assert "content-length" not in answer.headers
-    assert "accept-ranges" not in answer.headers
-    with zipfile.ZipFile(io.BytesIO(answer.content)) as bundle:
+def test_where_only_making_it_tells_the_length_it_is_learnt_once(
+    ann: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+    real = archive
+
+    def counted(*arguments: Any) -> Iterator[bytes]:
+        made.append(arguments)
+        return real(*arguments)
+
+    monkeypatch.setattr(portraits, "archive", counted)
+    query = {"format": "jpeg"}
+    first = ann.get(ZIP, params=query)
+    assert "content-length" not in first.headers
+    assert first.headers["accept-ranges"] == "bytes"
+    with zipfile.ZipFile(io.BytesIO(first.content)) as bundle:
         assert bundle.testzip() is None
+    for times in (3, 4):  # made twice, and from then on once
+        rest = ann.get(ZIP, params=query, headers={"range": "bytes=10-"})
+        assert (rest.status_code, rest.content) == (206, first.content[10:])
+        assert len(made) == times
+    behind = ann.get(ZIP, params=query, headers={"range": f"bytes={len(first.content)}-"})
+    assert behind.status_code == 416
+    assert int(ann.get(ZIP, params=query).headers["content-length"]) == len(first.content)
 
 
 def test_an_erasure_in_between_is_seen_as_a_broken_download(

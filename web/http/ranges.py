@@ -71,11 +71,12 @@ def sent(request: Request, data: bytes, media_type: str, name: str) -> Response:
 
 
 def streamed(
-    part: Part | None, pieces: AsyncIterator[bytes], media_type: str, name: str
+    part: Part | str, pieces: AsyncIterator[bytes], media_type: str, name: str
 ) -> Response:
-    """A download that is made while it is sent; without a part its length is not known."""
+    """A download that is made while it is sent; its validator where its length is not known."""
     told = {"content-disposition": name}
-    if part is None:
+    if isinstance(part, str):
+        told |= {"accept-ranges": "bytes", "etag": part}
         return StreamingResponse(pieces, 200, told, media_type)
     told |= part.headers()
     if part.status == 416:

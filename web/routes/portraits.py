@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Iterator
+from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
 
 from errors import UnknownSession
 from pipeline.portraits.archive import archive, length, one
@@ -15,7 +16,6 @@ from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
 from pipeline.portraits.frames import AS_MADE
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
-from privacy.file_rows import Entry
 from privacy.sessions import Session
 from web import download_options, favourites
 from web.http import ranges
@@ -24,6 +24,7 @@ from web.http.turns import Turns
 from web.routes.photos import Name
 from web.services import Services
 
+_SIZES_KEPT = 500
 _ZIPS_AT_ONCE = 2  # portraits being finished for one
 
 
@@ -70,6 +71,7 @@ class Files(File):
 def router() -> APIRouter:
     routes = APIRouter()
     turns = Turns(_ZIPS_AT_ONCE)
+    sizes: dict[str, int] = {}  # of ZIPs, by their validators
 
     @routes.get("/portrait/{portrait_id}")
     def portrait(
@@ -121,7 +123,7 @@ def router() -> APIRouter:
         return ranges.sent(request, made, FORMATS[how.format], name)
 
     @routes.get("/portraits.zip")
-    def portraits_zip(
+    async def portraits_zip(
         request: Request,
         services: Parts,
         session: Visitor,
@@ -129,33 +131,57 @@ def router() -> APIRouter:
     ) -> Response:
         """Made while it is sent. If the session is erased meanwhile, the download breaks off.
 
-        Portraits as they are stored have a length that is known before, so that one which was
-        broken off for another reason goes on where it was.
+        One that was broken off for another reason goes on where it was. Of portraits as they are
+        stored the length is known before; of others it is learnt by making them, so a first
+        download says none, and the first to go on with is made twice.
         """
-        records = services.job_queue.portraits(session)
-        if files.hearted:
-            chosen = favourites.chosen(services.vault, session)
-            records = [record for record in records if record.id in chosen]
-        if not records:
-            raise UnknownSession
-        how = _how(services, session, files)
-        made = archive(services.vault, session, records, how, services.mattes)
-        part = _part(request, services.vault.list(session, kinds.PORTRAIT), records, how)
-        name = _named(how, "portraits.zip")
-        return ranges.streamed(part, turns.each(session.id, made), "application/zip", name)
+        zipped = await run_in_threadpool(_zipped, services, session, files)
+        size = zipped.size or sizes.get(zipped.etag)
+        if size is None and "range" in request.headers:
+            size = 0
+            async for piece in turns.each(session.id, zipped.make()):
+                size += len(piece)
+            sizes[zipped.etag] = size
+            if len(sizes) > _SIZES_KEPT:
+                del sizes[next(iter(sizes))]
+        pieces = turns.each(session.id, zipped.make())
+        part = ranges.part_of(request, size, zipped.etag) if size else zipped.etag
+        return ranges.streamed(part, pieces, "application/zip", zipped.name)
 
     return routes
 
 
-def _part(
-    request: Request, stored: Sequence[Entry], records: Sequence[PortraitRecord], how: Finish
-) -> ranges.Part | None:
-    """What of a ZIP is asked for; None where its length is not known."""
-    bytes_in_all = length({entry.name: entry.size for entry in stored}, records, how)
-    if bytes_in_all is None:
-        return None
+class _Zipped(NamedTuple):
+    """A ZIP that can be made: its pieces, anew at each call; bytes in all, None where only making
+    it tells; strong validator; the header that names it."""
+
+    make: Callable[[], Iterator[bytes]]
+    size: int | None
+    etag: str
+    name: str
+
+
+def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
+    """The ZIP that is asked for.
+
+    Raises:
+        UnknownSession: there is nothing to put into it.
+    """
+    records = services.job_queue.portraits(session)
+    if files.hearted:
+        chosen = favourites.chosen(services.vault, session)
+        records = [record for record in records if record.id in chosen]
+    if not records:
+        raise UnknownSession
+    how = _how(services, session, files)
+    stored = services.vault.list(session, kinds.PORTRAIT)
     named = [(record.id, record.style, record.doubtful, record.way) for record in records]
-    return ranges.part_of(request, bytes_in_all, ranges.tag(stored, named, how))
+    return _Zipped(
+        lambda: archive(services.vault, session, records, how, services.mattes),
+        length({entry.name: entry.size for entry in stored}, records, how),
+        ranges.tag(session.id, stored, named, how),
+        _named(how, "portraits.zip"),
+    )
 
 
 def _record(services: Services, session: Session, portrait_id: str) -> PortraitRecord:
