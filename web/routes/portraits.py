@@ -176,8 +176,12 @@ def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
     how = _how(services, session, files)
     stored = services.vault.list(session, kinds.PORTRAIT)
     named = [(record.id, record.style, record.doubtful, record.way) for record in records]
+
+    def make() -> Iterator[bytes]:
+        yield from archive(services.vault, session, records, how, services.mattes)
+
     return _Zipped(
-        lambda: archive(services.vault, session, records, how, services.mattes),
+        make,
         length({entry.name: entry.size for entry in stored}, records, how),
         ranges.tag(session.id, stored, named, how),
         _named(how, "portraits.zip"),
