@@ -87,6 +87,8 @@ FACTS = {
     "pixel, a changed statement and a foreign signature",
     51: "a signing key that is badly kept, foreign or expired stops the start; one that expires "
     "later stops no download",
+    52: "`/check` tells own downloads from changed, foreign and unmarked ones; a hostile file is "
+    "one sentence, in bounded memory and time, and nothing of a file is kept or logged",
 }
 
 

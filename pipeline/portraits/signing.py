@@ -5,6 +5,7 @@ Without one, and once a certificate has expired, downloads carry the IPTC mark a
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -22,7 +23,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     SECP256R1,
     EllipticCurvePrivateKey,
 )
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -51,17 +55,34 @@ class Signer:
         )
         return b"".join(number.to_bytes(32, "big") for number in pair)
 
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raises:
+        InvalidSignature: it is not what `sign` gives for these data.
+        """
+        if len(signature) != 64:
+            raise InvalidSignature
+        pair = (int.from_bytes(half) for half in (signature[:32], signature[32:]))
+        self.key.public_key().verify(encode_dss_signature(*pair), data, ECDSA(SHA256()))
+
     def __repr__(self) -> str:
         """Tells one from another, as the tag of a download must, and nothing of the key."""
         return f"Signer({sha256(b''.join(self.chain)).hexdigest()})"
 
 
 class Signing:
-    """Gives the signer for as long as its certificates last; then logs a line a day, at most."""
+    """Gives the signer for as long as its certificates last; then logs a line a day, at most.
 
-    def __init__(self, signer: Signer, ends: float, now: Callable[[], float] = time.time) -> None:
+    own: the signer, also when they have expired; None where there is none.
+    """
+
+    def __init__(
+        self,
+        own: Signer | None = None,
+        ends: float = math.inf,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """ends: the last second in which all certificates are valid, since the epoch."""
-        self._signer = signer
+        self.own = own
         self._ends = ends
         self._now = now
         self._lock = threading.Lock()
@@ -70,7 +91,7 @@ class Signing:
     def __call__(self) -> Signer | None:
         now = self._now()
         if now <= self._ends:
-            return self._signer
+            return self.own
         with self._lock:
             if self._told_on != (day := int(now // _DAY_S)):
                 self._told_on = day
@@ -78,7 +99,7 @@ class Signing:
         return None
 
 
-def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
+def load(key_file: str, chain_file: str) -> Signing:
     """What gives the signer of a download; None from it where there is none.
 
     Args:
@@ -88,7 +109,7 @@ def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
         BadSettings: one of them cannot be used, in a sentence.
     """
     if not key_file:
-        return lambda: None
+        return Signing()
     key = _key(Path(key_file))
     path = Path(chain_file)
     try:
