@@ -89,6 +89,8 @@ FACTS = {
     "later stops no download",
     52: "`/check` tells own downloads from changed, foreign and unmarked ones; a hostile file is "
     "one sentence, in bounded memory and time, and nothing of a file is kept or logged",
+    53: "what was agreed to is told to its person alone, is ciphertext on the disk, and is erased "
+    "with everything else",
 }
 
 
