@@ -91,6 +91,8 @@ FACTS = {
     "one sentence, in bounded memory and time, and nothing of a file is kept or logged",
     53: "what was agreed to is told to its person alone, is ciphertext on the disk, and is erased "
     "with everything else",
+    54: "a signing key may stay in an HSM, and a program sign by it: one that fails is a sentence, "
+    "never a download without its signature",
 }
 
 
