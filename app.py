@@ -62,7 +62,7 @@ def serve(settings: configuration.Settings) -> None:
     from web.server import build
     from web.services import Services
 
-    signer = signing.load(settings.c2pa_key, settings.c2pa_chain)
+    signer = signing.load(settings.c2pa_key, settings.c2pa_chain, settings.c2pa_sign)
     with open_assembly(settings) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)

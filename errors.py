@@ -4,6 +4,7 @@
     ├── OperatorError        what only whoever runs the server can put right
     │   ├── BadSettings      the configuration; printed at start, exit code 2
     │   ├── BadFolder        a folder named on the command line
+    │   ├── SigningFailed    the program that signs downloads does not
     │   └── BaseUnavailable  the base model is missing, altered or not licensed for this use
     ├── BadPhoto             a photo that cannot be used
     ├── BadOrder             a job that cannot start as asked: styles, count, too few photos
@@ -68,6 +69,10 @@ class BadSettings(OperatorError):
 
 class BadFolder(OperatorError):
     """A folder that was named on the command line cannot be used."""
+
+
+class SigningFailed(OperatorError):
+    """The program that has the key gave no signature."""
 
 
 class BadPhoto(LikenessError):

@@ -141,6 +141,11 @@ class Settings(BaseSettings):
         "downloads say of how they were made (C2PA); `python -m tools.signing_chain FOLDER` makes "
         "one. Without it they say it unsigned.",
     )
+    c2pa_sign: str = Field(
+        "",
+        description="Instead of that key, for one that stays in an HSM: path of a program that "
+        "reads a SHA-256 digest (32 bytes) and writes an ECDSA signature over it (DER).",
+    )
     c2pa_chain: str = Field(
         "", description="Path of the certificates of that key (PEM), its own first."
     )
@@ -195,8 +200,8 @@ class Settings(BaseSettings):
             raise ValueError("UPLOAD_MEMORY_MB is less than two photos of MAX_PHOTO_MB")
         if self.portraits > self.max_portraits:
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
-        if bool(self.c2pa_key) != bool(self.c2pa_chain):
-            raise ValueError("C2PA_KEY and C2PA_CHAIN go together")
+        if bool(self.c2pa_key) + bool(self.c2pa_sign) != bool(self.c2pa_chain):
+            raise ValueError("C2PA_CHAIN goes together with either C2PA_KEY or C2PA_SIGN")
         if self.receipts.resolve().is_relative_to(self.scratch.resolve()):
             raise ValueError("RECEIPTS lies inside SCRATCH; a copy of the vault would hold its key")
         return self

@@ -87,6 +87,12 @@ FACTS = {
     "pixel, a changed statement and a foreign signature",
     51: "a signing key that is badly kept, foreign or expired stops the start; one that expires "
     "later stops no download",
+    52: "`/check` tells own downloads from changed, foreign and unmarked ones; a hostile file is "
+    "one sentence, in bounded memory and time, and nothing of a file is kept or logged",
+    53: "what was agreed to is told to its person alone, is ciphertext on the disk, and is erased "
+    "with everything else",
+    54: "a signing key may stay in an HSM, and a program sign by it: one that fails is a sentence, "
+    "never a download without its signature",
 }
 
 

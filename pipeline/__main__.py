@@ -95,7 +95,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
     _require_empty(chosen.out)
     with _own_assembly() as assembly:
         services, settings = assembly.services, assembly.settings
-        how = Finish(signer=signing.load(settings.c2pa_key, settings.c2pa_chain)())
+        signs = signing.load(settings.c2pa_key, settings.c2pa_chain, settings.c2pa_sign)
+        how = Finish(signer=signs())
         order = Order(
             tuple(chosen.styles),
             chosen.count,

@@ -31,5 +31,8 @@ HEARTS = "hearts"
 VOTES = "votes"
 SHARE = "share"
 
+CONSENT = "consent"
+"""What was agreed to, as it was told then."""
+
 WISH = "wish"
 """How downloads are to be finished."""

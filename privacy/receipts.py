@@ -30,6 +30,7 @@ from typing import Any
 import structlog
 
 from errors import DiskFull
+from privacy import kinds
 from privacy.database import Database
 from privacy.receipt_lines import COUNTED, Line, hour
 from privacy.receipt_log import ReceiptLog
@@ -98,12 +99,13 @@ class Receipts:
     def erased(self, session_id: str) -> None:
         """The session is about to lose its row, in the caller's transaction, and has lost all else.
 
-        One that never held a file has nothing to be said about.
+        One that never held more than a consent has nothing to be said about.
         """
         rows = self._database.rows("SELECT reason, held FROM sessions WHERE id = ?", (session_id,))
         for reason, held in rows:
             files = json.loads(held or "{}")
-            if files:  # the process died between a first photo and its `opened`
+            # The process may have died between a first photo and its `opened`.
+            if files.keys() - {kinds.CONSENT}:
                 self.opened(session_id, self._now())
             counts = {name: files.get(kind, 0) for name, kind in COUNTED.items()}
             self._note(session_id, {"event": "erased", "reason": reason, **counts})

@@ -448,6 +448,9 @@ def test_behind_the_shipped_proxy_a_visitor_is_let_in_and_nothing_is_written(
         assert answer.status_code == 200, answer.text
         photos = visitor.get("/status").json()["photos"]["list"]
         assert [photo["accepted"] for photo in photos] == [True, True]
+        picture = b"\x89PNG\r\n\x1a\n" + bytes(3_000_000)
+        checked = visitor.post("/check", files={"file": ("a.png", picture)})
+        assert "No mark found" in checked.text
         # Another site's form, through the same proxy, is turned away.
         foreign = visitor.post("/session/delete", headers={"origin": "https://evil.example"})
         assert foreign.status_code == 403

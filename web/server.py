@@ -17,6 +17,7 @@ from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
 from web.http.prefix import Mounted, Prefix
 from web.routes import (
+    check,
     deletion,
     editor,
     guests,
@@ -55,6 +56,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
         deletion.router(),
         receipts.router(),
         privacy.router(),
+        check.router(settings),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from pipeline.portraits.signing import Signing
 
 if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh
@@ -14,7 +16,6 @@ if TYPE_CHECKING:
     from pipeline.photos.detection import Faces
     from pipeline.planning.planning import Planning
     from pipeline.portraits.mattes import Mattes
-    from pipeline.portraits.signing import Signer
     from pipeline.portraits.style import Style
     from privacy.sessions import Sessions
     from privacy.vault import Vault
@@ -42,4 +43,4 @@ class Services:
     planning: Planning
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
-    signer: Callable[[], Signer | None] = lambda: None
+    signer: Signing = field(default_factory=Signing)

@@ -22,10 +22,7 @@ import zlib
 from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipeline.portraits.signing import Signer
+from typing import Protocol
 
 _VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPES = {
@@ -43,7 +40,18 @@ _SIGNATURE_BYTES = 64
 _BOX_KIND = bytes.fromhex("00110010800000aa00389b71")  # the rest of each UUID, after four letters
 
 
-def signed(file: bytes, source_type: str, signer: Signer) -> bytes:
+class Signs(Protocol):
+    """What signs: its certificates, DER, its own first, and ES256 as COSE wants it, 64 bytes."""
+
+    @property
+    def chain(self) -> tuple[bytes, ...]:
+        """The certificates."""
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature over these data."""
+
+
+def signed(file: bytes, source_type: str, signer: Signs) -> bytes:
     """The same PNG, JPEG or WebP with a manifest; pixels and other metadata are not touched.
 
     Args:
@@ -105,7 +113,7 @@ def _manifest(
         }
     )
     protected = _cbor({1: -7, 33: list(chain)})  # ES256; x5chain
-    signature = sign(_cbor(["Signature1", protected, b"", claim]))
+    signature = sign(to_be_signed(protected, claim))
     cose = b"\xd2" + _cbor([protected, {}, None, signature])  # tag 18: COSE_Sign1
     parts = (
         _box("c2as", "c2pa.assertions", b"".join(assertions.values())),
@@ -113,6 +121,11 @@ def _manifest(
         _box("c2cs", "c2pa.signature", _sized(b"cbor", cose)),
     )
     return _box("c2pa", "c2pa", _box("c2ma", name, b"".join(parts)))
+
+
+def to_be_signed(protected: object, claim: bytes) -> bytes:
+    """What a COSE signature is over (RFC 9052, 4.4)."""
+    return _cbor(["Signature1", protected, b"", claim])
 
 
 def _unsigned(_: bytes) -> bytes:

@@ -1,15 +1,20 @@
 """The key that signs downloads, and its certificates: read and checked at start, kept in RAM.
 
+The key may also stay where it is, in an HSM for instance, and a program sign by it.
 Without one, and once a certificate has expired, downloads carry the IPTC mark alone.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -21,47 +26,124 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
     EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
 )
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from errors import BadSettings
+from errors import BadSettings, SigningFailed
 
 DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 _USES = {ExtendedKeyUsageOID.EMAIL_PROTECTION, DOCUMENT_SIGNING}
 _MOST_CHAIN_BYTES = 16_384
 _DAY_S = 86_400
+_PATIENCE_S = 10
+_ANSWERS_KNOWN = 1 << 16  # about 20 MB
 
 log = structlog.get_logger()
 
 
+class KeyElsewhere:
+    """A key that only a program can sign by. It gets a digest and answers with a signature, DER.
+
+    What it answered is remembered: asked again it may sign in another way, and a download that
+    goes on where it was broken off has to be the same.
+    """
+
+    def __init__(self, program: Path, public: EllipticCurvePublicKey) -> None:
+        self._program, self._public = program, public
+        self._lock = threading.Lock()
+        self._answer = lru_cache(_ANSWERS_KNOWN)(self._asked)
+
+    def public_key(self) -> EllipticCurvePublicKey:
+        """Its other half, as the certificate has it."""
+        return self._public
+
+    def sign(self, data: bytes, _: ECDSA) -> bytes:
+        """ECDSA with SHA-256.
+
+        Raises:
+            SigningFailed: the program gave no signature of this key.
+        """
+        with self._lock:
+            return self._answer(sha256(data).digest())
+
+    def _asked(self, digest: bytes) -> bytes:
+        try:
+            answer = subprocess.run(
+                [self._program], input=digest, capture_output=True, timeout=_PATIENCE_S, check=True
+            ).stdout
+            self._public.verify(answer, digest, ECDSA(Prehashed(SHA256())))
+        except OSError as why:
+            mistake = f"cannot be run ({why.strerror})"
+        except subprocess.TimeoutExpired:
+            mistake = f"has not answered in {_PATIENCE_S} seconds"
+        except subprocess.CalledProcessError as why:
+            mistake = f"has ended with the code {why.returncode}"
+        except InvalidSignature:
+            mistake = "has not given a signature (DER) by the key of the first certificate"
+        else:
+            return answer
+        log.error("signing_failed", why=mistake)
+        raise SigningFailed(f"LIKENESS_C2PA_SIGN: {self._program} {mistake}.")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Signer:
-    """An ES256 key and its certificates, DER, the key's own first."""
+    """An ES256 key and its certificates, DER, the key's own first.
 
-    key: EllipticCurvePrivateKey
+    run: tells this process from the next one, if the key would sign the same in another way then.
+    """
+
+    key: EllipticCurvePrivateKey | KeyElsewhere
     chain: tuple[bytes, ...]
+    run: bytes = b""
 
     def sign(self, data: bytes) -> bytes:
-        """ECDSA with SHA-256 as COSE wants it, 64 bytes; the same data give the same (RFC 6979)."""
+        """ECDSA with SHA-256 as COSE wants it, 64 bytes; the same data give the same (RFC 6979).
+
+        Raises:
+            SigningFailed: from a key elsewhere.
+        """
         pair = decode_dss_signature(
             self.key.sign(data, ECDSA(SHA256(), deterministic_signing=True))
         )
         return b"".join(number.to_bytes(32, "big") for number in pair)
 
+    def verify(self, signature: bytes, data: bytes) -> None:
+        """Raises:
+        InvalidSignature: it is not what `sign` gives for these data.
+        """
+        if len(signature) != 64:
+            raise InvalidSignature
+        pair = (int.from_bytes(half) for half in (signature[:32], signature[32:]))
+        self.key.public_key().verify(encode_dss_signature(*pair), data, ECDSA(SHA256()))
+
     def __repr__(self) -> str:
         """Tells one from another, as the tag of a download must, and nothing of the key."""
-        return f"Signer({sha256(b''.join(self.chain)).hexdigest()})"
+        return f"Signer({sha256(b''.join(self.chain) + self.run).hexdigest()})"
 
 
 class Signing:
-    """Gives the signer for as long as its certificates last; then logs a line a day, at most."""
+    """Gives the signer for as long as its certificates last; then logs a line a day, at most.
 
-    def __init__(self, signer: Signer, ends: float, now: Callable[[], float] = time.time) -> None:
+    own: the signer, also when they have expired; None where there is none.
+    """
+
+    def __init__(
+        self,
+        own: Signer | None = None,
+        ends: float = math.inf,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         """ends: the last second in which all certificates are valid, since the epoch."""
-        self._signer = signer
+        self.own = own
         self._ends = ends
         self._now = now
         self._lock = threading.Lock()
@@ -70,7 +152,7 @@ class Signing:
     def __call__(self) -> Signer | None:
         now = self._now()
         if now <= self._ends:
-            return self._signer
+            return self.own
         with self._lock:
             if self._told_on != (day := int(now // _DAY_S)):
                 self._told_on = day
@@ -78,18 +160,19 @@ class Signing:
         return None
 
 
-def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
+def load(key_file: str, chain_file: str, program: str = "") -> Signing:
     """What gives the signer of a download; None from it where there is none.
 
     Args:
         key_file: PEM, a private key on P-256, "" for none. chain_file: PEM, its certificates.
+        program: what signs where there is no such file, "" for nothing.
 
     Raises:
         BadSettings: one of them cannot be used, in a sentence.
     """
-    if not key_file:
-        return lambda: None
-    key = _key(Path(key_file))
+    if not key_file and not program:
+        return Signing()
+    key = _key(Path(key_file)) if key_file else None
     path = Path(chain_file)
     try:
         pem = path.read_bytes()
@@ -101,7 +184,10 @@ def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
         raise _bad("CHAIN", path, "has no certificates for signing documents in PEM") from None
     if len(pem) > _MOST_CHAIN_BYTES:
         raise _bad("CHAIN", path, f"has more than {_MOST_CHAIN_BYTES} bytes")
-    if chain[0].public_key() != key.public_key():
+    public = chain[0].public_key()
+    if not isinstance(public, EllipticCurvePublicKey) or not isinstance(public.curve, SECP256R1):
+        raise _bad("CHAIN", path, "does not begin with a certificate on the curve P-256 (ES256)")
+    if key is not None and public != key.public_key():
         raise _bad("CHAIN", path, "does not begin with the certificate of LIKENESS_C2PA_KEY")
     if not _USES & set(uses):
         raise _bad("CHAIN", path, "is not for signing documents (extended key usage)")
@@ -115,7 +201,15 @@ def load(key_file: str, chain_file: str) -> Callable[[], Signer | None]:
     if not starts <= time.time() <= ends:
         reason = "make a new one with python -m tools.signing_chain"
         raise _bad("CHAIN", path, f"has expired or is not valid yet; {reason}")
-    signer = Signer(key, tuple(certificate.public_bytes(Encoding.DER) for certificate in chain))
+    certificates = tuple(certificate.public_bytes(Encoding.DER) for certificate in chain)
+    if key is not None:
+        return Signing(Signer(key, certificates), ends)
+    elsewhere = KeyElsewhere(Path(program), public)
+    signer = Signer(elsewhere, certificates, run=secrets.token_bytes(16))
+    try:
+        signer.sign(b"")
+    except SigningFailed as why:
+        raise BadSettings(why.sentence) from None
     return Signing(signer, ends)
 
 

@@ -47,6 +47,8 @@ PUBLIC = {
     ("GET", "/receipts/log"): "the public log",
     ("GET", "/receipts/checkpoint"): "its signed head",
     ("GET", "/receipts/key"): "the key to check it with",
+    ("GET", "/check"): "a form",
+    ("POST", "/check"): "tells what the picture in the form says of itself; keeps nothing",
 }
 MOUNTED = {"/static", "/studio"}  # the second is the firewall's, see test_web
 

@@ -126,6 +126,15 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     page.get_by_role("button", name="Look it up").click()
     expect(page.get_by_role("alert")).to_be_visible()
     yield "no such receipt"
+    page.goto("/check")
+    yield "check"
+    picture = page.get_by_label("A PNG, JPEG or WebP")
+    picture.set_input_files({"name": "a.jpg", "mimeType": "image/jpeg", "buffer": selfies[0]})
+    picture.focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No mark found")).to_be_visible()
+    yield "checked"
     page.goto("/privacy")
     yield "privacy"
     page.goto("/studio/")
@@ -163,6 +172,6 @@ def test_nothing_on_any_step_holds_somebody_up(
                 if width > PHONE["width"]:
                     problems.append(f"{step}: {width} px wide")
     assert not problems, "\n".join(problems)
-    assert len(seen) == 22
+    assert len(seen) == 24
     assert watch.foreign == []
     assert watch.complaints == []

@@ -107,7 +107,7 @@ def place(
             mesh,
             planning,
             now,
-            signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain),
+            signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain, chosen.c2pa_sign),
         )
         yield Place(build(chosen, services), services, job_queue)
 

@@ -25,6 +25,7 @@ from starlette.requests import Request
 from errors import BadOrder, LikenessError
 from pipeline.orders import Order
 from pipeline.portraits.style import GROUPS, Style
+from web import consent
 from web.gradio import labels
 from web.gradio.guard import describing
 from web.gradio.theme import theme
@@ -219,6 +220,7 @@ def _refused(services: Services, request: Request, form: _Form) -> str:
         session = session_of(services, request.cookies.get(cookie_name(services.settings)))
         order = _order_of(form)
         if "painted" in order.ways:
+            consent.keep(services, session, "painted")
             services.album.compare(session)
         services.job_queue.submit(session, order, address_of(request))
     except LikenessError as error:

@@ -2,8 +2,9 @@
 
 Everything but an upload is small. It is read here, up to 16 KB, and handed on whole, so that no
 route ever waits for a body or holds a large one. Gradio's events (256 KB) and uploads are read
-later, by whoever knows the visitor's session; here they get a deadline only. What an upload may
-hold in memory is counted in `web/uploads`.
+later, by whoever knows the visitor's session, and so is a picture for `/check`, once it has a place
+(`heavy`); here they get a deadline only. What an upload may hold in memory is counted in
+`web/uploads`.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from words import say
 
 MAX_BODY_BYTES = 16 * 1024
 DEADLINE_S = 10.0
+CHECK_DEADLINE_S = 60.0
 # An upload may wait a minute in all, and a second more for each KB that came: a phone in a train
 # gets through, a connection that only holds its place does not.
 _PATIENCE_S, _SLOWEST_BYTES_PER_S = 60.0, 1024
 
 _UPLOAD = f"{API}/upload"
 _EVENT = f"{API}/queue/join"
+_CHECK = "/check"
 _FORMS_WITH_FILES = {"/receipt", "/receipt/likeness-receipt.json"}
 
 
@@ -52,7 +55,9 @@ class Bodies:
             if scope["path"] == _UPLOAD:
                 receive = _patient(receive)
             elif scope["path"] == _EVENT:
-                receive = self._hurried(receive)
+                receive = _hurried(receive, self._deadline_s)
+            elif scope["path"] == _CHECK:
+                receive = _hurried(receive, CHECK_DEADLINE_S)
             else:
                 receive = replay(await self._read(request), receive)
             await self._app(scope, receive, send)
@@ -71,7 +76,7 @@ class Bodies:
         length = request.headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or int(length[:9]) > MAX_BODY_BYTES:
             raise _Refused(413, "errors.too_large")
-        receive, body = self._hurried(request.receive), bytearray()
+        receive, body = _hurried(request.receive, self._deadline_s), bytearray()
         more = True
         while more:
             message = await receive()
@@ -81,23 +86,25 @@ class Bodies:
             more = message.get("more_body", False)
         return bytes(body)
 
-    def _hurried(self, receive: Receive) -> Receive:
-        """A `receive` that must have given everything before the deadline."""
-        ends = time.monotonic() + self._deadline_s
-        done = False
 
-        async def hurried() -> Message:
-            nonlocal done
-            if done:  # from now on it only waits for the client to leave
-                return await receive()
-            try:
-                message = await asyncio.wait_for(receive(), ends - time.monotonic())
-            except TimeoutError:
-                raise _Refused(408, "errors.too_slow") from None
-            done = not message.get("more_body", False)
-            return message
+def _hurried(receive: Receive, deadline_s: float) -> Receive:
+    """A `receive` that must have given everything before the deadline, from its first call on."""
+    ends: float | None = None
+    done = False
 
-        return hurried
+    async def hurried() -> Message:
+        nonlocal ends, done
+        if done:  # from now on it only waits for the client to leave
+            return await receive()
+        ends = ends or time.monotonic() + deadline_s
+        try:
+            message = await asyncio.wait_for(receive(), ends - time.monotonic())
+        except TimeoutError:
+            raise _Refused(408, "errors.too_slow") from None
+        done = not message.get("more_body", False)
+        return message
+
+    return hurried
 
 
 def _patient(receive: Receive) -> Receive:

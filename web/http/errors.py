@@ -29,6 +29,7 @@ from errors import (
     DiskFull,
     ErasureLate,
     LikenessError,
+    SigningFailed,
     Stopped,
     TamperedError,
     UnknownSession,
@@ -48,6 +49,7 @@ STATUS: Mapping[type[LikenessError], int] = {
     DiskFull: 507,
     ErasureLate: 503,
     BaseUnavailable: 503,
+    SigningFailed: 503,
     Stopped: 409,
     TamperedError: 500,
 }

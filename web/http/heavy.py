@@ -56,7 +56,11 @@ VISITORS = (
     Kind("POST /session/delete(-model)?", places=4, each=4, wait_s=120.0),
 )
 GUESTS = (Kind("GET /shared/portrait/[^/]+", places=2, each=100),)
-ANYBODY = (Kind("(GET /goodbye|POST /receipt.*|GET /receipts/log)", places=2, each=200),)
+ANYBODY = (
+    Kind("(GET /goodbye|POST /receipt.*|GET /receipts/log)", places=2, each=200),
+    # A body is read only from its place on, so these hold two files in memory.
+    Kind("POST /check", places=2, each=20),
+)
 
 
 class _Line:

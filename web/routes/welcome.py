@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import segno
@@ -12,7 +13,7 @@ from pydantic import BaseModel, Field
 from errors import ErasureLate, UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
-from web import editor, pages
+from web import consent, editor, pages
 from web.gradio import labels
 from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
@@ -62,18 +63,19 @@ def router(settings: Settings) -> APIRouter:
         request: Request,
         services: Parts,
         ticket: TicketText,
-        consent: Annotated[str, Form(max_length=10)] = "",
+        agreed: Annotated[str, Form(alias="consent", max_length=10)] = "",
     ) -> Response:
         """Open a session for somebody who agreed; one who has a session keeps it."""
         settings = services.settings
         if _opens(services, ticket):
             return RedirectResponse(_STUDIO, 303)
-        if consent != "yes":
+        if agreed != "yes":
             return _welcome(settings, status=400, unticked=True)
         if services.erasure_is_late():
             raise ErasureLate
         starts.count(address_of(request))
-        _, new_ticket = services.sessions.create()
+        session, new_ticket = services.sessions.create()
+        consent.keep(services, session, "portraits")
         response = RedirectResponse(_STUDIO, 303)
         admit(response, settings, new_ticket)
         return response
@@ -91,10 +93,19 @@ def router(settings: Settings) -> APIRouter:
     ) -> Response:
         """The way back from another device. Behind a `#`, so that no server ever logs it."""
         path = f"/return#{ticket}"
-        scheme = "https" if services.settings.https else "http"
-        code = segno.make(f"{scheme}://{request.headers.get('host', '')}{root()}{path}", error="l")
+        code = segno.make(f"{_here(request, services.settings)}{path}", error="l")
         picture = code.svg_data_uri(scale=4, border=2, light="#fff")
         return JSONResponse({"path": path, "picture": picture})
+
+    @routes.get("/session/consent")
+    def agreed_to(request: Request, services: Parts, session: Visitor) -> Response:
+        """What the visitor has agreed to, as a file of theirs."""
+        receipt = consent.receipt(services, session, _here(request, services.settings))
+        return Response(
+            json.dumps(receipt, indent=2, ensure_ascii=False) + "\n",
+            media_type="application/ld+json",
+            headers={"content-disposition": 'attachment; filename="likeness-consent.json"'},
+        )
 
     @routes.get("/return")
     def come_back() -> Response:
@@ -157,14 +168,19 @@ def _welcome(
     return pages.page(
         "welcome.html",
         status=status,
-        responsible=pages.responsible(settings),
         retention=span(settings.retention_hours * HOUR_S),
-        undelivered=span(settings.undelivered_hours * HOUR_S),
+        notice=consent.notice(settings),
         known=known,
         ended=ended,
         without_cookie=without_cookie,
         unticked=unticked,
     )
+
+
+def _here(request: Request, settings: Settings) -> str:
+    """The address of this server, as the browser knows it."""
+    scheme = "https" if settings.https else "http"
+    return f"{scheme}://{request.headers.get('host', '')}{root()}"
 
 
 def _opens(services: Services, ticket: str | None) -> bool:
