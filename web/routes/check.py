@@ -68,4 +68,4 @@ async def _file(request: Request, most: int) -> bytes:
         raise BadPhoto("check.unreadable")
     if len(files[0]) > most:
         raise BadPhoto("upload.too_much")
-    return files[0]
+    return bytes(files[0])
