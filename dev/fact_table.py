@@ -87,6 +87,9 @@ FACTS = {
     "pixel, a changed statement and a foreign signature",
     51: "a signing key that is badly kept, foreign or expired stops the start; one that expires "
     "later stops no download",
+    60: "what a brand kit says is shown as text; its logo is served as pixels made anew, and its "
+    "link leads to https: or mailto: alone",
+    61: "a brand kit with a mistake stops the start, in one sentence that names file and key",
 }
 
 

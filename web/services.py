@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from web.brand import NO_BRAND, Brand
+
 if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh
     from pipeline.job_queue import JobQueue
@@ -27,7 +29,7 @@ class Services:
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
-    downloads, None while they carry the IPTC mark alone.
+    downloads, None while they carry the IPTC mark alone. `brand`: the company's kit.
     """
 
     settings: Settings
@@ -43,3 +45,4 @@ class Services:
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Callable[[], Signer | None] = lambda: None
+    brand: Brand = NO_BRAND

@@ -37,6 +37,7 @@ from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
+from web.brand import load as load_brand
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -107,6 +108,7 @@ def place(
             planning,
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain),
+            brand=load_brand(chosen.brand),
         )
         yield Place(build(chosen, services), services, job_queue)
 

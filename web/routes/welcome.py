@@ -158,6 +158,7 @@ def _welcome(
         "welcome.html",
         status=status,
         responsible=pages.responsible(settings),
+        company=pages.of_the_company(),
         retention=span(settings.retention_hours * HOUR_S),
         undelivered=span(settings.undelivered_hours * HOUR_S),
         known=known,
