@@ -58,14 +58,14 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.job_queue import JobQueue
     from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
-    from web.brand import load as load_brand
+    from web.brand.kit import load as load_brand
     from web.http import connections
     from web.server import build
     from web.services import Services
 
-    brand = load_brand(settings.brand)
+    brand = load_brand(settings.brand, settings.styles)
     signer = signing.load(settings.c2pa_key, settings.c2pa_chain)
-    with open_assembly(settings) as assembly:
+    with open_assembly(settings, styles=brand.styles) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
         web = Services(

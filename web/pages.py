@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
 from settings import Settings
-from web.brand import brand
+from web.brand.kit import brand
 from web.http.prefix import root
 from words import count, language, say, span
 

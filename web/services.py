@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from web.brand import NO_BRAND, Brand
+from web.brand.kit import NO_BRAND, Brand
 
 if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh

@@ -12,9 +12,9 @@ from PIL import Image, PngImagePlugin
 import app
 import settings as configuration
 from errors import BadSettings
-from tests.support.brands import kit
+from tests.support.brands import STYLES, kit
 from tests.support.web import served
-from web import brand
+from web.brand import kit as brand
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror=alert(1)>\\" {0} {{ 7*7 }}'
 
@@ -63,7 +63,7 @@ def test_texts_of_a_kit_are_text_and_its_logo_is_pixels(tmp_path: Path) -> None:
 def test_a_link_leads_to_https_or_mail_alone(tmp_path: Path, link: str) -> None:
     file = kit(tmp_path, f'name = "Acme"\n[consent]\nalternative = "{link}"\n')
     with pytest.raises(BadSettings, match="'alternative' must be an address"):
-        brand.load(str(file))
+        brand.load(str(file), STYLES)
 
 
 @pytest.mark.fact(60)
@@ -79,7 +79,7 @@ def test_a_logo_that_is_no_png_is_refused(tmp_path: Path, content: bytes) -> Non
     file = kit(tmp_path, 'name = "Acme"\nlogo = "logo.png"\n')
     (tmp_path / "logo.png").write_bytes(content)
     with pytest.raises(BadSettings, match=r"the logo 'logo\.png' is not a PNG that can be read"):
-        brand.load(str(file))
+        brand.load(str(file), STYLES)
 
 
 MISTAKES = {
@@ -103,6 +103,24 @@ MISTAKES = {
     "[consent]\nalternative = 'mailto:a@b.example'\npurpose = ''": "'purpose' must be a text",
     "[consent]\nalternative = 'mailto:a@b.example'\npurpose = {de = 'x'}": "in the language 'en'",
     "[consent]\nalternative = 'mailto:a@b.example'\npurpose = {fr = 'x'}": "'fr' is not one of",
+    "looks = []": "'looks' must be a list of looks that is not empty",
+    "looks = ['corporate', 'corporat']": "'looks' names 'corporat', and there are only",
+    "walls = 5": "[walls] must be a table",
+    "[walls.a]\nname = 'A'": "[walls.a]: a wall has either 'colour' or 'picture'",
+    "[walls.a]\nname = 'A'\ncolour = 'blue'": "[walls.a]: 'colour' must be like",
+    "[walls.a]\ncolour = '#000000'": "[walls.a]: the key 'name' is missing",
+    "[walls.'A b']\nname = 'A'\ncolour = '#000000'": "a wall's key may have",
+    "[walls.a]\nname = 'A'\npicture = 'none.jpg'": "[walls.a]: 'picture' names 'none.jpg'",
+    "[walls.a]\nname = 'A'\npicture = 'brand.toml'": "[walls.a]: 'picture' must end in",
+    "[walls.a]\nname = 'A'\npicture = 'white.png'": "its shorter side needs 512 pixels",
+    "[walls.corporate]\nname = 'A'\ncolour = '#000000'": "'corporate' is the name of another",
+    "looks = ['corporate']\n[walls.a]\nname = 'A'\ncolour = '#000000'": "not among 'looks'",
+    "[portrait]\nheight = 1": "[portrait]: 'height' is not one of",
+    "[portrait]\neyes = 0.9": "[portrait]: 'eyes' must be a number from",
+    "[portrait]\nhead = true": "[portrait]: 'head' must be a number from",
+    "[portrait]\neyes = 0.3\nhead = 0.7": "'eyes' 0.3 has no room above for a head 0.7",
+    "[portrait]\nclothes = 'pink'": "[portrait]: 'clothes' must be one of",
+    "[portrait]\nlight = 'disco'": "[portrait]: 'light' must be one of",
     "accent =": "is not valid TOML",
 }
 
@@ -113,7 +131,7 @@ def test_a_mistake_is_one_sentence_that_names_file_and_key(tmp_path: Path, text:
     file = kit(tmp_path, f"name = 'Acme'\n{text}\n")
     Image.new("RGBA", (80, 80), "white").save(tmp_path / "white.png")
     with pytest.raises(BadSettings) as problem:
-        brand.load(str(file))
+        brand.load(str(file), STYLES)
     assert MISTAKES[text] in problem.value.sentence
     assert problem.value.sentence.startswith("brand.toml")
     assert len(problem.value.sentence.splitlines()) == 1
@@ -123,7 +141,7 @@ def test_a_mistake_is_one_sentence_that_names_file_and_key(tmp_path: Path, text:
 @pytest.mark.parametrize("text", ["", "name = 7", "name = ' '", 'name = "a\\nb"'])
 def test_a_kit_needs_a_name(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadSettings, match="'name'"):
-        brand.load(str(kit(tmp_path, text)))
+        brand.load(str(kit(tmp_path, text)), STYLES)
 
 
 @pytest.mark.fact(61)

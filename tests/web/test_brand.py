@@ -12,10 +12,13 @@ import pytest
 from PIL import Image
 
 from errors import BadSettings
+from pipeline.compositing.look import Alike
+from pipeline.portraits.style import load_styles
 from settings import ROOT
-from tests.support.brands import kit
+from tests.support.brands import STYLES, kit
 from tests.support.web import Place, served, visitor
-from web import brand, brand_page
+from web.brand import appearance
+from web.brand import kit as brand
 from words import LANGUAGES
 
 
@@ -28,14 +31,14 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 def test_the_documented_kit_is_read(tmp_path: Path) -> None:
-    read = brand.load(str(kit(tmp_path)))
+    read = brand.load(str(kit(tmp_path)), STYLES)
     assert (read.name, read.languages) == ("Acme AG", ("de", "en"))
     assert "Dienstausweis" in read.consent.purpose["de"]
     assert read.consent.operator["de"] == read.consent.operator["en"]
 
 
 def test_without_a_kit_the_pages_name_none(ann: httpx.Client) -> None:
-    assert brand.load("") == brand.NO_BRAND
+    assert brand.load("", STYLES) == brand.NO_BRAND
     for page in ("/", "/privacy", "/studio/", "/studio-parts"):
         text = ann.get(page).text
         assert "/brand/" not in text
@@ -78,7 +81,7 @@ def test_the_first_language_is_for_whoever_wants_none_of_them(
 
 def test_a_language_that_is_not_offered_is_not_spoken(tmp_path: Path) -> None:
     file = kit(tmp_path, 'name = "Acme"\nlanguages = ["de"]\n')
-    with brand.branded(brand.load(str(file))):
+    with brand.branded(brand.load(str(file), STYLES)):
         from web.http.errors import language_of
 
         request = httpx.Request("GET", "/", headers={"accept-language": "en"})
@@ -88,27 +91,59 @@ def test_a_language_that_is_not_offered_is_not_spoken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("accent", ["#0b5cad", "#7a1f3d", "#00594c", "#222222"])
 def test_every_pair_of_the_sheet_can_be_read_in_both_themes(accent: str) -> None:
-    light, dark = brand_page.colours("brand.toml", accent, None).split("@media")
-    for sheet, theme in ((light, brand_page.LIGHT), (dark, brand_page.DARK)):
+    light, dark = appearance.colours("brand.toml", accent, None).split("@media")
+    for sheet, theme in ((light, appearance.LIGHT), (dark, appearance.DARK)):
         colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", sheet))
         for ground in (theme.paper, theme.card, colours["tint"]):
-            assert brand_page.contrast(colours["accent"], ground) >= 4.5
+            assert appearance.contrast(colours["accent"], ground) >= 4.5
         for ground in (colours["accent"], colours["accent-strong"]):
-            assert brand_page.contrast(colours["on-accent"], ground) >= 4.5
+            assert appearance.contrast(colours["on-accent"], ground) >= 4.5
 
 
 def test_contrast_is_that_of_wcag() -> None:
-    assert brand_page.contrast("#000000", "#ffffff") == pytest.approx(21)
-    assert brand_page.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
+    assert appearance.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert appearance.contrast("#777777", "#ffffff") == pytest.approx(4.48, abs=0.01)
 
 
 def test_the_grounds_are_those_of_the_style_sheet() -> None:
     light, dark = (ROOT / "web/static/css/common.css").read_text().split("@media", 1)
-    for sheet, theme in ((light, brand_page.LIGHT), (dark, brand_page.DARK)):
+    for sheet, theme in ((light, appearance.LIGHT), (dark, appearance.DARK)):
         assert f"--paper: {theme.paper};" in sheet
         assert f"--card: {theme.card};" in sheet
 
 
 def test_white_text_would_not_be_taken() -> None:
     with pytest.raises(BadSettings, match=r"'accent' #ffffff has a contrast of 1\.1"):
-        brand_page.colours("brand.toml", "#ffffff", None)
+        appearance.colours("brand.toml", "#ffffff", None)
+
+
+def test_looks_come_in_the_kits_order_with_its_walls(acme: Place) -> None:
+    assert list(acme.services.styles) == ["acme-blue", "reception", "corporate", "clean-white"]
+    wall = acme.services.styles["acme-blue"]
+    assert wall.told("de") == ("Acme-Blau", "Unsere Farbe, weiches Licht.")
+    assert wall.told("en") == ("Acme blue", "Our colour, soft light.")
+    parts = visitor(acme).get("/studio-parts").text
+    assert re.findall(r'name="look" value="([a-z-]+)"', parts) == list(acme.services.styles)
+    assert "/studio-wall/acme-blue.webp" in parts
+
+
+def test_the_walls_of_a_kit_are_painted_in_the_editor(acme: Place) -> None:
+    """The middle of the swatch has the wall's colour: blue much stronger than red."""
+    for key in ("acme-blue", "reception"):
+        answer = visitor(acme).get(f"/studio-wall/{key}.webp")
+        red, _, blue = Image.open(io.BytesIO(answer.content)).convert("RGB").getpixel((48, 40))  # type: ignore[misc]
+        assert blue > red * (2 if key == "acme-blue" else 1)
+
+
+def test_without_a_list_all_looks_stay_behind_the_walls(tmp_path: Path) -> None:
+    file = kit(tmp_path, 'name = "A"\n[walls.own]\nname = "Own"\ncolour = "#123456"\n')
+    looks = brand.load(str(file), STYLES).styles
+    assert list(looks) == ["own", *load_styles(STYLES)]
+    assert all(look.photo is None or look.photo.alike is None for look in looks.values())
+    assert looks["corporate"] == load_styles(STYLES)["corporate"]
+
+
+def test_one_light_and_one_frame_for_every_look(acme: Place) -> None:
+    photos = [look.photo for look in acme.services.styles.values()]
+    assert {photo.light for photo in photos if photo} == {"soft"}
+    assert {photo.alike for photo in photos if photo} == {Alike(0.42, 0.45, "navy")}

@@ -25,7 +25,7 @@ from starlette.requests import Request
 from errors import BadOrder, LikenessError
 from pipeline.orders import Order
 from pipeline.portraits.style import GROUPS, Style
-from web.brand import brand
+from web.brand.kit import brand
 from web.gradio import labels
 from web.gradio.guard import describing
 from web.gradio.theme import theme

@@ -35,7 +35,7 @@ from errors import (
 )
 from settings import Settings
 from web import pages
-from web.brand import Brand, brand, branded
+from web.brand.kit import Brand, brand, branded
 from web.http.headers import policy
 from words import language, preferred, say, speaking, tell
 

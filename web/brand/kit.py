@@ -15,19 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from errors import BadSettings
-from pipeline.portraits.style import read_toml
-from web import brand_page
+from pipeline.portraits.style import Style, load_styles, read_toml
+from web.brand import appearance, looks
+from web.brand.checks import Told, beside, colour, known, text, told
 from words import LANGUAGES
 
-Told = Mapping[str, str]
-"""A text by language; empty where the kit has none."""
-
-_KEYS = ("name", "logo", "accent", "accent_dark", "languages", "consent")
+_KEYS = ("name", "logo", "accent", "accent_dark", "languages", "consent", *looks.KEYS)
 _ACCENTS = ("accent", "accent_dark")
 _CONSENT = ("operator", "contact", "officer", "purpose", "basis")
 _LINK = "alternative"
-_TEXT_CHARS = 1000
-_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 _ADDRESS = re.compile(r"(https://|mailto:)[!#-;=?-Z_a-z~\[\]]+")
 """What a link of the consent page may lead to: printable ASCII, no quotes and no angle brackets."""
 
@@ -53,7 +49,7 @@ class Brand:
     """A company's kit; without a name there is none.
 
     logo: PNG. colours: a style sheet. languages: those offered, the first for whoever wants none
-    of them.
+    of them. styles: the looks offered, in their order, by key; empty for all that there are.
     """
 
     name: str = ""
@@ -61,6 +57,7 @@ class Brand:
     colours: str = ""
     languages: tuple[str, ...] = LANGUAGES
     consent: Consent = Consent()
+    styles: Mapping[str, Style] = field(default_factory=dict)
 
 
 NO_BRAND = Brand()
@@ -83,8 +80,10 @@ def branded(kit: Brand) -> Iterator[None]:
         _shown.reset(before)
 
 
-def load(path: str) -> Brand:
+def load(path: str, styles: Path) -> Brand:
     """Read a kit; `NO_BRAND` without a path. Its pictures lie beside it.
+
+    styles: the folder of the looks that it may offer.
 
     Raises:
         BadSettings: a mistake; the sentence names the file and the key.
@@ -93,7 +92,7 @@ def load(path: str) -> Brand:
         return NO_BRAND
     file = Path(path).expanduser()
     where, table = file.name, read_toml(file)
-    _known(where, table, _KEYS)
+    known(where, table, _KEYS)
     if "name" not in table:
         raise BadSettings(f"{where}: the key 'name' is missing.")
     languages = _languages(where, table.get("languages", list(LANGUAGES)))
@@ -102,55 +101,15 @@ def load(path: str) -> Brand:
     accents = {key: colour(where, key, table[key]) for key in _ACCENTS if key in table}
     logo = beside(where, file, "logo", table["logo"]) if "logo" in table else None
     return Brand(
-        name=_text(where, "name", table["name"]),
-        logo=brand_page.logo(where, logo) if logo else None,
-        colours=brand_page.colours(where, accents["accent"], accents.get("accent_dark"))
+        name=text(where, "name", table["name"]),
+        logo=appearance.logo(where, logo) if logo else None,
+        colours=appearance.colours(where, accents["accent"], accents.get("accent_dark"))
         if accents
         else "",
         languages=languages,
         consent=_consent(where, table["consent"], languages) if "consent" in table else Consent(),
+        styles=looks.offered(file, table, load_styles(styles), languages),
     )
-
-
-def colour(where: str, key: str, value: Any) -> str:
-    """Check a colour.
-
-    Raises:
-        BadSettings: it is not "#rrggbb".
-    """
-    if not isinstance(value, str) or not _COLOUR.fullmatch(value):
-        raise BadSettings(f'{where}: {key!r} must be a colour such as "#0b5cad", not {value!r}.')
-    return value
-
-
-def beside(where: str, kit: Path, key: str, name: Any) -> Path:
-    """The path of a file beside the kit.
-
-    Raises:
-        BadSettings: it is a path to elsewhere, or there is none.
-    """
-    if not isinstance(name, str) or not name or Path(name).name != name:
-        raise BadSettings(f"{where}: {key!r} must be the name of a file beside it, not {name!r}.")
-    if not (kit.parent / name).is_file():
-        raise BadSettings(f"{where}: {key!r} names {name!r}, and there is no such file beside it.")
-    return kit.parent / name
-
-
-def _known(where: str, table: Any, keys: tuple[str, ...]) -> None:
-    if not isinstance(table, dict):
-        raise BadSettings(f"{where} must be a table.")
-    for key in table:
-        if key not in keys:
-            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(keys)}.")
-
-
-def _text(where: str, key: str, value: Any) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    if not text or len(text) > _TEXT_CHARS or not text.isprintable():
-        raise BadSettings(
-            f"{where}: {key!r} must be a text of one line, of 1 to {_TEXT_CHARS} letters."
-        )
-    return text
 
 
 def _languages(where: str, value: Any) -> tuple[str, ...]:
@@ -161,7 +120,7 @@ def _languages(where: str, value: Any) -> tuple[str, ...]:
 
 def _consent(where: str, table: Any, languages: tuple[str, ...]) -> Consent:
     where = f"{where} [consent]"
-    _known(where, table, (*_CONSENT, _LINK))
+    known(where, table, (*_CONSENT, _LINK))
     if _LINK not in table:
         raise BadSettings(
             f"{where}: the key {_LINK!r} is missing: employees consent freely only where there is "
@@ -170,16 +129,7 @@ def _consent(where: str, table: Any, languages: tuple[str, ...]) -> Consent:
     link = table[_LINK]
     if not isinstance(link, str) or not _ADDRESS.fullmatch(link):
         raise BadSettings(f"{where}: {_LINK!r} must be an address with https:// or mailto:.")
-    told = {key: _told(where, key, table[key], languages) for key in _CONSENT if key in table}
-    return Consent(alternative=link, **told)
-
-
-def _told(where: str, key: str, value: Any, languages: tuple[str, ...]) -> Told:
-    """One text for all languages, or a table with one for each."""
-    if not isinstance(value, dict):
-        return dict.fromkeys(languages, _text(where, key, value))
-    _known(f"{where} {key}", value, LANGUAGES)
-    for language in languages:
-        if language not in value:
-            raise BadSettings(f"{where}: {key!r} is missing in the language {language!r}.")
-    return {language: _text(where, key, text) for language, text in value.items()}
+    return Consent(
+        alternative=link,
+        **{key: told(where, key, table[key], languages) for key in _CONSENT if key in table},
+    )
