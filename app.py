@@ -46,7 +46,7 @@ def serve(settings: configuration.Settings) -> None:
 
     Raises:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept or
-            cannot be used.
+            cannot be used, the brand kit has a mistake.
         BaseUnavailable: the base or the face models are missing.
         GpuFailed: the server ended itself, when nothing was left that it could do.
     """
@@ -58,12 +58,14 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.job_queue import JobQueue
     from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
+    from web.brand.kit import load as load_brand
     from web.http import connections
     from web.server import build
     from web.services import Services
 
+    brand = load_brand(settings.brand, settings.styles)
     signer = signing.load(settings.c2pa_key, settings.c2pa_chain, settings.c2pa_sign)
-    with open_assembly(settings) as assembly:
+    with open_assembly(settings, styles=brand.styles) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
         web = Services(
@@ -80,6 +82,7 @@ def serve(settings: configuration.Settings) -> None:
             now=assembly.clock.now,
             erasure_is_late=assembly.sweeper.late,
             signer=signer,
+            brand=brand,
         )
         server = uvicorn.Server(
             connections.config(

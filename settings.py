@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         "a company, and whose terms you say to meet.",
     )
     styles: Path = Field(ROOT / "styles", description="Folder of the looks (`*.toml`).")
+    brand: str = Field(
+        "",
+        description="Path of a company's brand kit (`brand.toml`): [brand.md](brand.md).",
+    )
     retention_hours: float = Field(
         24, gt=0, le=48, description="Hours from delivery until everything is erased."
     )

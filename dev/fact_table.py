@@ -93,6 +93,9 @@ FACTS = {
     "with everything else",
     54: "a signing key may stay in an HSM, and a program sign by it: one that fails is a sentence, "
     "never a download without its signature",
+    60: "what a brand kit says is shown as text; its logo is served as pixels made anew, and its "
+    "link leads to https: or mailto: alone",
+    61: "a brand kit with a mistake stops the start, in one sentence that names file and key",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.planning.calibration import FILE_NAME as CALIBRATION
 from pipeline.planning.facts import Facts, facts_of_folder
 from pipeline.planning.planning import Planning, require_gpu
-from pipeline.portraits.style import load_styles
+from pipeline.portraits.style import Style, load_styles
 from privacy import kinds
 from privacy.clock import Clock
 from privacy.database import Database
@@ -74,6 +74,7 @@ def open_assembly(
     scratch: Path | None = None,
     master_key: MasterKey | None = None,
     now: Callable[[], float] | None = None,
+    styles: Mapping[str, Style] | None = None,
 ) -> Iterator[Assembly]:
     """The connected parts, and their orderly end.
 
@@ -81,6 +82,7 @@ def open_assembly(
         scratch: instead of `settings.scratch`, for a run of its own, which leaves no receipts.
         master_key: instead of the one that the settings name.
         now: the clock's source, seconds since the epoch; tests pass their own.
+        styles: the looks by key, instead of those in the settings' folder.
 
     Raises:
         BadSettings: the scratch folder is in use, the key file is badly kept, a style is broken,
@@ -91,7 +93,7 @@ def open_assembly(
     require_base(settings.base_folder, settings.acknowledge)
     facts = facts_of_folder(settings.base_folder)
     require_gpu(facts)
-    styles = load_styles(settings.styles)
+    looks = dict(styles or load_styles(settings.styles))
     faces, segmenter = Faces(settings.models / "faces"), Segmenter(settings.models / "faces")
     own_run, scratch = scratch is not None, scratch or settings.scratch
     with ExitStack() as closing:
@@ -133,7 +135,7 @@ def open_assembly(
             faces=faces,
             segmenter=segmenter,
             mesh=mesh,
-            styles=styles,
+            styles=looks,
             limits=Limits(settings.min_photos, settings.max_portraits, settings.sample_portraits),
             load_base=_loaded_once(settings.base_folder, settings.acknowledge),
             planning=Planning(

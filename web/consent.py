@@ -52,10 +52,11 @@ def notice(settings: Settings) -> list[tuple[str, str]]:
         "undelivered": span(settings.undelivered_hours * HOUR_S),
         **pages.responsible(settings),
     }
-    return [
+    told = [
         (say(f"welcome.consent.{part}_term"), say(f"welcome.consent.{part}", **values))
         for part in _PARTS
     ]
+    return told + pages.of_the_company()
 
 
 def keep(services: Services, session: Session, asked: Asked) -> None:

@@ -32,7 +32,7 @@ from pipeline.portraits.style import Style
 from privacy import kinds
 from privacy.sessions import Session
 from web import favourites, figure
-from web.figure import FULL_PX, HEADS, PREVIEW_PX, SEED, jpeg
+from web.figure import FULL_PX, HEAD, HEADS, PREVIEW_PX, SEED, jpeg
 from web.http.limits import ConcurrencyLimiter, RateLimiter
 from web.services import Services
 from web.sitters import AS_WORN, Seated, Sitters
@@ -78,7 +78,7 @@ class Wanted:
 
     look: str
     shape: str = "square"
-    head: float = 0.45
+    head: float = HEAD
     light: str = OWN_LIGHT
     azimuth: float | None = None
     elevation: float | None = None
@@ -182,7 +182,7 @@ class Editor:
         wanted, (_, treated) = Wanted(look, shape), self._look(look)
         with self._work(session):
             seated = self.sitters.seated(session, photo_id)
-            return figure.frames(seated.sitter, wanted.shape, fade=treated.fade)
+            return figure.frames(seated.sitter, wanted.shape, fade=treated.fade, eyes=treated.eyes)
 
     def wall(self, session: Session, wanted: Wanted) -> bytes:
         """The wall at preview size, as JPEG.
@@ -260,7 +260,7 @@ class Editor:
         _, look = self._look(wanted.look)
         seated = self.sitters.seated(session, photo_id)
         look = wanted.treated(look)
-        wish = Wish(wanted.shape, side=side, fade=look.fade, head=wanted.head)
+        wish = Wish(wanted.shape, side=side, fade=look.fade, head=wanted.head, eyes=look.eyes)
         sitting = Sitting(look, wish, seed=SEED)
         made = self._studio.compose(_wearing(seated, wanted.clothes), sitting)
         if isinstance(made, Refusal):
@@ -269,10 +269,21 @@ class Editor:
 
 
 def choices(services: Services) -> dict[str, Any]:
-    """What the page offers: looks (chosen first), shapes, heads, lights, clothes."""
+    """What the page offers: looks, shapes, heads (first: `head`), lights, clothes."""
     looks = [style for style in services.styles.values() if style.photo is not None]
-    first = sorted(looks, key=lambda style: style.key != FIRST_LOOK)
-    return {"looks": first, "heads": HEADS, "kelvins": figure.KELVINS, **CHOICES}
+    first = next(iter(services.brand.styles), FIRST_LOOK)
+    looks.sort(key=lambda style: style.key != first)
+    alike = next((style.photo.alike for style in looks if style.photo), None)
+    head = min(HEADS, key=lambda share: abs(share - (alike.head if alike else HEAD)))
+    clothes = sorted(CHOICES["clothes"], key=lambda tone: alike is None or tone != alike.clothes)
+    return {
+        "looks": looks,
+        "heads": HEADS,
+        "head": head,
+        "kelvins": figure.KELVINS,
+        **CHOICES,
+        "clothes": clothes,
+    }
 
 
 def _wearing(seated: Seated, clothes: str) -> Sitter:

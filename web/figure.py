@@ -37,6 +37,9 @@ PREVIEW_PX, FULL_PX = 640, 2048
 HEADS = (0.28, 0.32, 0.36, 0.40, 0.45, 0.50, 0.55, 0.60, 0.66)
 """Head sizes on offer, as `framing.DISTANCES` have them: half body to face."""
 
+HEAD = 0.45
+"""The first one."""
+
 KELVINS = (8900, 7950, 7150, 6500, 5950, 5500, 5100, 4750, 4450, 4200, 3950, 3750, 3550)
 """Colours of the key light on offer in kelvin, cool to warm, in even steps for the eye."""
 
@@ -84,10 +87,13 @@ def figure(sitter: Sitter, *, clear: bool, strokes: int = 0) -> bytes:
     return gzip.compress(body, 4, mtime=0)
 
 
-def frames(sitter: Sitter, shape: str, *, fade: bool) -> list[dict[str, Any] | None]:
+def frames(
+    sitter: Sitter, shape: str, *, fade: bool, eyes: float | None = None
+) -> list[dict[str, Any] | None]:
     """The frame of each head size, None where there is none: its size at the preview's, the matrix
     from there to the figure's colours, rows of the fade, and whether the head is as wished."""
-    return [_frame(sitter, Wish(shape, side=FULL_PX, fade=fade, head=head)) for head in HEADS]
+    wish = Wish(shape, side=FULL_PX, fade=fade, eyes=eyes)
+    return [_frame(sitter, replace(wish, head=head)) for head in HEADS]
 
 
 def stage(styles: Mapping[str, Style]) -> dict[str, Any]:

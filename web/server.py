@@ -17,6 +17,7 @@ from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
 from web.http.prefix import Mounted, Prefix
 from web.routes import (
+    brand,
     check,
     deletion,
     editor,
@@ -57,6 +58,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
         receipts.router(),
         privacy.router(),
         check.router(settings),
+        brand.router(),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
@@ -68,6 +70,6 @@ def build(settings: Settings, services: Services) -> FastAPI:
     app.add_middleware(Heavy, services=services)
     app.add_middleware(Firewall, services=services, files=files, events=events)
     app.add_middleware(Bodies)
-    app.add_middleware(Edge, settings=settings)
+    app.add_middleware(Edge, settings=settings, brand=services.brand)
     app.add_middleware(Prefix, root_path=settings.root_path)
     return app

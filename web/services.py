@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.portraits.signing import Signing
+from web.brand.kit import NO_BRAND, Brand
 
 if TYPE_CHECKING:
     from pipeline.compositing.face_mesh import FaceMesh
@@ -28,7 +29,7 @@ class Services:
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
-    downloads, None while they carry the IPTC mark alone.
+    downloads, None while they carry the IPTC mark alone. `brand`: the company's kit.
     """
 
     settings: Settings
@@ -44,3 +45,4 @@ class Services:
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Signing = field(default_factory=Signing)
+    brand: Brand = NO_BRAND

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -47,14 +47,14 @@ def speaking(chosen: str) -> Iterator[None]:
         _spoken.reset(before)
 
 
-def preferred(accepted: str) -> str:
-    """The language of `LANGUAGES` that an `Accept-Language` header asks for first."""
+def preferred(accepted: str, offered: Sequence[str] = LANGUAGES) -> str:
+    """The language, of some of `LANGUAGES`, that an `Accept-Language` header asks for first."""
     wishes = [_wish(part) for part in accepted.lower().split(",")]
     # Of two that are wished for alike, the one named first; sorting keeps that order.
     for _, name in sorted((wish for wish in wishes if wish[0] > 0), key=lambda wish: -wish[0]):
-        if name in LANGUAGES:
+        if name in offered:
             return name
-    return ENGLISH
+    return offered[0]
 
 
 def _wish(part: str) -> tuple[float, str]:

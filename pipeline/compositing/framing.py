@@ -102,7 +102,8 @@ class Frame:
 class Wish:
     """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
     the person may fade out below, whether a wide picture has its head on the right. head: height
-    of the head as `DISTANCES` have it, in the place of a distance."""
+    of the head as `DISTANCES` have it, in the place of a distance. eyes: the line
+    of the eyes, in the place of the shape's."""
 
     shape: str = "square"
     distance: str = "head_and_shoulders"
@@ -110,6 +111,7 @@ class Wish:
     fade: bool = False
     right: bool = False
     head: float | None = None
+    eyes: float | None = None
 
     @property
     def share(self) -> float:
@@ -145,17 +147,18 @@ def choose(
         return Refusal.HEAD_CUT
     ideal = head.height / (wish.share * shape.head)
     centre = 1 - shape.centre if wish.right else shape.centre
+    line = shape.eyes if wish.eyes is None else wish.eyes
     # Height of the frame in photo pixels, the head's place in it: all combinations [N].
     tall, eyes, across = (
         a.ravel()
         for a in np.meshgrid(
             ideal * np.append(1.0, np.geomspace(0.4, 1.35, 57)),
-            shape.eyes + np.append(0.0, np.linspace(-0.16, 0.12, 29)),
+            line + np.append(0.0, np.linspace(-0.16, 0.12, 29)),
             centre + np.append(0.0, np.linspace(-0.16, 0.16, 17)),
             indexing="ij",
         )
     )
-    cost = 2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - shape.eyes)
+    cost = 2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - line)
     cost += 5 * np.abs(across - centre)
     if cut.top is None:  # hair that the photo cuts cannot have room above it
         cost += 12 * np.maximum(head.above / tall + shape.room - eyes, 0)

@@ -40,13 +40,28 @@ _KEYS = ("wall", "colour", "depth_of_field", "light", "grade", "frame", "fade")
 
 
 @dataclass(frozen=True)
+class Alike:
+    """What the portraits of many people have alike, so that they look like one session's.
+
+    eyes: the line of the eyes from above; head: height of the head, crown to chin; both as shares
+    of the portrait's height. clothes: a key of `clothes.TONES`, or None for as they are. The light
+    then never changes its side, and the wall is the same one each time.
+    """
+
+    eyes: float = 0.42
+    head: float = 0.45
+    clothes: str | None = None
+
+
+@dataclass(frozen=True)
 class PhotoLook:
     """How a look treats a photo.
 
     wall: a key of `walls.WALLS`, or the path of a picture. colour: "#rrggbb", or None for the
     wall's own. depth_of_field: 0 to 1. light: one of `LIGHT_NAMES`, or values by the keys of
     `LIGHT_LIMITS`. grade: a key of `composite.GRADES`. frame: a key of `framing.DISTANCES`. fade:
-    whether a person whom the photo cuts below may fade into the wall.
+    whether a person whom the photo cuts below may fade into the wall. alike: what all portraits
+    have alike, None where they may differ.
     """
 
     wall: str
@@ -56,15 +71,23 @@ class PhotoLook:
     grade: str = "neutral"
     frame: str = "head_and_shoulders"
     fade: bool = False
+    alike: Alike | None = None
+
+    @property
+    def eyes(self) -> float | None:
+        """The line of the eyes that all have alike; None for that of the shape."""
+        return self.alike.eyes if self.alike else None
 
 
-def photo_look(file: Path, table: Any) -> PhotoLook:
+def photo_look(file: Path, table: Any, name: str = "photo") -> PhotoLook:
     """Check the `[photo]` table of a look's file; a picture for its wall lies beside it.
+
+    name: of the table, for the sentence.
 
     Raises:
         BadSettings: a mistake; the sentence names the file and the key.
     """
-    where = f"{file.name} [photo]"
+    where = f"{file.name} [{name}]"
     if not isinstance(table, dict):
         raise BadSettings(f"{file.name}: 'photo' must be a table.")
     for key in table:
@@ -75,20 +98,25 @@ def photo_look(file: Path, table: Any) -> PhotoLook:
     if isinstance(table["wall"], str) and is_picture(table["wall"]):
         table = table | {"wall": _picture(where, file.parent, table["wall"])}
     else:
-        _member(where, "wall", table["wall"], tuple(WALLS))
+        member(where, "wall", table["wall"], tuple(WALLS))
     for key, known in (("grade", GRADES), ("frame", DISTANCES)):
-        _member(where, key, table.get(key), tuple(known))
+        member(where, key, table.get(key), tuple(known))
     if "colour" in table:
         _colour(where, table["colour"], table["wall"])
     if "depth_of_field" in table:
-        _number(where, "depth_of_field", table["depth_of_field"], (0, 1))
+        number(where, "depth_of_field", table["depth_of_field"], (0, 1))
     if type(table.get("fade", False)) is not bool:
         raise BadSettings(f"{where}: 'fade' must be true or false.")
     _light(where, table.get("light"))
     return PhotoLook(**table)
 
 
-def _member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:
+def member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:
+    """Check that a value is left out or among those that are known.
+
+    Raises:
+        BadSettings: it is neither.
+    """
     if value is not None and (not isinstance(value, str) or value not in known):
         raise BadSettings(f"{where}: {key!r} must be one of {', '.join(known)}, not {value!r}.")
 
@@ -113,7 +141,12 @@ def _colour(where: str, value: Any, wall: str) -> None:
         raise BadSettings(f"{where}: 'colour' is for studio walls ({', '.join(STUDIO)}) only.")
 
 
-def _number(where: str, key: str, value: Any, bounds: tuple[float, float]) -> None:
+def number(where: str, key: str, value: Any, bounds: tuple[float, float]) -> None:
+    """Check that a value is a number within bounds, both allowed.
+
+    Raises:
+        BadSettings: it is not.
+    """
     # bool is a number to Python, not to whoever wrote the file.
     good = type(value) in (int, float) and bounds[0] <= value <= bounds[1]
     if not good:
@@ -122,9 +155,9 @@ def _number(where: str, key: str, value: Any, bounds: tuple[float, float]) -> No
 
 def _light(where: str, value: Any) -> None:
     if not isinstance(value, dict):
-        _member(where, "light", value, LIGHT_NAMES)
+        member(where, "light", value, LIGHT_NAMES)
         return
-    for key, number in value.items():
+    for key, amount in value.items():
         if key not in LIGHT_LIMITS:
             raise BadSettings(f"{where}: {key!r} is not one of {', '.join(LIGHT_LIMITS)}.")
-        _number(where, key, number, LIGHT_LIMITS[key])
+        number(where, key, amount, LIGHT_LIMITS[key])

@@ -162,7 +162,7 @@ class Studio:
         if isinstance(frame, Refusal):
             return frame
         look = sitting.look
-        variant = sitting.seed % WALL_VARIANTS
+        variant = 0 if look.alike else sitting.seed % WALL_VARIANTS
         wall = self._wall(look.wall, look.colour, look.depth_of_field, frame.size, variant)
         light = light_of(sitting.look)
         field = gain(sitter.shape, light.mirrored() if sitting.mirrored else light)
@@ -187,4 +187,7 @@ def light_of(look: PhotoLook) -> Light:
 def wish_of(look: PhotoLook, shape_name: str, distance: str, side: int) -> Wish:
     """The frame that a look asks for, in a shape of `framing.SHAPES`."""
     assert shape_name in SHAPES, shape_name
-    return Wish(shape=shape_name, distance=distance, side=side, fade=look.fade)
+    wish = Wish(shape=shape_name, distance=distance, side=side, fade=look.fade)
+    if look.alike is None:
+        return wish
+    return replace(wish, head=look.alike.head / SHAPES[shape_name].head, eyes=look.alike.eyes)

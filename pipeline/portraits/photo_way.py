@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 from errors import BadOrder, Stopped
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh
-from pipeline.compositing.framing import Frame, Refusal
+from pipeline.compositing.framing import Frame, Refusal, Wish, choose
 from pipeline.compositing.head import Head, head_of, head_zone
-from pipeline.compositing.studio import Sitter, Sitting, Studio, neutralised, sit, wish_of
+from pipeline.compositing.look import PhotoLook
+from pipeline.compositing.studio import (
+    Sitter,
+    Sitting,
+    Studio,
+    dressed,
+    neutralised,
+    sit,
+    wish_of,
+)
 from pipeline.compositing.texture import texture_ratio
 from pipeline.imaging import Face
 from pipeline.photos.detection import Faces
@@ -67,6 +76,8 @@ class PhotoWay:
             [sit(p.cut_out, p.landmarks, p.sharpness, mesh) for p in photos]
         )
         self._zones: dict[int, NDArray[np.uint8]] = {}
+        self._worn: dict[tuple[int, str], Sitter] = {}
+        self._exact: dict[tuple[int, Wish], bool] = {}
 
     @property
     def merits(self) -> list[float]:
@@ -127,11 +138,30 @@ class PhotoWay:
         # Where a photo has no room for any frame, the next photo's turn comes: an order of n
         # portraits gives n.
         order = [(shot.photo + step) % len(self._photos) for step in range(len(self._photos))]
+        if look.alike:  # photos that have room for it as it is asked for come first
+            order.sort(key=lambda number: not self._has_room(number, wish))
         for number in order:
-            made = self._studio.compose(self._sitters[number], sitting)
+            made = self._studio.compose(self._dressed(number, look), sitting)
             if not isinstance(made, Refusal):
                 return self.measured(replace(shot, photo=number), *made)
         raise BadOrder("order.no_room")
+
+    def _has_room(self, number: int, wish: Wish) -> bool:
+        """Whether a photo gives the wished frame to the pixel."""
+        if (number, wish) not in self._exact:
+            sitter = self._sitters[number]
+            frame = choose(sitter.cut_out.alpha, sitter.landmarks, wish)
+            self._exact[number, wish] = not isinstance(frame, Refusal) and frame.exact
+        return self._exact[number, wish]
+
+    def _dressed(self, number: int, look: PhotoLook) -> Sitter:
+        """The person of a photo in the clothes that all have alike, where they can be toned."""
+        sitter, tone = self._sitters[number], look.alike.clothes if look.alike else None
+        if tone is None:
+            return sitter
+        if (number, tone) not in self._worn:
+            self._worn[number, tone] = dressed(sitter, tone) or sitter
+        return self._worn[number, tone]
 
 
 def measured(

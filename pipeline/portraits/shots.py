@@ -55,6 +55,8 @@ def plan_photo_shots(
         (photo, DISTANCES[(photo + step) % len(DISTANCES)], (photo + step + half) % 2 == 1)
         for half, step, photo in product(range(2), range(len(DISTANCES)), range(len(good)))
     ]
+    if any(style.photo and style.photo.alike for style in styles):  # then only the photo changes
+        rounds = [(photo, DISTANCES[0], False) for photo in range(len(good))]
     shots = []
     for index in range(count):
         place, turn = index % len(styles), index // len(styles)

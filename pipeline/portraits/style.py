@@ -132,11 +132,22 @@ def finish(image: NDArray[np.uint8], how: str) -> NDArray[np.uint8]:
     return cv2.cvtColor(luma, cv2.COLOR_GRAY2RGB).astype(np.uint8, copy=False)
 
 
-def _load(path: Path) -> Style:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that an operator wrote.
+
+    Raises:
+        BadSettings: there is none, or it is no TOML.
+    """
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as problem:
+        raise BadSettings(f"{path} cannot be read: {problem.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadSettings(f"{path.name} is not valid TOML: {problem}.") from None
+
+
+def _load(path: Path) -> Style:
+    table = read_toml(path)
     for key in table:
         if key not in (*_REQUIRED, *_OPTIONAL, _PHOTO, _PAINTED) and not _LANGUAGE.fullmatch(key):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")

@@ -40,6 +40,8 @@ PUBLIC = {
     ("GET", "/goodbye"): "shows the receipt whose r a cookie of its own holds; no session",
     ("GET", "/shared"): "the page behind a share's link; its ticket stays behind the `#`",
     ("POST", "/shared/open"): "opens a share by the ticket in its body",
+    ("GET", "/brand/logo.png"): "the company's logo, the same for all",
+    ("GET", "/brand/colours.css"): "its colours",
     ("GET", "/privacy"): "what the settings mean",
     ("GET", "/receipt"): "a form",
     ("POST", "/receipt"): "shows a receipt to whoever holds its r; no session is looked up",

@@ -38,6 +38,7 @@ from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
+from web.brand.kit import load as load_brand
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -92,6 +93,8 @@ def place(
             cutter(segmenter),
             Keeping(chosen.max_photos, 768, 768),
         )
+        brand = load_brand(chosen.brand, chosen.styles)
+        styles = brand.styles or STYLES
         job_queue = FakeJobQueue(sessions, vault, album, step_s)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
@@ -100,14 +103,15 @@ def place(
             sessions,
             vault,
             album,
-            Mattes(album, segmenter.matte, STYLES),
+            Mattes(album, segmenter.matte, styles),
             cast(Any, job_queue),
-            STYLES,
+            styles,
             faces,
             mesh,
             planning,
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain, chosen.c2pa_sign),
+            brand=brand,
         )
         yield Place(build(chosen, services), services, job_queue)
 

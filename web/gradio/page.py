@@ -26,6 +26,7 @@ from errors import BadOrder, LikenessError
 from pipeline.orders import Order
 from pipeline.portraits.style import GROUPS, Style
 from web import consent
+from web.brand.kit import brand
 from web.gradio import labels
 from web.gradio.guard import describing
 from web.gradio.theme import theme
@@ -62,6 +63,9 @@ _HEAD = f"""
 <meta name="likeness-root" content="{{{{ root() }}}}">
 <link rel="icon" href="{{{{ root() }}}}/static/favicon.svg" type="image/svg+xml">
 {_LINKS}
+{{% if brand().colours %}}
+<link rel="stylesheet" href="{{{{ root() }}}}/brand/colours.css">
+{{% endif %}}
 <script type="module" src="{{{{ root() }}}}/static/studio.js"></script>
 """
 # Handlers only hand things over, in milliseconds; this bounds how many do so at once.
@@ -286,5 +290,5 @@ def _make_the_page_ours() -> None:
         if source.count(theirs) != 1:
             raise RuntimeError(f"Gradio's page has no single {theirs} any more")
         source = source.replace(theirs, ours)
-    environment.globals |= {"language": language, "say": say, "root": root}
+    environment.globals |= {"language": language, "say": say, "root": root, "brand": brand}
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])

@@ -36,6 +36,7 @@ from errors import (
 )
 from settings import Settings
 from web import pages
+from web.brand.kit import Brand, brand, branded
 from web.http.headers import policy
 from words import language, preferred, say, speaking, tell
 
@@ -58,9 +59,10 @@ STATUS: Mapping[type[LikenessError], int] = {
 class Edge:
     """ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, brand: Brand) -> None:
         self._app = app
         self._settings = settings
+        self._brand = brand
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,7 +70,7 @@ class Edge:
             return
         if scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, _without_body(send)
-        with speaking(language_of(HTTPConnection(scope))):
+        with branded(self._brand), speaking(language_of(HTTPConnection(scope))):
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,8 +116,8 @@ def _without_body(send: Send) -> Send:
 
 
 def language_of(request: HTTPConnection) -> str:
-    """The language in which a browser wants to be answered, of those there are."""
-    return preferred(request.headers.get("accept-language", ""))
+    """The language in which a browser wants to be answered, of those offered."""
+    return preferred(request.headers.get("accept-language", ""), brand().languages)
 
 
 def _replace(headers: MutableHeaders, ours: Mapping[str, str]) -> None:

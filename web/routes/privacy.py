@@ -54,7 +54,7 @@ def router() -> APIRouter:
         }
         return pages.page(
             "privacy.html",
-            glance=[_told("glance", name, values) for name in GLANCE],
+            glance=[_told("glance", name, values) for name in GLANCE] + pages.of_the_company(),
             checklist=[
                 _told("checklist", name, values, _form(name, settings)) for name in CHECKLIST
             ],

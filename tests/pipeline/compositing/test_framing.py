@@ -23,8 +23,9 @@ from pipeline.compositing.framing import (
     choose,
     head_share,
 )
+from pipeline.compositing.look import Alike, PhotoLook
 from pipeline.compositing.render import Lighting, cut, render
-from pipeline.compositing.studio import nearest
+from pipeline.compositing.studio import nearest, wish_of
 from tests.support.drawn import Drawn, drawn
 
 SPACIOUS: dict[str, Any] = {"size": (2400, 2400), "eyes": (1200, 900), "head": 300.0}
@@ -245,3 +246,15 @@ def test_without_room_the_nearest_distance_is_taken() -> None:
     assert frame == choose(alpha, person.landmarks, replace(wish, distance="head_and_shoulders"))
     nowhere = drawn(size=(140, 140), eyes=(70, 60), head=40.0)
     assert nearest(nowhere.alpha, nowhere.landmarks, wish) is Refusal.TOO_SMALL
+
+
+@pytest.mark.parametrize("shape", ["square", "4:5", "3:4"])
+@pytest.mark.parametrize("tilt", [-12.0, 0.0])
+def test_a_companys_line_of_eyes_and_head_hold_in_every_shape(shape: str, tilt: float) -> None:
+    person = drawn(**SPACIOUS, tilt=tilt)
+    look = PhotoLook("paper", alike=Alike(eyes=0.4, head=0.37))
+    frame = choose(person.alpha, person.landmarks, wish_of(look, shape, "face", 700))
+    assert isinstance(frame, Frame)
+    right, left = eyes_in(frame, person)
+    assert (right[1] + left[1]) / 2 / frame.size[0] == pytest.approx(0.4, abs=0.002)
+    assert head_share(person.alpha, person.landmarks, frame) == pytest.approx(0.37, rel=0.005)

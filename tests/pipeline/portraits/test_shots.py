@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
+from pipeline.compositing.look import Alike, PhotoLook
 from pipeline.portraits.shots import DISTANCES, plan_photo_shots
 from pipeline.portraits.style import Style
 
@@ -48,3 +50,12 @@ def test_the_same_order_gives_the_same_shots_and_another_seed_another_wall() -> 
     one, same, other = (plan_photo_shots(looks(3), [1.0, 1.0], 9, seed) for seed in (7, 7, 8))
     assert one == same
     assert [shot.seed for shot in one] != [shot.seed for shot in other]
+
+
+def test_portraits_that_are_to_be_alike_change_the_photo_alone() -> None:
+    alike = [replace(style, photo=PhotoLook("paper", alike=Alike())) for style in looks(2)]
+    shots = plan_photo_shots(alike, [0.9, 0.8, 0.85], 12, seed=3)
+    assert {shot.distance for shot in shots} == {"head_and_shoulders"}
+    assert not any(shot.mirrored for shot in shots)
+    first = [shot.photo for shot in shots if shot.style.key == alike[0].key]
+    assert set(first[:3]) == {0, 1, 2}
