@@ -144,6 +144,7 @@ def _painted(report: Report) -> dict[str, Any]:
     return {
         "base": report.base,
         "adapter": report.adapter,
+        "choice": report.choice,
         "headshots": report.headshots,
         "likeness": report.likeness,
         "again": report.again,

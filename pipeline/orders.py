@@ -6,7 +6,7 @@ Only data: knows neither how a portrait is made nor who keeps it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from messages import Message
 from pipeline.bases.plan import Plan, Work
@@ -108,6 +108,8 @@ class Report:
     photo, dressed: of these ways, None if they were not gone. base and everything below it speak of
     the painted way; base and plans of the dressed one too. base is empty if nothing was painted.
     again: portraits that were tried once more, and how many had which flaw at their first try.
+    choice: how many photos were held out, the scores of the adapters that were tried by their
+    steps, and those of the one that was used; empty if none was tried.
     planned, plan: how it was to run, and how it ran at its end. memory: peaks in bytes, as
     `device.peak`. steps_down: how often memory ran short.
     """
@@ -119,6 +121,7 @@ class Report:
     planned: Plan | None = None
     plan: Plan | None = None
     adapter: dict[str, int] = field(default_factory=dict)
+    choice: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     headshots: int = 0
     likeness: dict[str, float] = field(default_factory=dict)

@@ -49,7 +49,10 @@ from pipeline.training.train import (
     TrainStep,
     recipe_for,
 )
+from pipeline.trials import split, trials
 from privacy import kinds
+
+_CHOSEN = "job.sentence.generating_chosen"
 
 
 def paint_portraits(
@@ -137,8 +140,8 @@ class _Painting:
             vault.put(session, kinds.ADAPTER, "adapter", adapter)
             vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
-        rank, steps = self.recipe.rank, self.recipe.steps
-        result.adapter = {"rank": rank, "steps": steps, "bytes": len(adapter)}
+        steps = result.choice["steps"] if result.choice else self.recipe.steps
+        result.adapter = {"rank": self.recipe.rank, "steps": steps, "bytes": len(adapter)}
         return adapter
 
     def paint(self, adapter: bytes, styles: list[Style]) -> None:
@@ -149,7 +152,9 @@ class _Painting:
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
         services = self.job.services
-        self.message = Message("job.sentence.generating")
+        used = {"step": result.adapter["steps"], "steps": self.recipe.steps}
+        chosen = used["step"] < used["steps"]
+        self.message = Message(*([_CHOSEN, used] if chosen else ["job.sentence.generating"]))
         sheet = Sheet(services.vault, self.job.session, "painted", order.earlier)
         before = len(sheet.made)
         self._show_made(before, (order.count - before) * result.seconds_per_portrait)
@@ -226,14 +231,17 @@ class _Painting:
 
     def _train(self, checkpoint: bytes | None) -> bytes:
         plan_now = self.job.result.plan
+        at_once = plan_now.micro_batch if plan_now else None
         segment = self.job.services.segmenter.matte
+        photos, held_out = split(self.photos)
+        choosing = trials(self.job, self.base, photos, held_out)
         return training.train(
             self.base,
-            Personalisation(self.photos, segment, self.recipe, training.SEED),
+            Personalisation(photos, segment, self.recipe, training.SEED, choosing),
             report=self._show_step,
             stop=self.job.stop,
             checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),
-            micro_batch=plan_now.micro_batch if plan_now else None,
+            micro_batch=at_once,
         )
 
     def _keep_checkpoint(self, checkpoint: bytes) -> None:

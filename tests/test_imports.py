@@ -1,6 +1,7 @@
 """Rooms of `pipeline/` know only what lies below them.
 
-    __main__ > assembly > job_queue > photo_job, painted_job > job > planning, training, portraits
+    __main__ > assembly > job_queue > photo_job, painted_job > trials > job
+    > planning, training, portraits
     > bases, photos, compositing > orders, imaging, memory, model_files
 
 Types count as much as code. Rooms of one floor do not know each other. Two exceptions have a
@@ -24,6 +25,7 @@ FLOORS = (
     ("orders",),
     ("planning", "training", "portraits", "kept_order", "turns", "step_down"),
     ("job",),
+    ("trials",),
     ("photo_job", "painted_job"),
     ("job_queue",),
     ("assembly",),

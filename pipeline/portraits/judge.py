@@ -30,6 +30,9 @@ LEAST_TEXTURE = 0.6
 LEAST_OPEN = 0.5
 """Share of the photos' height of the eyes below which they are closed."""
 
+TEXTURE_COUNTS = 0.1
+"""How much the share of the photos' texture adds to likeness where portraits are compared."""
+
 SECOND_FACE = 0.4
 """Width of another face, as a share of the person's, from which it is somebody."""
 
@@ -57,8 +60,7 @@ class Judge:
         found = self._faces.detect(image)
         if not found:
             return Judged(record_for(number, shot, -1.0), "no_face")
-        embedded = [(face, self._faces.embed(image, face)) for face in found]
-        face, embedding = max(embedded, key=lambda one: float(one[1] @ self._person))
+        face, embedding = self._likest(image, found)
         likeness = float(embedding @ self._person)
         height, width = image.shape[:2]
         box = tuple(np.asarray(face.box) / (width, height, width, height))
@@ -69,6 +71,24 @@ class Judge:
             replace(record, px=(width, height)),
             flaw or ("unlike" if record.doubtful else self._fault(image, face)),
         )
+
+    def worth(self, image: NDArray[np.uint8]) -> float:
+        """How much of the person a portrait has, to compare those of one person: its likeness, and
+        `TEXTURE_COUNTS` by the share of the photos' texture that its cheeks have. -1 with no face.
+        """
+        found = self._faces.detect(image)
+        if not found:
+            return -1.0
+        face, embedding = self._likest(image, found)
+        texture = min(1.0, cheek_texture(image, face.landmarks) / max(self._texture, 1e-6))
+        return float(embedding @ self._person) + TEXTURE_COUNTS * texture
+
+    def _likest(
+        self, image: NDArray[np.uint8], found: Sequence[Face]
+    ) -> tuple[Face, NDArray[np.float32]]:
+        """Which of the faces is the person's, with its embedding."""
+        embedded = [(face, self._faces.embed(image, face)) for face in found]
+        return max(embedded, key=lambda one: float(one[1] @ self._person))
 
     def _fault(self, image: NDArray[np.uint8], face: Face) -> Flaw | None:
         """What is wrong with the person's own face."""

@@ -9,20 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 
 from errors import TamperedError
+from pipeline.training.choice import Choice
 
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
     from pipeline.training.train import Personalisation
 
 WEIGHTS, GENERATOR, OPTIMIZER = "weights", "generator", "optimizer."
+CHOSEN = "chosen"
 
 
 @dataclass
@@ -39,13 +42,27 @@ class TrainingState:
 class Checkpoint:
     """`step` steps are done of the training that has this fingerprint.
 
-    numbers: what the optimizer keeps besides tensors.
+    numbers: what the optimizer keeps besides tensors. choice: of the adapters until then.
     """
 
     step: int
     fingerprint: str
     tensors: dict[str, torch.Tensor]
     numbers: dict[str, float]
+    choice: Choice = field(default_factory=Choice)
+
+    def to_bytes(self) -> bytes:
+        """What `parse` reads."""
+        about = {
+            "step": self.step,
+            "fingerprint": self.fingerprint,
+            "numbers": self.numbers,
+            "chosen": self.choice.step,
+            "scores": list(self.choice.scores.items()),
+        }
+        adapter = torch.from_numpy(np.frombuffer(bytearray(self.choice.adapter), np.uint8))
+        tensors = self.tensors | {CHOSEN: adapter}
+        return safetensors.torch.save(tensors, metadata={"likeness": json.dumps(about)})
 
     def restore(self, state: TrainingState) -> None:
         """Bring a state to where it was.
@@ -67,10 +84,11 @@ class Checkpoint:
 
 
 def fingerprint(base: Base, person: Personalisation) -> str:
-    """SHA-256 of all that decides how a training goes."""
-    about = [base.key, asdict(person.recipe), person.seed]
+    """SHA-256 of all that decides how a training goes, and which of its adapters is used."""
+    held_out = person.trials.held_out if person.trials else ()
+    about = [base.key, asdict(person.recipe), person.seed, len(held_out)]
     sha = hashlib.sha256(json.dumps(about).encode())
-    for photo in person.photos:
+    for photo in (*person.photos, *held_out):
         for part in (photo.image, photo.landmarks, photo.alpha):
             if part is None:
                 continue
@@ -79,8 +97,8 @@ def fingerprint(base: Base, person: Personalisation) -> str:
     return sha.hexdigest()
 
 
-def dump(state: TrainingState, fingerprint: str) -> bytes:
-    """Write a state of the training that has this fingerprint."""
+def taken(state: TrainingState, fingerprint: str, choice: Choice) -> Checkpoint:
+    """The checkpoint of a state of the training that has this fingerprint."""
     tensors = {WEIGHTS: state.weights.detach().cpu(), GENERATOR: state.generator.get_state()}
     numbers = {}
     for key, value in state.optimizer.state[state.weights].items():
@@ -88,12 +106,11 @@ def dump(state: TrainingState, fingerprint: str) -> bytes:
             tensors[OPTIMIZER + key] = value.detach().cpu().contiguous()
         else:
             numbers[key] = value
-    about = {"step": state.step, "fingerprint": fingerprint, "numbers": numbers}
-    return safetensors.torch.save(tensors, metadata={"likeness": json.dumps(about)})
+    return Checkpoint(state.step, fingerprint, tensors, numbers, choice)
 
 
 def parse(data: bytes) -> Checkpoint:
-    """Read what `dump` wrote.
+    """Read what `Checkpoint.to_bytes` wrote.
 
     Raises:
         TamperedError: the bytes are cut, or no checkpoint.
@@ -104,6 +121,10 @@ def parse(data: bytes) -> Checkpoint:
         about = json.loads(header["__metadata__"]["likeness"])
         if WEIGHTS not in tensors or GENERATOR not in tensors:
             raise KeyError(WEIGHTS)
-        return Checkpoint(int(about["step"]), about["fingerprint"], tensors, about["numbers"])
+        adapter = tensors.pop(CHOSEN).numpy().tobytes()
+        choice = Choice(dict(about["scores"]), about["chosen"], adapter)
+        return Checkpoint(
+            int(about["step"]), about["fingerprint"], tensors, about["numbers"], choice
+        )
     except (SafetensorError, ValueError, KeyError, TypeError):
         raise TamperedError("errors.checkpoint_damaged") from None

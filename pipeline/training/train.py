@@ -9,7 +9,8 @@ keeps the checkpoints that it hands out.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
 from pipeline.compositing.segmenter import Segment
 from pipeline.training import checkpoint
-from pipeline.training.checkpoint import TrainingState
+from pipeline.training.checkpoint import Checkpoint, TrainingState
+from pipeline.training.choice import Choice, Trials
 from pipeline.training.dataset import recompose
 from pipeline.training.encoded import Encoded
 from pipeline.training.framings import framed
@@ -91,20 +93,21 @@ class Personalisation:
     """All that decides, beside the base, which adapter comes out.
 
     photos: of one person. segment: tells the person from the wall. The same seed gives the same
-    adapter.
+    adapter. trials: how one is chosen on the way; None takes the last.
     """
 
     photos: Sequence[TrainingPhoto]
     segment: Segment
     recipe: Recipe
     seed: int
+    trials: Trials | None = None
 
 
 @dataclass(frozen=True)
 class Checkpoints:
     """How a training outlives a crash.
 
-    keep: given a checkpoint after every `every` steps but the last.
+    keep: given a checkpoint after every `every` steps, and after each trial, but the last.
     resume: a checkpoint to go on from.  The adapter is then the one that the uninterrupted
         training gives: to the bit on a CPU, while a GPU repeats its sums in no fixed order.  One of
         another training (other photos, recipe, seed or base) is left alone, and all starts anew.
@@ -130,6 +133,9 @@ def train(
 ) -> bytes:
     """Train an adapter; returns it as safetensors.
 
+    While an adapter is tried, none is attached to the base: training goes on from a checkpoint, as
+    it does after a crash, so that a trial changes nothing in it.
+
     report: called after every step.
     stop: asked before each picture is made, and before each block of a network.
     micro_batch: pictures at once, None for the recipe's batch; the steps stay what they are.
@@ -139,8 +145,10 @@ def train(
         ShortOfMemory: with the stage at which the GPU's memory ran short.
         TamperedError: `checkpoints.resume` is no checkpoint.
     """
-    recipe, fingerprint = person.recipe, checkpoint.fingerprint(base, person)
+    recipe, trials = person.recipe, person.trials
+    fingerprint = checkpoint.fingerprint(base, person)
     saved = _saved(checkpoints, fingerprint)
+    choice = saved.choice if saved else Choice()
     rng = np.random.default_rng(person.seed)
     material = (person.photos, person.segment, base.resolution)
     examples = (
@@ -148,27 +156,34 @@ def train(
         if base.large
         else recompose(*material, variants=recipe.variants, knows=base.knows, rng=rng)
     )
-    generator = torch.Generator().manual_seed(person.seed)
-    new = adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=person.seed)
+
+    def show(step: TrainStep, state: TrainingState) -> None:
+        if checkpoints is not None and checkpoints.due(step):
+            checkpoints.keep(checkpoint.taken(state, fingerprint, choice).to_bytes())
+        report(step)
+
     with device.during("train"), base.heeding(stop):
         data = Encoded(base, examples, recipe, stop)
-        # Autocast casts the inputs; peft would first copy them to the adapter's float32.
-        with new as parameters, disable_input_dtype_casting(base.denoiser):
-            weights = _flattened(parameters)
-            state = TrainingState(weights, make_optimizer(weights, recipe), generator)
-            if saved is not None:
-                saved.restore(state)
+        leg = _Leg(base, data, person.seed, show, min(micro_batch or recipe.batch, recipe.batch))
+        for end in trials.ends(recipe.steps) if trials else [recipe.steps]:
+            if saved is not None and (saved.step > end or end in choice.scores):
+                continue
+            with leg.begun(saved) as state:
+                leg.go_on(state, end)
+                learnt = adapter.dump(base)
+                saved = checkpoint.taken(state, fingerprint, choice)
+            if trials is None:
+                return learnt
+            choice = trials.tried(choice, end, learnt)
+            if end == recipe.steps or choice.settled:
+                break
+            saved = replace(saved, choice=choice)
+            if checkpoints is not None:
+                checkpoints.keep(saved.to_bytes())
+    return choice.adapter
 
-            def show(step: TrainStep) -> None:
-                if checkpoints is not None and checkpoints.due(step):
-                    checkpoints.keep(checkpoint.dump(state, fingerprint))
-                report(step)
 
-            _optimise(base, data, state, show, min(micro_batch or recipe.batch, recipe.batch))
-            return adapter.dump(base)
-
-
-def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Checkpoint | None:
+def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> Checkpoint | None:
     """The checkpoint to go on from, if it is one of this very training."""
     if checkpoints is None or checkpoints.resume is None:
         return None
@@ -176,31 +191,52 @@ def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Chec
     return saved if saved.fingerprint == fingerprint else None
 
 
-def _optimise(
-    base: Base,
-    data: Encoded,
-    state: TrainingState,
-    report: Callable[[TrainStep], None],
-    at_once: int,
-) -> None:
-    """Bring a state to the recipe's last step. at_once: pictures that are learnt together."""
-    recipe = data.recipe
-    started, done = time.monotonic(), state.step
-    for step in range(done + 1, recipe.steps + 1):
-        for group in state.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * _schedule(step, recipe)
-        loss = torch.zeros((), device=base.device)
-        for latents, conditions, weight in data.draw(state.generator, at_once):
-            mean = base.loss(latents, conditions, state.generator, weight)
-            share = mean * (len(latents) / recipe.batch)
-            share.backward()
-            loss += share.detach()
-        torch.nn.utils.clip_grad_norm_(state.weights, recipe.max_gradient_norm)
-        state.optimizer.step()
-        state.optimizer.zero_grad(set_to_none=False)
-        state.step = step
-        per_step = (time.monotonic() - started) / (step - done)
-        report(TrainStep(step, recipe.steps, loss.item(), per_step * (recipe.steps - step)))
+@dataclass(frozen=True)
+class _Leg:
+    """A part of a training, at the end of which nothing of it is attached to the base.
+
+    report: called after every step. at_once: pictures that are learnt together.
+    """
+
+    base: Base
+    data: Encoded
+    seed: int
+    report: Callable[[TrainStep, TrainingState], None]
+    at_once: int
+
+    @contextmanager
+    def begun(self, saved: Checkpoint | None) -> Iterator[TrainingState]:
+        """An adapter that is attached for the time of the block, and where its training stands."""
+        base, recipe = self.base, self.data.recipe
+        new = adapter.fresh(base, rank=recipe.rank, alpha=recipe.alpha, seed=self.seed)
+        # Autocast casts the inputs; peft would first copy them to the adapter's float32.
+        with new as parameters, disable_input_dtype_casting(base.denoiser):
+            weights = _flattened(parameters)
+            generator = torch.Generator().manual_seed(self.seed)
+            state = TrainingState(weights, make_optimizer(weights, recipe), generator)
+            if saved is not None:
+                saved.restore(state)
+            yield state
+
+    def go_on(self, state: TrainingState, end: int) -> None:
+        """Bring a state to this step."""
+        base, recipe = self.base, self.data.recipe
+        started, done = time.monotonic(), state.step
+        for step in range(done + 1, end + 1):
+            for group in state.optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * _schedule(step, recipe)
+            loss = torch.zeros((), device=base.device)
+            for latents, conditions, weight in self.data.draw(state.generator, self.at_once):
+                mean = base.loss(latents, conditions, state.generator, weight)
+                share = mean * (len(latents) / recipe.batch)
+                share.backward()
+                loss += share.detach()
+            torch.nn.utils.clip_grad_norm_(state.weights, recipe.max_gradient_norm)
+            state.optimizer.step()
+            state.optimizer.zero_grad(set_to_none=False)
+            state.step = step
+            left = (time.monotonic() - started) / (step - done) * (recipe.steps - step)
+            self.report(TrainStep(step, recipe.steps, loss.item(), left), state)
 
 
 def make_optimizer(weights: torch.nn.Parameter, recipe: Recipe) -> torch.optim.Optimizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.orders import Order, OrderedWay, Progress
 from pipeline.portraits.sheet import load_sheet
+from pipeline.trials import split
 from privacy.sessions import Session
 from tests.support.refused import refused
 from words import tell
@@ -153,6 +155,48 @@ def test_stopping_between_portraits_keeps_those_made(assembly: Assembly, session
     assert 1 <= made < 200
     assert len(load_sheet(assembly.services.vault, session)) == made
     assert names(assembly, session, "adapter") == []
+
+
+@pytest.fixture
+def enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five photos are enough for one to be held out."""
+    monkeypatch.setattr("pipeline.painted_job.split", partial(split, enough=5))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("enough")
+def test_a_photo_that_is_held_out_chooses_the_adapter_and_it_is_told(
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worth = iter(
+        [0.9, 0.7, 0.2, 0.4]
+    )  # two portraits of the adapter after 7 steps, two of the last
+    monkeypatch.setattr("pipeline.portraits.judge.Judge.worth", lambda *_: next(worth))
+    seen: list[Progress] = []
+    style = next(iter(assembly.services.styles))
+    report = run(assembly, session, Order((style,), count=2), report=seen.append)
+    assert report.choice == {"held_out": 1, "steps": 7, "scores": {7: 0.8, 12: 0.3}}
+    assert report.adapter["steps"] == 7
+    assert [p.step for p in seen if p.phase == "training"] == list(range(1, 13))
+    [sentence] = {tell(p.message) for p in seen if p.phase == "generating" and p.message}
+    assert "after step 7 of 12" in sentence
+    kept = {entry.kind for entry in assembly.services.vault.list(session)}
+    assert kept == {"photo", "face", "portrait", "sheet"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("enough")
+def test_an_erasure_within_a_trial_leaves_nothing(
+    assembly: Assembly, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def erase(*_: object) -> float:
+        assembly.services.sessions.erase(session.id, "user")
+        return 0.5
+
+    monkeypatch.setattr("pipeline.portraits.judge.Judge.worth", erase)
+    with pytest.raises(UnknownSession):
+        run(assembly, session, Order((next(iter(assembly.services.styles)),), count=1))
+    assert not [p for p in (assembly.settings.scratch / "vault").rglob("*") if p.is_file()]
 
 
 @pytest.fixture

@@ -87,3 +87,12 @@ def test_closed_eyes_are_told_by_the_mesh(
     assert judged(judge, photo).flaw is None
     openness["now"] = 0.4
     assert judged(judge, photo).flaw == "eyes_closed"
+
+
+def test_worth_is_likeness_and_a_little_texture(judge: Judge, photo: Picture) -> None:
+    assert judge.worth(photo) == pytest.approx(1.1, abs=2e-3)
+    smooth = cv2.GaussianBlur(photo, (0, 0), 3)
+    likeness = judged(judge, smooth).record.likeness
+    assert likeness is not None
+    assert likeness < judge.worth(smooth) < likeness + 0.09
+    assert judge.worth(np.full((256, 256, 3), 128, np.uint8)) == -1
