@@ -100,7 +100,7 @@ def test_a_demonstration_begins_with_sample_photos_in_the_frame(
 ) -> None:
     with (
         portal(tmp_path / "portal", demo=True) as framing,
-        with_preferences(chromium, tmp_path / "profile", BLOCKED, RESOLVE) as context,
+        with_preferences(chromium, tmp_path, BLOCKED, RESOLVE) as context,
     ):
         frame = in_the_frame(context, framing)
         frame.get_by_role("checkbox", name="The photos I add").check()

@@ -19,7 +19,7 @@ START = {"consent": "yes"}
 
 
 @pytest.fixture
-def anybody(tmp_path: Path) -> Iterator[httpx.Client]:
+def anybody(tmp_path: Path) -> Iterator[TestClient]:
     with (
         place(tmp_path / "scratch", demo=True) as shown,
         TestClient(shown.app, headers={"origin": "http://testserver"}) as client,
@@ -39,7 +39,7 @@ def test_what_is_set_beside_it_counts() -> None:
     assert configuration.load(demo=False).max_portraits == 200
 
 
-def test_it_says_so_and_offers_sample_photos_first(anybody: httpx.Client) -> None:
+def test_it_says_so_and_offers_sample_photos_first(anybody: TestClient) -> None:
     text = anybody.get("/").text
     assert BANNER in text
     assert "1 hour" in text
