@@ -20,6 +20,15 @@ from errors import BadSettings
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
 
+DEMO = {
+    "retention_hours": 1,
+    "undelivered_hours": 1,
+    "portraits": 12,
+    "max_portraits": 12,
+    "sample_portraits": 12,
+}
+"""Defaults of a demonstration, where the operator sets nothing else."""
+
 
 class Settings(BaseSettings):
     """What an operator may set. Every field is documented by its description, with its unit."""
@@ -153,9 +162,21 @@ class Settings(BaseSettings):
     c2pa_chain: str = Field(
         "", description="Path of the certificates of that key (PEM), its own first."
     )
+    demo: bool = Field(
+        False,
+        description="A demonstration for everybody: a banner says so, sample photos are offered "
+        "first, 12 portraits are a job's most, and everything is erased an hour after delivery. "
+        "What is set beside it counts.",
+    )
     log_level: str = Field(
         "info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_demonstration(cls, values: dict[str, object]) -> dict[str, object]:
+        asked = str(values.get("demo", "")).lower() in ("true", "1", "yes", "on", "t", "y")
+        return DEMO | values if asked else values
 
     @field_validator("portals", "acknowledge", "trusted_proxies", "hosts", mode="before")
     @classmethod

@@ -93,3 +93,17 @@ def test_without_partitioned_cookies_there_is_a_way_out_of_the_frame(
         page.get_by_role("button", name="Look around first").click()
         expect(page.locator(".countdown")).to_contain_text("Erased in")
         assert page.url == f"{framing.framed}/studio/"
+
+
+def test_a_demonstration_begins_with_sample_photos_in_the_frame(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    with (
+        portal(tmp_path / "portal", demo=True) as framing,
+        with_preferences(chromium, tmp_path, BLOCKED, RESOLVE) as context,
+    ):
+        frame = in_the_frame(context, framing)
+        frame.get_by_role("checkbox", name="The photos I add").check()
+        frame.get_by_role("button", name="Try it with sample photos").click()
+        expect(frame.locator(".photo.accepted").first).to_be_visible()
+        expect(frame.get_by_text("demonstration for everybody")).to_be_visible()

@@ -36,12 +36,13 @@ class Portal:
 
 
 @contextmanager
-def portal(folder: Path) -> Iterator[Portal]:
-    """Both, on free ports. A browser needs `RESOLVE` to find them."""
+def portal(folder: Path, **options: object) -> Iterator[Portal]:
+    """Both, on free ports; `options` of the server. A browser needs `RESOLVE` to find them."""
+    folder.mkdir(exist_ok=True)
     certificate = _certificate(folder / "tls.pem")
     with _framing(certificate) as shown:
         url = f"https://{PORTAL}:{shown.server_port}"
-        settings = {"https": True, "portals": url}
+        settings = {"https": True, "portals": url, **options}
         with place(folder / "scratch", **settings) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
             server = uvicorn.Server(
                 config(built.app, ssl_certfile=str(certificate), timeout_graceful_shutdown=1)

@@ -64,8 +64,12 @@ def router(settings: Settings) -> APIRouter:
         services: Parts,
         ticket: TicketText,
         agreed: Annotated[str, Form(alias="consent", max_length=10)] = "",
+        samples: Annotated[str, Form(max_length=10)] = "",
     ) -> Response:
-        """Open a session for somebody who agreed; one who has a session keeps it."""
+        """Open a session for somebody who agreed; one who has a session keeps it.
+
+        samples: the studio begins with sample photos.
+        """
         settings = services.settings
         if _opens(services, ticket):
             return RedirectResponse(_STUDIO, 303)
@@ -76,7 +80,7 @@ def router(settings: Settings) -> APIRouter:
         starts.count(address_of(request))
         session, new_ticket = services.sessions.create()
         consent.keep(services, session, "portraits")
-        response = RedirectResponse(_STUDIO, 303)
+        response = RedirectResponse(f"{_STUDIO}#samples" if samples else _STUDIO, 303)
         admit(response, settings, new_ticket)
         return response
 
@@ -131,6 +135,7 @@ def router(settings: Settings) -> APIRouter:
         return pages.page(
             "parts.html",
             settings=services.settings,
+            retention=span(services.settings.retention_hours * HOUR_S),
             previews=looks.previews(services),
             gradio_words=labels.english_only(),
             ways=labels.ways(services, labels.counts(services.settings)),
@@ -168,6 +173,7 @@ def _welcome(
     return pages.page(
         "welcome.html",
         status=status,
+        settings=settings,
         retention=span(settings.retention_hours * HOUR_S),
         notice=consent.notice(settings),
         known=known,

@@ -111,6 +111,15 @@ class Studio {
     this.editor.follow(status.hearts.list);
     this.portraits.draw(status, status.stage === "working");
     if (before && before !== this.stage) this.#turnTo();
+    if (!before) this.#beginWithSamples();
+  }
+
+  /** Who asked for them on the first page need not ask again. */
+  #beginWithSamples() {
+    if (location.hash !== "#samples") return;
+    history.replaceState(null, "", location.pathname);
+    const { photos } = this.places;
+    if (!this.photos?.list.length) this.#samplePhotos(photos.querySelector('[data-does="sample-photos"]'));
   }
 
   /** What depends on the way that is chosen: how many photos it needs, and what it offers. */
