@@ -59,7 +59,8 @@ def rows_of(printed: str) -> dict[str, list[str]]:
 def test_a_dry_run_measures_everything(
     small: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_full_size, "PORTRAITS", 2)
+    for name, few in (("PORTRAITS", 2), ("WARM", 1), ("MEASURED", 1)):
+        monkeypatch.setattr(measure_full_size, name, few)
     assert measure_full_size.main([small], sides=SIDES) == 0
     rows = rows_of(capsys.readouterr().out)
     notes = {name: cells[-1] for name, cells in rows.items()}
