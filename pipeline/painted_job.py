@@ -229,7 +229,9 @@ class _Painting:
         segment = self.job.services.segmenter.matte
         return training.train(
             self.base,
-            Personalisation(self.photos, segment, self.recipe, training.SEED),
+            Personalisation(
+                self.photos, segment, self.recipe, training.SEED, self.job.order.class_word
+            ),
             report=self._show_step,
             stop=self.job.stop,
             checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),

@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from errors import TamperedError
+from pipeline.bases.adapter import metadata
 
 if TYPE_CHECKING:
     from pipeline.bases.base import Base
@@ -68,7 +69,7 @@ class Checkpoint:
 
 def fingerprint(base: Base, person: Personalisation) -> str:
     """SHA-256 of all that decides how a training goes."""
-    about = [base.key, asdict(person.recipe), person.seed]
+    about = [base.key, asdict(person.recipe), person.seed, person.class_word]
     sha = hashlib.sha256(json.dumps(about).encode())
     for photo in person.photos:
         for part in (photo.image, photo.landmarks, photo.alpha):
@@ -100,8 +101,7 @@ def parse(data: bytes) -> Checkpoint:
     """
     try:
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        about = json.loads(header["__metadata__"]["likeness"])
+        about = json.loads(metadata(data)["likeness"])
         if WEIGHTS not in tensors or GENERATOR not in tensors:
             raise KeyError(WEIGHTS)
         return Checkpoint(int(about["step"]), about["fingerprint"], tensors, about["numbers"])

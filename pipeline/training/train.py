@@ -21,6 +21,7 @@ from peft.helpers import disable_input_dtype_casting
 from errors import BaseUnavailable
 from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
+from pipeline.compositing.backdrops import PERSON
 from pipeline.compositing.segmenter import Segment
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import TrainingState
@@ -91,13 +92,14 @@ class Personalisation:
     """All that decides, beside the base, which adapter comes out.
 
     photos: of one person. segment: tells the person from the wall. The same seed gives the same
-    adapter.
+    adapter. class_word: what the captions of a large base call the person.
     """
 
     photos: Sequence[TrainingPhoto]
     segment: Segment
     recipe: Recipe
     seed: int
+    class_word: str = "person"
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,9 @@ def train(
     saved = _saved(checkpoints, fingerprint)
     rng = np.random.default_rng(person.seed)
     material = (person.photos, person.segment, base.resolution)
+    subject = PERSON.replace("person", person.class_word) if base.large else PERSON
     examples = (
-        framed(*material, variants=recipe.variants, rng=rng)
+        framed(*material, variants=recipe.variants, rng=rng, subject=subject)
         if base.large
         else recompose(*material, variants=recipe.variants, knows=base.knows, rng=rng)
     )
@@ -165,7 +168,7 @@ def train(
                 report(step)
 
             _optimise(base, data, state, show, min(micro_batch or recipe.batch, recipe.batch))
-            return adapter.dump(base)
+            return adapter.dump(base, subject)
 
 
 def _saved(checkpoints: Checkpoints | None, fingerprint: str) -> checkpoint.Checkpoint | None:
