@@ -83,7 +83,8 @@ def dump(base: Base, subject: str = "") -> bytes:
         if key.endswith(".lora_B.weight"):
             tensor = tensor * layers[key.partition(".lora_")[0]].scaling[NAME]
         state[f"{base.adapter_prefix}.{key}"] = tensor.contiguous()
-    return safetensors.torch.save(state, metadata={"format": "pt", "subject": subject})
+    # One entry: safetensors writes several in any order, and the same adapter is the same bytes.
+    return safetensors.torch.save(state, metadata={"subject": subject})
 
 
 def subject_of(data: bytes) -> str:
