@@ -84,6 +84,7 @@ def test_a_failure_is_a_line_and_the_rest_goes_on(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried")
 
     monkeypatch.setattr(Base, "loss", short)
+    monkeypatch.setattr(measure_full_size, "PORTRAITS", 2)
     assert measure_full_size.main([small], sides=SIDES[1:]) == 0
     rows = rows_of(capsys.readouterr().out)
     failed = "failed: OutOfMemoryError: CUDA out of memory. Tried"
