@@ -92,9 +92,12 @@ def _kl(channels: int) -> Callable[[], nn.Module]:
 
 
 _z_image = Architecture(ZImage, ZImageTransformer2DModel, _kl(16), (128, 2560), (16, 8))
+_XL = Architecture(StableDiffusionXL, _sdxl, _kl(4), (77, 2048), (4, 8))
+
 ARCHITECTURES = {
     "sd15": Architecture(StableDiffusion, _stable_diffusion, _kl(4), (77, 768), (4, 8), (384, 512)),
-    "sdxl": Architecture(StableDiffusionXL, _sdxl, _kl(4), (77, 2048), (4, 8)),
+    "sdxl": _XL,
+    "sdxl-lightning": _XL,
     "z-image": _z_image,
     "z-image-turbo": _z_image,
     "flux2-klein-4b": Architecture(

@@ -111,7 +111,7 @@ def measure(assembly: Assembly, folder: Path, enough: int, count: int) -> Row | 
 
         def learnt(held_out: list[TrainingPhoto], others: list[TrainingPhoto]) -> Likeness:
             choosing = trials(job, base, others, held_out)
-            person = Personalisation(others, segment, recipe, training.SEED, choosing)
+            person = Personalisation(others, segment, recipe, training.SEED, trials=choosing)
             adapter = training.train(base, person, report=lambda _: None, stop=lambda: False)
             with closing(generate(base, adapter, shots, stop=lambda: False)) as making:
                 judged = [judge.judged("", shot, image).record.likeness for shot, image in making]

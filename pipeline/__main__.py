@@ -27,7 +27,7 @@ from errors import BadFolder, BadOrder, BadSettings, LikenessError, OperatorErro
 from pipeline import job, memory
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
-from pipeline.orders import ORDERED_WAYS, Order, Progress, Report
+from pipeline.orders import CLASS_WORDS, ORDERED_WAYS, Order, Progress, Report
 from pipeline.portraits import archive, signing
 from pipeline.portraits.export import Finish
 from pipeline.portraits.score import rank
@@ -103,6 +103,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             chosen.seed,
             crop=chosen.crop,
             tone=chosen.tone,
+            class_word=chosen.class_word,
             way=chosen.way or services.planning.default_way,
         )
         job.check(order, settings.min_photos, services)  # before minutes of work
@@ -281,6 +282,8 @@ def build_parser() -> argparse.ArgumentParser:
         default="look",
         help="shape of the portraits; each look's own if left out",
     )
+    words = "what a large base is to call you when it paints (person)"
+    parser.add_argument("--class-word", choices=CLASS_WORDS, default=CLASS_WORDS[0], help=words)
     parser.add_argument("--tone", choices=TONES, default="look", help="backdrop; else the look's")
     parser.add_argument(
         "--way",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from errors import BadOrder
 from messages import Message
 from pipeline.compositing.tone import TONES
-from pipeline.orders import ORDERED_WAYS, Limits, Order, Progress, Report
+from pipeline.orders import CLASS_WORDS, ORDERED_WAYS, Limits, Order, Progress, Report
 from pipeline.planning.planning import Planning
 from pipeline.portraits.style import CROPS, Style, choose
 from privacy import kinds
@@ -66,14 +66,14 @@ def check(order: Order, good_photos: int, services: Services) -> list[Style]:
     """The chosen styles of an order that can start.
 
     Raises:
-        BadOrder: the count is out of range; a style, crop, tone or way is unknown; this server
+        BadOrder: the count is out of range; a style or another choice is unknown; this server
             cannot go that way; photos are missing.
     """
     limits = services.limits
     if not 1 <= order.count <= limits.max_portraits:
         raise BadOrder("order.count_range", most=limits.max_portraits, asked=order.count)
     known = order.crop in ("look", *CROPS) and order.tone in TONES and order.way in ORDERED_WAYS
-    if not known:
+    if not known or order.class_word not in CLASS_WORDS:
         raise BadOrder("order.unknown_choice")
     if order.way not in services.planning.ways:
         raise BadOrder("order.dressed_elsewhere")

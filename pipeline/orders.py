@@ -22,6 +22,10 @@ painted; or a new picture painted by a model of the face."""
 OrderedWay = Literal["photo", "dressed", "painted", "both"]
 ORDERED_WAYS: tuple[OrderedWay, ...] = get_args(OrderedWay)
 
+ClassWord = Literal["person", "woman", "man"]
+CLASS_WORDS: tuple[ClassWord, ...] = get_args(ClassWord)
+"""What somebody may be called, as they wish; never guessed."""
+
 # Until a first job has measured it on this machine: seconds for one portrait of the mini base.
 FIRST_GUESS_SECONDS_PER_PORTRAIT = 0.8
 
@@ -31,7 +35,8 @@ class Order:
     """What the person asked for.
 
     styles: keys of style files. crop: a key of `styles.CROPS`, or "look" for each style's own.
-    tone: of the backdrop, a member of `tone.TONES`. way: of `ORDERED_WAYS`; "both" makes `count`
+    tone: of the backdrop, a member of `tone.TONES`. class_word: what a large base is to call the
+    person. way: of `ORDERED_WAYS`; "both" makes `count`
     portraits of photos, then as many painted ones. earlier: portraits that jobs had made for this
     session when it was ordered, so that one which was cut off goes on where it was; None counts
     them at its start.
@@ -43,6 +48,7 @@ class Order:
     keep_adapter: bool = False
     crop: str = "look"
     tone: str = "look"
+    class_word: ClassWord = "person"
     way: OrderedWay = "painted"
     earlier: int | None = None
 

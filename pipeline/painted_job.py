@@ -237,7 +237,9 @@ class _Painting:
         choosing = trials(self.job, self.base, photos, held_out)
         return training.train(
             self.base,
-            Personalisation(photos, segment, self.recipe, training.SEED, choosing),
+            Personalisation(
+                photos, segment, self.recipe, training.SEED, self.job.order.class_word, choosing
+            ),
             report=self._show_step,
             stop=self.job.stop,
             checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),

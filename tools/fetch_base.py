@@ -61,13 +61,14 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """Files of one commit of one repository, and where they go."""
+    """Files of one commit of one repository, and where they go; `name` renames a single file."""
 
     repository: str
     revision: str
     take: tuple[str, ...]
     into: str = ""
     drop: str = ""
+    name: str = ""
     files: tuple[File, ...] = ()
 
     @property
@@ -78,7 +79,7 @@ class Source:
         """Where a file goes, relative to the base's folder."""
         path = PurePosixPath(file.path)
         name = path.name.replace(self.drop, "") if self.drop else path.name
-        return str(PurePosixPath(self.into) / path.with_name(name))
+        return str(PurePosixPath(self.into) / path.with_name(self.name or name))
 
 
 def sources(key: str, bases: Path) -> list[Source]:

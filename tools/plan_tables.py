@@ -28,7 +28,7 @@ def known(bases: Path) -> list[Facts]:
     return [found for manifest in read if (found := facts_of(manifest)) is not None]
 
 
-GOALS = {"flux2-klein-4b": 10, "sdxl": 12, "z-image-turbo": 15}
+GOALS = {"flux2-klein-4b": 10, "sdxl": 12, "sdxl-lightning": 12, "z-image-turbo": 15}
 """Minutes on an RTX 4090; on an H100, `GOAL_H100` for each."""
 GOAL_H100 = 4
 

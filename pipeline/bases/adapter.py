@@ -8,6 +8,7 @@ pipeline reads them; they exist in memory only, and whoever stores them encrypts
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -69,10 +70,11 @@ def loaded(base: Base, data: bytes, weight: float = 1.0) -> Iterator[None]:
         yield
 
 
-def dump(base: Base) -> bytes:
+def dump(base: Base, subject: str = "") -> bytes:
     """The attached adapter as safetensors.
 
     alpha / rank is folded into B: readers that know no alpha assume that the two are equal.
+    subject: what the person was called in training, and is to be in prompts.
     """
     layers = _layers(base)
     state = {}
@@ -81,7 +83,31 @@ def dump(base: Base) -> bytes:
         if key.endswith(".lora_B.weight"):
             tensor = tensor * layers[key.partition(".lora_")[0]].scaling[NAME]
         state[f"{base.adapter_prefix}.{key}"] = tensor.contiguous()
-    return safetensors.torch.save(state, metadata={"format": "pt"})
+    # One entry: safetensors writes several in any order, and the same adapter is the same bytes.
+    return safetensors.torch.save(state, metadata={"subject": subject})
+
+
+def subject_of(data: bytes) -> str:
+    """What an adapter's person was called in training, empty if it does not say.
+
+    Raises:
+        TamperedError: the bytes are cut, or no adapter.
+    """
+    try:
+        return metadata(data).get("subject", "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise TamperedError("errors.model_damaged") from None
+
+
+def metadata(data: bytes) -> dict[str, str]:
+    """What stands beside the tensors of safetensors.
+
+    Raises:
+        ValueError, KeyError, TypeError: the bytes are none, or nothing stands there.
+    """
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    found: dict[str, str] = header["__metadata__"]
+    return found
 
 
 def _parse(base: Base, data: bytes) -> dict[str, torch.Tensor]:

@@ -66,8 +66,7 @@ class Denoising(ABC):
     """The scheduler's, as diffusers read it from the folder."""
 
     solvers: ClassVar[tuple[type[Any], ...]]
-    """Schedulers of diffusers that suit the family, the usual one first.  None of them scales
-    what the network is given."""
+    """Schedulers of diffusers that suit the family, the usual one first."""
 
     together: ClassVar[bool] = False
     """Whether guidance asks for both its predictions at once: faster, and twice the memory."""
@@ -197,7 +196,9 @@ class Denoising(ABC):
         skipped = 0 if start is None else sampling.skipped
         timesteps = solver.timesteps[skipped:]
         solver.set_begin_index(skipped)
-        if start is not None:
+        if start is None:
+            latents = latents * getattr(solver, "init_noise_sigma", 1.0)
+        else:
             latents = _mixed(solver, start, latents, timesteps[:1].expand(len(latents)))
         asked = [self._moved(positive)]
         if sampling.guidance != 1:
@@ -207,7 +208,8 @@ class Denoising(ABC):
         for timestep in timesteps:
             if stop():
                 raise Stopped
-            answers = [self._answer(latents, timestep, conditions) for conditions in asked]
+            given = _given(solver, latents, timestep)
+            answers = [self._answer(given, timestep, conditions) for conditions in asked]
             *unwanted, prediction = torch.cat(answers).float().split(len(latents))
             for without in unwanted:
                 prediction = without + sampling.guidance * (prediction - without)
@@ -221,6 +223,14 @@ class Denoising(ABC):
         rows = len(next(iter(conditions.values())))
         given = latents.repeat(rows // len(latents), 1, 1, 1)
         return self.predict(given, self._time(timestep).expand(rows), conditions)
+
+
+def _given(solver: Any, latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    """What the network is given of the latents: some solvers work with larger ones."""
+    if isinstance(solver, FlowMatchEulerDiscreteScheduler):
+        return latents
+    scaled: torch.Tensor = solver.scale_model_input(latents, timestep)
+    return scaled
 
 
 def _mixed(

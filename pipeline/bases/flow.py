@@ -3,17 +3,11 @@
 At noise level σ in (0, 1] a picture x is (1 - σ) x + σ noise, and the network predicts the
 velocity noise - x (Liu et al. 2022, "Rectified flow"); σ is the time.  A family adds how its
 transformer is asked for that velocity.
-
-A base folder may have a distilled transformer and its scheduler under `distilled/`.  Adapters are
-trained beside the base's own transformer, because one trained beside a distilled transformer
-undoes the distillation and loses the face; portraits are made with the distilled one.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,14 +15,10 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import nn
 
-from errors import BaseUnavailable
-from pipeline.bases import nf4
-from pipeline.bases.manifest import DISTILLED
-from pipeline.bases.offloading import Large
-from pipeline.bases.weights import incomplete, require_whole
+from pipeline.bases.distilled import MayBeDistilled
 
 
-class FlowMatching(Large):
+class FlowMatching(MayBeDistilled):
     adapter_prefix: ClassVar[str] = "transformer"
     solvers: ClassVar[tuple[type[Any], ...]] = (FlowMatchEulerDiscreteScheduler,)
     reads_sentences: ClassVar[bool] = True
@@ -39,50 +29,8 @@ class FlowMatching(Large):
     def _take(self, pipeline: Any) -> nn.Module:
         self.vae = pipeline.vae.to(self.device, memory_format=torch.channels_last)
         self.solver_config = pipeline.scheduler.config
-        self.distilled, self._distilled_solver = self._read_distilled(pipeline.transformer)
+        self._take_distilled(pipeline.transformer, pipeline.scheduler)
         return pipeline.transformer
-
-    def _read_distilled(self, like: Any) -> tuple[nn.Module | None, Any]:
-        folder = self.folder / DISTILLED
-        if not folder.is_dir():
-            return None, None
-        config = None
-        if self.quantised:
-            config = nf4.while_reading(self.device, self.compute_dtype, self.precise)
-        like.to("cpu")  # one at a time: the memory of a small GPU is for the one that is read
-        options = {"local_files_only": True, "use_safetensors": True}
-        try:
-            network = type(like).from_pretrained(
-                folder / "transformer",
-                torch_dtype=self.compute_dtype,
-                quantization_config=config,
-                **options,
-            )
-            require_whole(folder / "transformer", network)
-            scheduler = FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler")
-        except (OSError, ValueError, KeyError, RuntimeError) as problem:
-            raise BaseUnavailable(incomplete(self.key)) from problem
-        return network, scheduler.config
-
-    def _denoisers(self) -> list[nn.Module]:
-        return [self.denoiser, *([self.distilled] if self.distilled is not None else [])]
-
-    def networks(self) -> list[nn.Module]:
-        return [*self._denoisers(), self.vae]
-
-    @contextmanager
-    def painting(self) -> Iterator[None]:
-        if self.distilled is None:
-            yield
-            return
-        own = self.denoiser, self.solver_config
-        self.denoiser, self.solver_config = self.distilled, self._distilled_solver
-        try:
-            self.bring(self.denoiser, self.vae)
-            yield
-        finally:
-            self.denoiser, self.solver_config = own
-            self.bring(self.denoiser, self.vae)
 
     @property
     def _own_resolution(self) -> int:

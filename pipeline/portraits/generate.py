@@ -88,7 +88,7 @@ def generate(
         ShortOfMemory: with the stage at which the GPU's memory ran short.
         TamperedError: the adapter is damaged or belongs to another base.
     """
-    subject = ANYONE if adapter is None else PERSON
+    subject = ANYONE if adapter is None else adapters.subject_of(adapter) or PERSON
     sampling = sampling or base.sampling
     attached = (
         nullcontext() if adapter is None else adapters.loaded(base, adapter, sampling.adapter)

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError
 
 from errors import TamperedError
+from pipeline.bases.adapter import metadata
 from pipeline.training.choice import Choice
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Checkpoint:
 def fingerprint(base: Base, person: Personalisation) -> str:
     """SHA-256 of all that decides how a training goes, and which of its adapters is used."""
     held_out = person.trials.held_out if person.trials else ()
-    about = [base.key, asdict(person.recipe), person.seed, len(held_out)]
+    about = [base.key, asdict(person.recipe), person.seed, person.class_word, len(held_out)]
     sha = hashlib.sha256(json.dumps(about).encode())
     for photo in (*person.photos, *held_out):
         for part in (photo.image, photo.landmarks, photo.alpha):
@@ -117,8 +118,7 @@ def parse(data: bytes) -> Checkpoint:
     """
     try:
         tensors = safetensors.torch.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        about = json.loads(header["__metadata__"]["likeness"])
+        about = json.loads(metadata(data)["likeness"])
         if WEIGHTS not in tensors or GENERATOR not in tensors:
             raise KeyError(WEIGHTS)
         adapter = tensors.pop(CHOSEN).numpy().tobytes()

@@ -67,16 +67,17 @@ def framed(
     *,
     variants: int,
     rng: np.random.Generator,
+    subject: str = PERSON,
 ) -> Iterator[Example]:
     """`variants` pictures of every photo, at most `size` pixels on a side, one after the other.
 
-    segment: for photos without alpha.
+    segment: for photos without alpha. subject: what captions call the person.
     """
     for photo in photos:
         person = _Person(photo, segment, round(BUCKETS[-1] * size))
         framings = person.framings(ENOUGH * size)
         for number in range(variants):
-            yield person.example(framings[number % len(framings)], size, rng)
+            yield person.example(framings[number % len(framings)], size, subject, rng)
 
 
 def weight_of(
@@ -121,7 +122,9 @@ class _Person:
     def _side(self, framing: Framing) -> float:
         return framing.side * (self.box.right - self.box.left)
 
-    def example(self, framing: Framing, size: int, rng: np.random.Generator) -> Example:
+    def example(
+        self, framing: Framing, size: int, subject: str, rng: np.random.Generator
+    ) -> Example:
         left, top, side = self._place(framing, rng)
         px = max(round(b * size) for b in BUCKETS if round(b * size) <= side)
 
@@ -136,7 +139,7 @@ class _Person:
         corner = (round(edge * px / side) for edge in (top, left))
         return Example(
             np.clip(np.rint(image), 0, 255).astype(np.uint8),
-            ", ".join(filter(None, (f"{framing.words} photo of {PERSON}", self.said, plain))),
+            ", ".join(filter(None, (f"{framing.words} photo of {subject}", self.said, plain))),
             cropped(self.weight),
             (*self.original, *corner, px, px),
         )

@@ -22,6 +22,7 @@ from peft.helpers import disable_input_dtype_casting
 from errors import BaseUnavailable
 from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
+from pipeline.compositing.backdrops import PERSON
 from pipeline.compositing.segmenter import Segment
 from pipeline.training import checkpoint
 from pipeline.training.checkpoint import Checkpoint, TrainingState
@@ -93,13 +94,15 @@ class Personalisation:
     """All that decides, beside the base, which adapter comes out.
 
     photos: of one person. segment: tells the person from the wall. The same seed gives the same
-    adapter. trials: how one is chosen on the way; None takes the last.
+    adapter. class_word: what the captions of a large base call the person. trials: how one is
+    chosen on the way; None takes the last.
     """
 
     photos: Sequence[TrainingPhoto]
     segment: Segment
     recipe: Recipe
     seed: int
+    class_word: str = "person"
     trials: Trials | None = None
 
 
@@ -151,8 +154,9 @@ def train(
     choice = saved.choice if saved else Choice()
     rng = np.random.default_rng(person.seed)
     material = (person.photos, person.segment, base.resolution)
+    subject = PERSON.replace("person", person.class_word) if base.large else PERSON
     examples = (
-        framed(*material, variants=recipe.variants, rng=rng)
+        framed(*material, variants=recipe.variants, rng=rng, subject=subject)
         if base.large
         else recompose(*material, variants=recipe.variants, knows=base.knows, rng=rng)
     )
@@ -170,7 +174,7 @@ def train(
                 continue
             with leg.begun(saved) as state:
                 leg.go_on(state, end)
-                learnt = adapter.dump(base)
+                learnt = adapter.dump(base, subject)
                 saved = checkpoint.taken(state, fingerprint, choice)
             if trials is None:
                 return learnt

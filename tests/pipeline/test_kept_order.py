@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ def test_an_order_comes_back_as_it_was(store: Store) -> None:
     session, _ = store.sessions.create()
     assert kept_order.load(store.vault, session) is None
     order = Order(("corporate", "natural"), 12, seed=99, keep_adapter=True, crop="4:5", earlier=3)
+    order = replace(order, class_word="woman")
     kept_order.keep(store.vault, session, order)
     assert kept_order.load(store.vault, session) == order
     kept_order.forget(store.vault, session)

@@ -415,6 +415,13 @@ there, which is not compared.
 
 The row `studio-mini` has the embedded base's class, schedule and prediction (velocity, zero
 terminal SNR) with a variational autoencoder, the only kind that the script reads.
+
+## Painting in few steps
+
+SDXL with a distilled UNet and Euler's steps ("trailing", 8, no guidance) beside diffusers' own
+pipeline and `EulerDiscreteScheduler`: tiny bases with random weights, float32, CPU, the same words
+and noise. The norm of the difference by that of the latents is 1.4e-07, with an adapter 2.8e-07;
+`tests/pipeline/bases/test_few_steps.py` holds both below 0.0001.
 """
 
 

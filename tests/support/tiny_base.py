@@ -7,6 +7,7 @@ seconds, which is what tests of that code need.  `build_tiny_base` has the shape
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -137,24 +138,35 @@ def build_tiny_sdxl(folder: Path, *, seed: int = 0) -> None:
         text_encoder_2=CLIPTextModelWithProjection(clip),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
-        unet=UNet2DConditionModel(
-            sample_size=8,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-            block_out_channels=(WIDTH, 2 * WIDTH),
-            layers_per_block=1,
-            cross_attention_dim=2 * WIDTH,
-            attention_head_dim=(2, 4),
-            norm_num_groups=8,
-            use_linear_projection=True,
-            addition_embed_type="text_time",
-            addition_time_embed_dim=8,
-            projection_class_embeddings_input_dim=6 * 8 + WIDTH,
-        ),
+        unet=_sdxl_unet(),
         scheduler=EulerDiscreteScheduler(
             beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
         ),
     ).save_pretrained(folder)
+
+
+def _sdxl_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=(WIDTH, 2 * WIDTH),
+        layers_per_block=1,
+        cross_attention_dim=2 * WIDTH,
+        attention_head_dim=(2, 4),
+        norm_num_groups=8,
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=6 * 8 + WIDTH,
+    )
+
+
+def build_tiny_sdxl_lightning(folder: Path, *, seed: int = 0) -> None:
+    """As SDXL, with a distilled UNet, which predicts something else."""
+    build_tiny_sdxl(folder, seed=seed)
+    _sdxl_unet().save_pretrained(folder / "distilled" / "unet")
+    shutil.copytree(folder / "scheduler", folder / "distilled" / "scheduler")
 
 
 def build_tiny_z_image(folder: Path, *, seed: int = 0) -> None:

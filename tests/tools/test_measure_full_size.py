@@ -59,7 +59,8 @@ def rows_of(printed: str) -> dict[str, list[str]]:
 def test_a_dry_run_measures_everything(
     small: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_full_size, "PORTRAITS", 2)
+    for name, few in (("PORTRAITS", 2), ("WARM", 1), ("MEASURED", 1)):
+        monkeypatch.setattr(measure_full_size, name, few)
     assert measure_full_size.main([small], sides=SIDES) == 0
     rows = rows_of(capsys.readouterr().out)
     notes = {name: cells[-1] for name, cells in rows.items()}
@@ -83,6 +84,7 @@ def test_a_failure_is_a_line_and_the_rest_goes_on(
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried")
 
     monkeypatch.setattr(Base, "loss", short)
+    monkeypatch.setattr(measure_full_size, "PORTRAITS", 2)
     assert measure_full_size.main([small], sides=SIDES[1:]) == 0
     rows = rows_of(capsys.readouterr().out)
     failed = "failed: OutOfMemoryError: CUDA out of memory. Tried"

@@ -23,7 +23,7 @@ from jinja2 import ChoiceLoader, DictLoader
 from starlette.requests import Request
 
 from errors import BadOrder, LikenessError
-from pipeline.orders import Order
+from pipeline.orders import CLASS_WORDS, Order
 from pipeline.portraits.style import GROUPS, Style
 from web import consent
 from web.brand.kit import brand
@@ -148,6 +148,9 @@ def _page(services: Services) -> gr.Blocks:
                 elem_id="count",
                 elem_classes="choice",
             )
+            # The built-in base has no words for it.
+            large = services.planning.gpu_plans
+            called = [_choice("class_word", CLASS_WORDS)] if large else []
             keep = gr.Checkbox(
                 label=_told("order.keep"), info=_told("order.keep_info"), elem_id="keep"
             )
@@ -157,17 +160,16 @@ def _page(services: Services) -> gr.Blocks:
 
         def order(request: gr.Request, *values: Any) -> Iterator[str]:
             yield ""  # so that the same sentence is seen, and heard, a second time
-            *chosen, portraits, way_key, keep_model, agrees = values
             # Gradio calls this from a thread of its own, where nobody's language is known.
             with speaking(language_of(request.request)):
-                form = _Form(chosen, portraits, way_key, keep_model, agrees)
+                form = _Form(values[: len(looks)], *values[len(looks) : len(inputs)])
                 sentence = _refused(services, request.request, form)
             yield html.escape(sentence)
 
         for field in (files, camera):
             # The photos are in the vault already: only empty the field for the next ones.
             field.upload(_emptied, None, field, **_SILENT)
-        inputs = [*looks, count, way, keep, agreed]
+        inputs = [*looks, count, way, keep, agreed, *called]
         create.click(order, inputs, refusal, **_SILENT)
     return demo
 
@@ -216,6 +218,7 @@ class _Form(NamedTuple):
     way: Any
     keep_model: Any
     agrees: Any
+    class_word: Any = CLASS_WORDS[0]
 
 
 def _refused(services: Services, request: Request, form: _Form) -> str:
@@ -252,6 +255,7 @@ def _order_of(form: _Form) -> Order:
         count=int(form.portraits),
         seed=secrets.randbelow(2**31),
         keep_adapter=form.keep_model is True,
+        class_word=form.class_word,
         way=form.way,
     )
 

@@ -3,7 +3,7 @@
 Besides the words, the UNet is told their pooled meaning, and for which size and crop a picture was
 made ("time ids"): the true ones in training, and a whole square picture of the model's own size in
 painting.  The autoencoder of the first release overflows in float16; ours works in bfloat16, and
-the manifest takes the repaired one all the same.
+the manifest takes the repaired one all the same.  SDXL-Lightning is a distilled UNet.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
 from pipeline.bases.denoising import Conditions, Sampling
+from pipeline.bases.distilled import MayBeDistilled
 from pipeline.bases.families.stable_diffusion import StableDiffusion
-from pipeline.bases.offloading import TEXT_PARTS, Large
+from pipeline.bases.offloading import TEXT_PARTS
 
 
-class StableDiffusionXL(Large, StableDiffusion):
+class StableDiffusionXL(MayBeDistilled, StableDiffusion):
     sampling = Sampling(steps=28, guidance=5.0)
 
     @classmethod
@@ -29,8 +31,12 @@ class StableDiffusionXL(Large, StableDiffusion):
     def _take_words(self, pipeline: Any) -> None:
         """None are kept: see `Large`."""
 
-    def networks(self) -> list[nn.Module]:
-        return [self.unet, self.vae]
+    def _take(self, pipeline: Any) -> nn.Module:
+        unet = super()._take(pipeline)
+        self._take_distilled(unet, pipeline.scheduler)
+        if self.distilled is not None and self.device.type == "cpu":
+            self.distilled.set_attn_processor(AttnProcessor())  # type: ignore[operator]
+        return unet
 
     def _encode(self, encoder: Any, prompt: str) -> Conditions:
         words, _, pooled, _ = encoder.encode_prompt(
@@ -54,7 +60,7 @@ class StableDiffusionXL(Large, StableDiffusion):
             "time_ids": conditions.get("time_ids", whole.float().expand(len(packed), -1)),
         }
         words = conditions["encoder_hidden_states"]
-        return self.unet(packed, times, words, added_cond_kwargs=more).sample
+        return self.denoiser(packed, times, words, added_cond_kwargs=more).sample
 
     def adapter_targets(self) -> list[str]:
         """The linear layers of the transformers in the UNet: enough on a base of this size."""

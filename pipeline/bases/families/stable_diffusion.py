@@ -10,7 +10,12 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
+from diffusers import (
+    DDPMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 
@@ -24,6 +29,7 @@ class StableDiffusion(Base):
     solvers: ClassVar[tuple[type[Any], ...]] = (
         DPMSolverMultistepScheduler,
         UniPCMultistepScheduler,
+        EulerDiscreteScheduler,
     )
     together: ClassVar[bool] = True
 

@@ -71,6 +71,7 @@ def test_levels_of_a_flow_may_lie_otherwise_too(flow: Base) -> None:
         (tiny.build_tiny_base, "", DIFFUSION),
         (tiny.build_tiny_base, 'solver = "UniPCMultistepScheduler"', "UniPCMultistepScheduler"),
         (tiny.build_tiny_base, 'spacing = "karras"', DIFFUSION),
+        (tiny.build_tiny_base, 'solver = "EulerDiscreteScheduler"', "EulerDiscreteScheduler"),
         (tiny.build_tiny_base, f'solver = "{FLOW}"', None),
         (tiny.build_tiny_base, 'solver = "EulerAncestralDiscreteScheduler"', None),
         (tiny.build_tiny_base, 'spacing = "wide"', None),

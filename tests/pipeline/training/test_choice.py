@@ -100,7 +100,7 @@ def learn(
     stop: Callable[[], bool] = lambda: False,
     checkpoints: Checkpoints | None = None,
 ) -> bytes:
-    person = Personalisation(photos[:2], middle, FIVE, 5, trials)
+    person = Personalisation(photos[:2], middle, FIVE, 5, trials=trials)
     return train(base, person, report=report, stop=stop, checkpoints=checkpoints)
 
 
@@ -198,7 +198,9 @@ def test_a_checkpoint_with_other_photos_held_out_is_left_alone(
 ) -> None:
     def fingerprint(held_out: list[TrainingPhoto]) -> str:
         trials = Scripted().trials(held_out)
-        return checkpoint.fingerprint(base, Personalisation(photos[:2], middle, FIVE, 5, trials))
+        return checkpoint.fingerprint(
+            base, Personalisation(photos[:2], middle, FIVE, 5, trials=trials)
+        )
 
     other = replace(photos[2], image=photos[2].image[::-1].copy())
     whole = Personalisation(photos, middle, FIVE, 5)

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
-from errors import Stopped
+from errors import Stopped, TamperedError
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Sampling
 from pipeline.bases.loading import load_base
 from pipeline.compositing.clothes import SURE, separate
 from pipeline.imaging import CutOut
+from pipeline.orders import CLASS_WORDS
 from pipeline.photos.record import PLAIN_WALL, TrainingPhoto
+from pipeline.portraits.generate import generate, plan
+from pipeline.portraits.style import Style
+from pipeline.training import checkpoint
 from pipeline.training.dataset import Example
 from pipeline.training.encoded import place_weight
 from pipeline.training.framings import CLOTHES, ELSEWHERE, FRAMINGS, WALLS, framed, weight_of
-from pipeline.training.train import Checkpoints
+from pipeline.training.train import Checkpoints, Personalisation, train
 from tests.support import tiny_base as tiny
 from tests.support.drawn import Drawn, drawn
 from tests.support.nobody import middle
@@ -252,3 +259,64 @@ def test_what_a_photo_shows_beside_the_person_is_in_its_captions(whole: Training
     assert captions
     assert all(f", {said}, plain " in caption for caption in captions)
     assert all(", , " not in example.caption for example in pictures(whole))
+
+
+# The class word
+
+
+def told(base: Base, person: Drawn, word: str) -> tuple[set[str], set[str]]:
+    """Subjects of the captions that an adapter is learnt from, and of the prompts it paints by."""
+    heard: list[str] = []
+    encode = type(base).encode_prompts
+
+    def hear(prompts: Sequence[str]) -> Any:
+        heard.extend(prompts)
+        return encode(base, prompts)
+
+    def subjects() -> set[str]:
+        found = {said for text in heard for said in re.findall(r"photo of (.*?),", text)}
+        heard.clear()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(base, "encode_prompts", hear)
+        options: dict[str, Any] = {"report": lambda _: None, "stop": lambda: False}
+        learnt = train(
+            base,
+            Personalisation([photo_of(person)], middle, replace(SHORT, steps=1), 1, word),
+            **options,
+        )
+        captions = subjects()
+        look = Style("look", "Look", "A look.", "work", "photo of {subject}, navy studio backdrop")
+        shots = plan([look], 1, 7)
+        list(generate(base, learnt, shots, stop=lambda: False, sampling=SAMPLING))
+        return captions, subjects()
+
+
+@pytest.mark.parametrize("word", CLASS_WORDS)
+def test_a_large_base_is_told_the_word_that_was_chosen(sdxl: Base, word: str) -> None:
+    person = drawn((640, 560), (280, 220), 150)
+    assert told(sdxl, person, word) == ({f"sks {word}"}, {f"sks {word}"})
+
+
+def test_the_small_base_has_no_use_for_it(base: Base) -> None:
+    person = drawn((640, 560), (280, 220), 150)
+    assert told(base, person, "woman") == ({"sks person"}, {"sks person"})
+
+
+def test_an_adapter_of_before_says_no_word(sdxl: Base) -> None:
+    with adapter.fresh(sdxl, rank=1, alpha=1, seed=1):
+        kept = adapter.dump(sdxl, "sks man")
+    assert adapter.subject_of(kept) == "sks man"
+    bare = safetensors.torch.save(safetensors.torch.load(kept), metadata={"format": "pt"})
+    assert adapter.subject_of(bare) == ""
+    for damaged in (b"", kept[:40], b"{" * 50):
+        with pytest.raises(TamperedError):
+            adapter.subject_of(damaged)
+
+
+def test_another_word_is_another_training(sdxl: Base) -> None:
+    def print_of(word: str) -> str:
+        return checkpoint.fingerprint(sdxl, Personalisation([], middle, SHORT, 1, word))
+
+    assert len({print_of(word) for word in CLASS_WORDS}) == len(CLASS_WORDS)
