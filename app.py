@@ -58,6 +58,7 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.job_queue import JobQueue
     from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
+    from web import entrance
     from web.http import connections
     from web.server import build
     from web.services import Services
@@ -66,6 +67,9 @@ def serve(settings: configuration.Settings) -> None:
     with open_assembly(settings) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
+        invitations = entrance.invitations(settings, assembly.clock.now)
+        if invitations is not None:
+            assembly.sweeper.chores.append(invitations.forget_expired)
         web = Services(
             settings=settings,
             sessions=parts.sessions,
@@ -80,6 +84,7 @@ def serve(settings: configuration.Settings) -> None:
             now=assembly.clock.now,
             erasure_is_late=assembly.sweeper.late,
             signer=signer,
+            invitations=invitations,
         )
         server = uvicorn.Server(
             connections.config(

@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         description="Sessions that may begin from one address in ten minutes; a company behind one "
         "proxy is one address.",
     )
+    entrance: str = Field(
+        "open",
+        pattern="^(open|invited)$",
+        description="Who may start a session: `open`, everybody who reaches the page; `invited`, "
+        "whoever has a link that `python -m web.invite` made ([entrance.md](entrance.md)).",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

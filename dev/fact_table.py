@@ -87,6 +87,10 @@ FACTS = {
     "pixel, a changed statement and a foreign signature",
     51: "a signing key that is badly kept, foreign or expired stops the start; one that expires "
     "later stops no download",
+    55: "where invitations are asked for, one starts as many sessions as it says: none when it is "
+    "forged, foreign, expired, revoked or used up, and a failed start costs none",
+    56: "of an invitation only a keyed hash and a count are kept, until it expires; its secret "
+    "stands in no address that a server sees, no log and on no disk",
 }
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pipeline.portraits.mattes import Mattes
     from pipeline.portraits.signing import Signer
     from pipeline.portraits.style import Style
+    from privacy.invitations import Invitations
     from privacy.sessions import Sessions
     from privacy.vault import Vault
     from settings import Settings
@@ -27,7 +28,7 @@ class Services:
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
-    downloads, None while they carry the IPTC mark alone.
+    downloads, None while they carry the IPTC mark alone. `invitations`: None where none is needed.
     """
 
     settings: Settings
@@ -43,3 +44,4 @@ class Services:
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Callable[[], Signer | None] = lambda: None
+    invitations: Invitations | None = None

@@ -38,6 +38,7 @@ from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
+from web import entrance
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -108,6 +109,7 @@ def place(
             planning,
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain),
+            invitations=entrance.invitations(chosen, now),
         )
         yield Place(build(chosen, services), services, job_queue)
 

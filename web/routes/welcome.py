@@ -13,6 +13,7 @@ from errors import ErasureLate, UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
+from web.entrance import Entrance
 from web.gradio import labels
 from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
@@ -42,6 +43,7 @@ class PrivateLink(BaseModel):
 def router(settings: Settings) -> APIRouter:
     routes = APIRouter()
     starts = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
+    entrance = Entrance(settings)
     returns = RateLimiter(_FAILED_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
@@ -63,6 +65,7 @@ def router(settings: Settings) -> APIRouter:
         services: Parts,
         ticket: TicketText,
         consent: Annotated[str, Form(max_length=10)] = "",
+        invitation: Annotated[str, Form(max_length=300)] = "",
     ) -> Response:
         """Open a session for somebody who agreed; one who has a session keeps it."""
         settings = services.settings
@@ -72,8 +75,9 @@ def router(settings: Settings) -> APIRouter:
             return _welcome(settings, status=400, unticked=True)
         if services.erasure_is_late():
             raise ErasureLate
-        starts.count(address_of(request))
-        _, new_ticket = services.sessions.create()
+        with entrance.starting(request, services, invitation):
+            starts.count(address_of(request))
+            _, new_ticket = services.sessions.create()
         response = RedirectResponse(_STUDIO, 303)
         admit(response, settings, new_ticket)
         return response
@@ -164,6 +168,7 @@ def _welcome(
         ended=ended,
         without_cookie=without_cookie,
         unticked=unticked,
+        invited=settings.entrance == "invited",
     )
 
 
