@@ -58,7 +58,7 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.job_queue import JobQueue
     from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
-    from web import entrance
+    from web.entrance import Entrance
     from web.http import connections
     from web.server import build
     from web.services import Services
@@ -67,9 +67,8 @@ def serve(settings: configuration.Settings) -> None:
     with open_assembly(settings) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
-        invitations = entrance.invitations(settings, assembly.clock.now)
-        if invitations is not None:
-            assembly.sweeper.chores.append(invitations.forget_expired)
+        entrance = Entrance(settings, assembly.clock.now)
+        assembly.sweeper.chores.append(entrance.forget)
         web = Services(
             settings=settings,
             sessions=parts.sessions,
@@ -81,10 +80,10 @@ def serve(settings: configuration.Settings) -> None:
             faces=parts.faces,
             mesh=parts.mesh,
             planning=parts.planning,
+            entrance=entrance,
             now=assembly.clock.now,
             erasure_is_late=assembly.sweeper.late,
             signer=signer,
-            invitations=invitations,
         )
         server = uvicorn.Server(
             connections.config(

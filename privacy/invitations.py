@@ -205,7 +205,10 @@ class Invitations:
                 " FROM batches LEFT JOIN links ON links.batch = batches.id"
                 " GROUP BY batches.id ORDER BY label, expires"
             ).fetchall()
-        return [Batch(*row[:-1], bool(row[-1])) for row in found]
+        return [
+            Batch(label, links, uses, started, expires, bool(revoked))
+            for label, links, uses, started, expires, revoked in found
+        ]
 
     def forget_expired(self) -> None:
         """Erase what is kept of invitations that have expired."""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pipeline.portraits.mattes import Mattes
     from pipeline.portraits.signing import Signer
     from pipeline.portraits.style import Style
-    from privacy.invitations import Invitations
     from privacy.sessions import Sessions
     from privacy.vault import Vault
     from settings import Settings
+    from web.entrance import Entrance
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Services:
 
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
-    downloads, None while they carry the IPTC mark alone. `invitations`: None where none is needed.
+    downloads, None while they carry the IPTC mark alone.
     """
 
     settings: Settings
@@ -41,7 +41,7 @@ class Services:
     faces: Faces
     mesh: FaceMesh
     planning: Planning
+    entrance: Entrance
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Callable[[], Signer | None] = lambda: None
-    invitations: Invitations | None = None

@@ -49,7 +49,7 @@ def invited(place: Place, links: int = 1, uses: int = 1, label: str = "spring") 
 
 
 def keeper(place: Place) -> Invitations:
-    found = place.services.invitations
+    found = place.services.entrance.invitations
     assert found is not None
     return found
 

@@ -21,7 +21,7 @@ def test_an_invitation_opens_the_studio_once(
     chromium: Browser, tmp_path: Path, watch: Watch
 ) -> None:
     with served(tmp_path / "scratch", entrance="invited", contact="Ann") as place:
-        invitations = place.services.invitations
+        invitations = place.services.entrance.invitations
         assert invitations is not None
         (secret,) = invitations.make(1, label="", expires=expiry(time.time(), 1))
         for told in ("", "has been used already"):

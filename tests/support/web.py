@@ -38,7 +38,7 @@ from privacy.sessions import Session, Sessions
 from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
-from web import entrance
+from web.entrance import Entrance
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -107,9 +107,9 @@ def place(
             faces,
             mesh,
             planning,
+            Entrance(chosen, now),
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain),
-            invitations=entrance.invitations(chosen, now),
         )
         yield Place(build(chosen, services), services, job_queue)
 

@@ -13,7 +13,6 @@ from errors import ErasureLate, UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
 from web import editor, pages
-from web.entrance import Entrance
 from web.gradio import labels
 from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
@@ -43,7 +42,6 @@ class PrivateLink(BaseModel):
 def router(settings: Settings) -> APIRouter:
     routes = APIRouter()
     starts = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
-    entrance = Entrance(settings)
     returns = RateLimiter(_FAILED_RETURNS_PER_ADDRESS, TEN_MINUTES_S)
 
     @routes.get("/")
@@ -75,7 +73,7 @@ def router(settings: Settings) -> APIRouter:
             return _welcome(settings, status=400, unticked=True)
         if services.erasure_is_late():
             raise ErasureLate
-        with entrance.starting(request, services, invitation):
+        with services.entrance.starting(request, invitation):
             starts.count(address_of(request))
             _, new_ticket = services.sessions.create()
         response = RedirectResponse(_STUDIO, 303)
