@@ -59,6 +59,7 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.portraits import signing
     from pipeline.portraits.mattes import Mattes
     from web.brand.kit import load as load_brand
+    from web.entrance import Entrance
     from web.http import connections
     from web.server import build
     from web.services import Services
@@ -68,6 +69,8 @@ def serve(settings: configuration.Settings) -> None:
     with open_assembly(settings, styles=brand.styles) as assembly:
         parts = assembly.services
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
+        entrance = Entrance(settings, assembly.clock.now)
+        assembly.sweeper.chores.append(entrance.forget)
         web = Services(
             settings=settings,
             sessions=parts.sessions,
@@ -79,6 +82,7 @@ def serve(settings: configuration.Settings) -> None:
             faces=parts.faces,
             mesh=parts.mesh,
             planning=parts.planning,
+            entrance=entrance,
             now=assembly.clock.now,
             erasure_is_late=assembly.sweeper.late,
             signer=signer,

@@ -9,6 +9,7 @@
     ├── BadPhoto             a photo that cannot be used
     ├── BadOrder             a job that cannot start as asked: styles, count, too few photos
     ├── UnknownSession       no such session, wrong secret, expired, erased: always the same answer
+    ├── NotAdmitted          whoever wants to start a session may not (`LIKENESS_ENTRANCE`)
     ├── Busy                 a limit was reached; trying again later helps
     ├── DiskFull             nothing more can be stored
     ├── ErasureLate          what is due could not be erased: nobody new is let in
@@ -93,6 +94,10 @@ class UnknownSession(LikenessError):
 
     def __init__(self) -> None:
         super().__init__("errors.session")
+
+
+class NotAdmitted(LikenessError):
+    """Whoever wants to start a session may not; one who has a session is never asked."""
 
 
 class Busy(LikenessError):

@@ -114,6 +114,25 @@ class Settings(BaseSettings):
         description="Sessions that may begin from one address in ten minutes; a company behind one "
         "proxy is one address.",
     )
+    entrance: str = Field(
+        "open",
+        pattern="^(open|invited|portal)$",
+        description="Who may start a session: `open`, everybody who reaches the page; `invited`, "
+        "whoever has a link that `python -m web.invite` made; `portal`, whom a trusted proxy names "
+        "([entrance.md](entrance.md)).",
+    )
+    identity_header: str = Field(
+        "X-Forwarded-User",
+        pattern="^[A-Za-z0-9-]+$",
+        description="With `portal`: the header in which a proxy of `LIKENESS_TRUSTED_PROXIES` says "
+        "who a visitor is.",
+    )
+    sessions_per_person: int = Field(
+        3,
+        ge=1,
+        le=1000,
+        description="With `portal`: sessions that one person may start in a day (UTC).",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )
@@ -227,6 +246,8 @@ class Settings(BaseSettings):
             raise ValueError("PORTRAITS is larger than MAX_PORTRAITS")
         if bool(self.c2pa_key) + bool(self.c2pa_sign) != bool(self.c2pa_chain):
             raise ValueError("C2PA_CHAIN goes together with either C2PA_KEY or C2PA_SIGN")
+        if self.entrance == "portal" and not self.trusted_proxies:
+            raise ValueError("ENTRANCE=portal needs TRUSTED_PROXIES, who say who a visitor is")
         if self.receipts.resolve().is_relative_to(self.scratch.resolve()):
             raise ValueError("RECEIPTS lies inside SCRATCH; a copy of the vault would hold its key")
         return self

@@ -96,6 +96,14 @@ FACTS = {
     60: "what a brand kit says is shown as text; its logo is served as pixels made anew, and its "
     "link leads to https: or mailto: alone",
     61: "a brand kit with a mistake stops the start, in one sentence that names file and key",
+    55: "where invitations are asked for, one starts as many sessions as it says: none when it is "
+    "forged, foreign, expired, revoked or used up, and a failed start costs none",
+    56: "of an invitation only a keyed hash and a count are kept, until it expires; its secret "
+    "stands in no address that a server sees, no log and on no disk",
+    57: "where a portal says who comes, only a trusted proxy is believed, and nobody starts more "
+    "sessions a day than one person may",
+    58: "who a portal says comes is on no disk, in no log and beside no session; the hash that "
+    "counts their starts dies with the day",
 }
 
 

@@ -46,7 +46,7 @@ CHECKPOINT = "checkpoint"
 FILE_BYTES = 5_000_000
 """A file that has grown to this is followed by a new one."""
 
-_KEY, _PUBLIC_KEY = "signing.key", "log.pub"
+KEY_FILE, _PUBLIC_KEY = "signing.key", "log.pub"
 _SETTING = "LIKENESS_RECEIPTS"
 _KEY_BYTES = 32
 
@@ -241,7 +241,7 @@ class ReceiptLog:
     def _load_key(self) -> Ed25519PrivateKey:
         """The signing key, made if this is the first start."""
         with scratch.open_folder(self._folder) as folder:
-            if not os.path.lexists(self._folder / _KEY):
+            if not os.path.lexists(self._folder / KEY_FILE):
                 if any(file.stat().st_size for file in files_of(self._folder)):
                     raise BadSettings(
                         f"{_SETTING}: the signing key of the log in {self._folder} is missing. "
@@ -249,7 +249,7 @@ class ReceiptLog:
                     )
                 made = Ed25519PrivateKey.generate()
                 # Under its name only when whole: a start that dies here can be repeated.
-                scratch.replace(folder, _KEY, made.private_bytes_raw())
+                scratch.replace(folder, KEY_FILE, made.private_bytes_raw())
             key = Ed25519PrivateKey.from_private_bytes(self._read_key(folder))
             public = f"{VerifierKey.of(key).text}\n".encode()
             if not os.path.lexists(self._folder / _PUBLIC_KEY):
@@ -257,16 +257,16 @@ class ReceiptLog:
         return key
 
     def _read_key(self, folder: int) -> bytes:
-        found = os.stat(_KEY, dir_fd=folder, follow_symlinks=False)
+        found = os.stat(KEY_FILE, dir_fd=folder, follow_symlinks=False)
         if found.st_mode & 0o077 or found.st_uid != os.geteuid() or stat.S_ISLNK(found.st_mode):
             raise BadSettings(
-                f"{_SETTING}: the signing key {self._folder / _KEY} can be read by others; "
+                f"{_SETTING}: the signing key {self._folder / KEY_FILE} can be read by others; "
                 "make it yours alone with chmod 600."
             )
-        seed = scratch.read(folder, _KEY, _KEY_BYTES)
+        seed = scratch.read(folder, KEY_FILE, _KEY_BYTES)
         if seed is None:
             raise BadSettings(
-                f"{_SETTING}: the signing key {self._folder / _KEY} is damaged. "
+                f"{_SETTING}: the signing key {self._folder / KEY_FILE} is damaged. "
                 "Put it back, or move the folder away to begin a new log."
             )
         return seed

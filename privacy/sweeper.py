@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from datetime import UTC
 
 import structlog
@@ -34,6 +35,7 @@ class Sweeper:
 
     def __init__(self, sessions: Sessions, vault: Vault, *, interval_s: float = 60) -> None:
         self._sessions, self._vault, self._interval_s = sessions, vault, interval_s
+        self.chores: list[Callable[[], None]] = []  # what else is due, after the sessions
         self._scheduler: BackgroundScheduler | None = None
         self._swept = time.monotonic()
 
@@ -55,6 +57,8 @@ class Sweeper:
                 orphan_rows=found.rows,
                 strangers=found.strangers,
             )
+        for chore in self.chores:
+            chore()
         self._swept = time.monotonic()
         return erased
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from privacy.sessions import Sessions
     from privacy.vault import Vault
     from settings import Settings
+    from web.entrance import Entrance
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class Services:
     faces: Faces
     mesh: FaceMesh
     planning: Planning
+    entrance: Entrance
     now: Callable[[], float] = time.time
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Signing = field(default_factory=Signing)

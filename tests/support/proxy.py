@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import httpx
 import pytest
@@ -54,6 +56,25 @@ def below(folder: Path, path: str, behind: str, *, stripped: bool) -> Iterator[s
     ]
     with _nginx(folder, locations, f"{path}/health") as url:
         yield url
+
+
+@contextmanager
+def signing_in(folder: Path, behind: str, passwords: Mapping[str, str]) -> Iterator[str]:
+    """The address of an nginx that asks for a name and password, and says at 127.0.0.2 whose."""
+    # Outside of `folder`, which nginx's workers, another user's where root runs it, may not enter.
+    with NamedTemporaryFile("w", suffix="-people") as people, ExitStack() as running:
+        people.writelines(f"{name}:{{PLAIN}}{word}\n" for name, word in passwords.items())
+        people.flush()
+        os.chmod(people.name, 0o644)
+        told = (
+            f"auth_basic portal; auth_basic_user_file {people.name}; proxy_bind 127.0.0.2;"
+            " proxy_set_header Host $http_host; proxy_set_header X-Forwarded-User $remote_user;"
+        )
+        locations = [
+            f"/ {{ {told} proxy_pass {behind}; }}",
+            f"= /health {{ proxy_pass {behind}; }}",
+        ]
+        yield running.enter_context(_nginx(folder, locations, "/health"))
 
 
 @contextmanager

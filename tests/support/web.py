@@ -39,6 +39,7 @@ from privacy.vault import Vault
 from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
 from web.brand.kit import load as load_brand
+from web.entrance import Entrance
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -109,6 +110,7 @@ def place(
             faces,
             mesh,
             planning,
+            Entrance(chosen, now),
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain, chosen.c2pa_sign),
             brand=brand,

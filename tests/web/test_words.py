@@ -49,7 +49,7 @@ SOURCES = [
     *(ROOT / "web").rglob("*.py"),
     *(ROOT / "web").glob("templates/*.html"),
 ]
-FOR_VISITORS = {"BadPhoto", "BadOrder", "Busy", "TamperedError"}
+FOR_VISITORS = {"BadPhoto", "BadOrder", "Busy", "NotAdmitted", "TamperedError"}
 SAYING = "|".join(("say", "count", "Message", "__init__", *sorted(FOR_VISITORS)))
 KEYS = {
     key

@@ -18,6 +18,8 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from web.http.proxies import Proxies
+
 HEADER_S = 10.0
 UNREAD_S = 30.0
 _SLOWEST_BYTES_PER_S = 1024  # as with uploads: a phone in a train gets through
@@ -42,8 +44,7 @@ def config(app: Any, trusted_proxies: Sequence[str] = (), **options: Any) -> Con
     """How uvicorn serves `app`: nothing of a visitor in a log, connections counted.
 
     Args:
-        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed. Left to
-            itself, uvicorn believes everything on this machine.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
     """
     limit = most_connections()
 
@@ -51,13 +52,12 @@ def config(app: Any, trusted_proxies: Sequence[str] = (), **options: Any) -> Con
         connections_at_most = limit
 
     return Config(
-        app,
+        Proxies(app, trusted_proxies),
         http=Counted,
         loop="asyncio",
         ws="none",
         backlog=BACKLOG,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=list(trusted_proxies),
+        proxy_headers=False,  # `Proxies` reads them
         log_config=None,  # uvicorn's own log would print addresses and paths
         access_log=False,
         server_header=False,

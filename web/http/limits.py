@@ -19,7 +19,7 @@ from ipaddress import IPv4Address, ip_address, ip_network
 
 from starlette.requests import Request
 
-from errors import Busy, UnknownSession
+from errors import Busy, LikenessError, UnknownSession
 
 
 def address_of(request: Request) -> str:
@@ -82,8 +82,8 @@ class RateLimiter:
             self._require_room(self._events.get(self._mark(who), deque()), self._now())
 
     @contextmanager
-    def failures(self, who: str) -> Iterator[None]:
-        """Count the block only if it ends in `UnknownSession`: guessing, not coming back.
+    def failures(self, who: str, failure: type[LikenessError] = UnknownSession) -> Iterator[None]:
+        """Count the block only if it ends in a failure: guessing, not coming back.
 
         Raises:
             Busy: there were as many already; the block is not run.
@@ -91,7 +91,7 @@ class RateLimiter:
         self.check(who)
         try:
             yield
-        except UnknownSession:
+        except failure:
             self.count(who)
             raise
 

@@ -65,6 +65,7 @@ def router(settings: Settings) -> APIRouter:
         ticket: TicketText,
         agreed: Annotated[str, Form(alias="consent", max_length=10)] = "",
         samples: Annotated[str, Form(max_length=10)] = "",
+        invitation: Annotated[str, Form(max_length=300)] = "",
     ) -> Response:
         """Open a session for somebody who agreed; one who has a session keeps it.
 
@@ -77,9 +78,10 @@ def router(settings: Settings) -> APIRouter:
             return _welcome(settings, status=400, unticked=True)
         if services.erasure_is_late():
             raise ErasureLate
-        starts.count(address_of(request))
-        session, new_ticket = services.sessions.create()
-        consent.keep(services, session, "portraits")
+        with services.entrance.starting(request, invitation):
+            starts.count(address_of(request))
+            session, new_ticket = services.sessions.create()
+            consent.keep(services, session, "portraits")
         response = RedirectResponse(f"{_STUDIO}#samples" if samples else _STUDIO, 303)
         admit(response, settings, new_ticket)
         return response
@@ -180,6 +182,8 @@ def _welcome(
         ended=ended,
         without_cookie=without_cookie,
         unticked=unticked,
+        invited=settings.entrance == "invited",
+        responsible=pages.responsible(settings),
     )
 
 

@@ -76,6 +76,19 @@ function tell(sentence) {
   part("trouble").hidden = sentence === "";
 }
 
+/** Takes an invitation out of the address bar and the history, into the form. */
+function takeInvitation() {
+  const secret = location.hash.slice(1);
+  if (!secret) return;
+  history.replaceState(null, "", location.pathname);
+  if (!form?.elements.invitation) return;
+  form.elements.invitation.value = secret;
+  part("uninvited").hidden = true;
+}
+
+takeInvitation();
+addEventListener("hashchange", takeInvitation);
+
 // Inside another page a browser may keep nothing of ours: there is a way out of the frame.
 if (window.self !== window.top) {
   for (const framed of document.querySelectorAll("[data-framed]")) framed.hidden = false;
