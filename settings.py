@@ -1,6 +1,6 @@
 """The one frozen settings object, read once at start from `LIKENESS_*` and passed down.
 
-Nothing else in the project reads the environment. `python -m settings` prints the table of
+Nothing else in the project reads the environment. `python -m dev.settings_table` writes
 docs/settings.md, and a test keeps the two equal.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from errors import BadSettings
@@ -20,14 +21,28 @@ from errors import BadSettings
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
 
-DEMO = {
-    "retention_hours": 1,
-    "undelivered_hours": 1,
-    "portraits": 12,
-    "max_portraits": 12,
-    "sample_portraits": 12,
-}
+DEMO = dict.fromkeys(("portraits", "max_portraits", "sample_portraits"), 12) | dict.fromkeys(
+    ("retention_hours", "undelivered_hours"), 1
+)
 """Defaults of a demonstration, where the operator sets nothing else."""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        return bool(ip_network(text, strict=False))
+    except ValueError:
+        return False
+
+
+_EACH: dict[str, tuple[Callable[[str], object], str]] = {
+    "portals": (
+        re.compile(r"https?://[^/;,'\" ]+").fullmatch,
+        "origin such as https://portal.example",
+    ),
+    "hosts": (re.compile(r"[A-Za-z0-9_.-]+").fullmatch, "name such as headshots.corp.example"),
+    "trusted_proxies": (_is_network, "address or network such as 10.0.0.0/8"),
+}
+"""Of settings that hold several: what each must be, and how to say so."""
 
 
 class Settings(BaseSettings):
@@ -202,34 +217,18 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(value.split()) if isinstance(value, str) else value
 
-    @field_validator("portals")
+    @field_validator(*_EACH)
     @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            scheme, _, rest = origin.partition("://")
-            if scheme not in ("http", "https") or not rest or any(c in rest for c in "/;,'\" "):
-                raise ValueError(f"{origin!r} is not an origin such as https://portal.example")
+    def _right(cls, value: tuple[str, ...], field: ValidationInfo) -> tuple[str, ...]:
+        right, wanted = _EACH[str(field.field_name)]
+        if wrong := next((one for one in value if not right(one)), None):
+            raise ValueError(f"{wrong!r} is no {wanted}")
         return value
 
     @field_validator("hosts")
     @classmethod
-    def _names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-                raise ValueError(f"{name!r} is no name such as headshots.corp.example")
+    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(name.lower().rstrip(".") for name in value)
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            try:
-                ip_network(network, strict=False)
-            except ValueError:
-                raise ValueError(
-                    f"{network!r} is no address or network such as 10.0.0.0/8"
-                ) from None
-        return value
 
     @field_validator("scratch", "receipts", "models", "styles")
     @classmethod
@@ -288,21 +287,3 @@ def load(**overrides: object) -> Settings:
 def _shown(error: object) -> str:
     value = error["input"] if isinstance(error, dict) and error["loc"] else "combined like this"
     return repr(value) if isinstance(value, str | int | float | tuple) else "what it is"
-
-
-def table() -> str:
-    """The table of docs/settings.md, made from the fields."""
-    lines = ["| variable | default | meaning |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = field.default
-        if isinstance(default, Path):
-            default = default.relative_to(ROOT)
-        elif isinstance(default, tuple):
-            default = " ".join(default)
-        shown = f"`{default}`" if str(default) else "empty"
-        lines.append(f"| `LIKENESS_{name.upper()}` | {shown} | {field.description} |")
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    print(table())
