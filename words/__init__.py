@@ -22,7 +22,7 @@ from typing import Any
 from messages import Message
 
 ENGLISH = "en"
-LANGUAGES = (ENGLISH, "de")
+LANGUAGES = (ENGLISH, "de", "fr", "es")
 """Of each there is a catalogue `<language>.toml`; the first is the default."""
 
 _FOLDER = Path(__file__).parent
