@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse
 
 from settings import Settings
 from web.http.prefix import root
-from words import count, language, say, span
+from words import count, direction, language, say, span
 
 
 @cache
@@ -22,7 +22,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(say=say, count=count, span=span, language=language, root=root)
+    environment.globals.update(
+        say=say, count=count, span=span, language=language, direction=direction, root=root
+    )
     return environment
 
 
