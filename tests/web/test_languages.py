@@ -24,7 +24,7 @@ from tests.support.languages import OTHERS, english_in
 from tests.support.web import Place, session_of, upload, visitor
 from words import catalogue
 
-ACCEPTS = {
+ACCEPTS = {name: {"accept-language": name} for name in OTHERS} | {
     "de": {"accept-language": "de-DE,de;q=0.9,en;q=0.5"},
     "fr": {"accept-language": "fr-CA,fr;q=0.9"},
     "es": {"accept-language": "es-MX"},

@@ -71,7 +71,6 @@ ALIKE = {
 }
 WORDS_ALIKE = {
     "de": {"privacy.glance.training_term"},
-    "es": set(),
     "fr": {
         "time.minutes.one",
         "time.minutes.other",
@@ -103,6 +102,7 @@ def test_every_key_that_is_used_exists() -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_language_has_the_same_keys_and_places(name: str) -> None:
     english, other = catalogue(ENGLISH), catalogue(name)
+    assert sorted(set(english) ^ set(other)) == []  # all that are missing or too many
     assert list(other) == list(english)  # in the same order, so that they can be read side by side
     assert {key: places(other[key]) for key in other} == {k: places(english[k]) for k in english}
 
@@ -110,7 +110,21 @@ def test_every_language_has_the_same_keys_and_places(name: str) -> None:
 @pytest.mark.parametrize("name", OTHERS)
 def test_nothing_was_left_in_english(name: str) -> None:
     english, other = catalogue(ENGLISH), catalogue(name)
-    assert {key for key in english if english[key] == other[key]} == ALIKE | WORDS_ALIKE[name]
+    assert {key for key in english if english[key] == other[key]} == ALIKE | WORDS_ALIKE.get(
+        name, set()
+    )
+
+
+def test_punctuation_is_that_of_the_language() -> None:
+    """A narrow no-break space in French; in Spanish the mark that opens a question."""
+    styles = [tomllib.loads((STYLES / f"{key}.toml").read_text()) for key in SHIPPED]
+    for words in (*catalogue("fr").values(), *(style["fr"]["description"] for style in styles)):
+        assert not re.search(r"[^\u202f][?!;»]|«[^\u202f]|[^\u202f]:(\s|$)|'(?!PUB| )", words), (
+            words
+        )
+    for words in (*catalogue("es").values(), *(style["es"]["description"] for style in styles)):
+        assert words.count("¿") == words.count("?"), words
+        assert words.count("¡") == words.count("!"), words
 
 
 @pytest.mark.parametrize("name", OTHERS)
