@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse
 from settings import Settings
 from web.brand.kit import brand
 from web.http.prefix import root
-from words import count, language, say, span
+from words import count, direction, language, say, span
 
 
 @cache
@@ -24,7 +24,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        say=say, count=count, span=span, language=language, root=root, brand=brand
+        say=say,
+        count=count,
+        span=span,
+        language=language,
+        direction=direction,
+        root=root,
+        brand=brand,
     )
     return environment
 

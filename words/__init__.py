@@ -22,8 +22,10 @@ from typing import Any
 from messages import Message
 
 ENGLISH = "en"
-LANGUAGES = (ENGLISH, "de")
+LANGUAGES = (ENGLISH, "de", "fr", "es")
 """Of each there is a catalogue `<language>.toml`; the first is the default."""
+
+_RIGHT_TO_LEFT = {"ar", "fa", "he", "ur"}
 
 _FOLDER = Path(__file__).parent
 _MINUTE_S = 60
@@ -35,6 +37,11 @@ _spoken: ContextVar[str] = ContextVar("language", default=ENGLISH)
 def language() -> str:
     """The language of whoever is served now, one of `LANGUAGES`."""
     return _spoken.get()
+
+
+def direction() -> str:
+    """Which way that language is written, as `dir` in HTML: "ltr" or "rtl"."""
+    return "rtl" if language() in _RIGHT_TO_LEFT else "ltr"
 
 
 @contextmanager

@@ -36,7 +36,7 @@ from web.http.errors import language_of, note
 from web.http.limits import address_of
 from web.http.prefix import root
 from web.services import Services
-from words import language, say, speaking, tell
+from words import direction, language, say, speaking, tell
 
 _SILENT: dict[str, Any] = {
     "preprocess": False,
@@ -267,7 +267,7 @@ def _told(key: str) -> Any:
 
 _FRAME = "frontend/index.html"
 _CHANGES = {
-    'lang="en"': 'lang="{{ language() }}"',
+    'lang="en"': 'lang="{{ language() }}" dir="{{ direction() }}"',
     "<head>": "<head>{% set _ = config.update(title=say('studio.title')) %}"
     "<script>Object.defineProperty(navigator, 'language', "
     "{value: document.documentElement.lang})</script>",
@@ -294,5 +294,11 @@ def _make_the_page_ours() -> None:
         if source.count(theirs) != 1:
             raise RuntimeError(f"Gradio's page has no single {theirs} any more")
         source = source.replace(theirs, ours)
-    environment.globals |= {"language": language, "say": say, "root": root, "brand": brand}
+    environment.globals |= {
+        "language": language,
+        "direction": direction,
+        "say": say,
+        "root": root,
+        "brand": brand,
+    }
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])

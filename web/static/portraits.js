@@ -15,6 +15,9 @@ const LOOK = "look:"; // before the name of a look
 const VIEWER = "viewer"; // the state of the history while the large view is open
 const SWIPE = 45; // pixels from which a stroke of the finger counts
 
+/** 1 where what comes next is on the right, -1 in languages that are written from right to left. */
+const onwards = () => (document.documentElement.dir === "rtl" ? -1 : 1);
+
 export class Portraits {
   /** @param section where the grid is  @param viewer the dialog of the large view */
   constructor(section, viewer, clone) {
@@ -207,8 +210,8 @@ export class Portraits {
 
   #watchViewer() {
     this.viewer.addEventListener("keydown", (event) => {
-      if (event.key === "ArrowRight") this.step(1);
-      if (event.key === "ArrowLeft") this.step(-1);
+      if (event.key === "ArrowRight") this.step(onwards());
+      if (event.key === "ArrowLeft") this.step(-onwards());
     });
     // The browser's Back closes it: the large view is a place of its own in the history.
     window.addEventListener("popstate", () => { if (this.viewer.open) this.viewer.close(); });
@@ -232,7 +235,7 @@ export class Portraits {
       const down = event.clientY - start.clientY;
       start = null;
       if (Math.abs(across) > SWIPE && Math.abs(across) > 1.5 * Math.abs(down)) {
-        this.step(across < 0 ? 1 : -1);
+        this.step(across < 0 ? onwards() : -onwards());
       }
     });
   }

@@ -1,4 +1,4 @@
-"""A browser that asks for German hears nothing else, wherever the words come from."""
+"""A browser that asks for a language hears nothing else, wherever the words come from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from contextlib import closing
 import httpx
 import pytest
 
-from tests.support.german import english_in
 from tests.support.gradio_client import (
     element_place,
     event_of,
@@ -21,87 +20,97 @@ from tests.support.gradio_client import (
     send_event,
     usual_inputs,
 )
+from tests.support.languages import OTHERS, english_in
 from tests.support.web import Place, session_of, upload, visitor
 from words import catalogue
 
-GERMAN = {"accept-language": "de-DE,de;q=0.9,en;q=0.5"}
-FRENCH = {"accept-language": "fr-FR,fr;q=0.9"}
+ACCEPTS = {name: {"accept-language": name} for name in OTHERS} | {
+    "de": {"accept-language": "de-DE,de;q=0.9,en;q=0.5"},
+    "fr": {"accept-language": "fr-CA,fr;q=0.9"},
+    "es": {"accept-language": "es-MX"},
+}
+ITALIAN = {"accept-language": "it-IT,it;q=0.9"}
 PAGE = {"accept": "text/html"}
+
+
+@pytest.fixture(params=OTHERS)
+def tongue(request: pytest.FixtureRequest) -> str:
+    """A language beside English."""
+    return str(request.param)
 
 
 @pytest.fixture
 def anna(place: Place) -> Iterator[httpx.Client]:
     """A visitor with a German browser."""
     with closing(visitor(place)) as client:
-        client.headers.update(GERMAN)
+        client.headers.update(ACCEPTS["de"])
         yield client
 
 
-def test_english_would_be_noticed(ann: httpx.Client) -> None:
-    assert len(english_in(ann.get("/privacy").text)) > 30
-    assert english_in(ann.get("/status").text)
+def test_english_would_be_noticed(ann: httpx.Client, tongue: str) -> None:
+    assert len(english_in(ann.get("/privacy").text, tongue)) > 30
+    assert english_in(ann.get("/status").text, tongue)
 
 
-@pytest.mark.parametrize(
-    ("address", "words"),
-    [
-        ("/", "Auf diesem Gerät haben Sie bereits eine Sitzung."),
-        ("/privacy", "Was hier mit Ihrem Gesicht geschieht"),
-        ("/receipt", "Einen Beleg nachschlagen"),
-        ("/return", "Willkommen zurück"),
-        ("/shared", "Welche Porträts gefallen Ihnen?"),
-        ("/goodbye", "Alles ist gelöscht"),
-        ("/studio-parts", "Jetzt alles löschen?"),
-        ("/no-such-page", "Hier ist nichts"),
-    ],
-)
-def test_every_page_is_german(anna: httpx.Client, address: str, words: str) -> None:
-    answer = anna.get(address, headers=PAGE)
-    assert words in html.unescape(answer.text)
-    assert english_in(answer.text) == set()
-    assert '<html lang="de">' in answer.text
-    assert answer.headers["content-language"] == "de"
-    assert answer.headers["vary"] == "Accept-Language"
+def test_every_page_speaks_the_language_of_the_browser(anna: httpx.Client, tongue: str) -> None:
+    for address, key in {
+        "/": "welcome.known",
+        "/privacy": "privacy.heading",
+        "/receipt": "receipt.heading",
+        "/return": "return.heading",
+        "/shared": "shared.heading",
+        "/goodbye": "goodbye.heading",
+        "/studio-parts": "delete_all.heading",
+        "/no-such-page": "nothing.heading",
+    }.items():
+        answer = anna.get(address, headers=PAGE | ACCEPTS[tongue])
+        assert catalogue(tongue)[key] in html.unescape(answer.text)
+        assert english_in(answer.text, tongue) == set()
+        assert f'<html lang="{tongue}" dir="ltr">' in answer.text
+        assert answer.headers["content-language"] == tongue
+        assert answer.headers["vary"] == "Accept-Language"
 
 
-def test_that_there_is_no_session_is_said_in_german(place: Place) -> None:
+def test_that_there_is_no_session_is_said_in_it(place: Place, tongue: str) -> None:
     with closing(visitor(place)) as client:
-        client.headers.update(GERMAN)
+        client.headers.update(ACCEPTS[tongue])
         place.services.sessions.erase(session_of(place, client).id, "expired")
         ended = client.get("/?ended=1", headers=PAGE).text
         client.cookies.clear()
         refused = client.get("/?cookies=0", headers=PAGE).text
-    assert "Sie können gern neu anfangen." in ended
-    assert "nimmt Ihr Browser hier keine Cookies an" in refused
-    assert english_in(ended) | english_in(refused) == set()
+    assert catalogue(tongue)["welcome.ended"] in html.unescape(ended)
+    assert catalogue(tongue)["welcome.without_cookie"] in html.unescape(refused)
+    assert english_in(ended + refused, tongue) == set()
 
 
-def test_the_first_page_is_german(place: Place) -> None:
+def test_the_first_page_speaks_it(place: Place, tongue: str) -> None:
+    headers = ACCEPTS[tongue]
     for answer in (
-        httpx.get(f"{place.url}/", headers=GERMAN),
-        httpx.post(f"{place.url}/session", headers=GERMAN | {"origin": place.url}),  # no tick
+        httpx.get(f"{place.url}/", headers=headers),
+        httpx.post(f"{place.url}/session", headers=headers | {"origin": place.url}),  # no tick
     ):
-        assert "Danach vergessen wir Ihr Gesicht." in answer.text
-        assert english_in(answer.text) == set()
+        assert catalogue(tongue)["welcome.heading"] in html.unescape(answer.text)
+        assert english_in(answer.text, tongue) == set()
 
 
-@pytest.mark.parametrize("headers", [FRENCH, {}, {"accept-language": "en-GB,de;q=0.9"}])
+@pytest.mark.parametrize("headers", [ITALIAN, {}, {"accept-language": "en-GB,de;q=0.9"}])
 def test_everybody_else_reads_english(place: Place, headers: dict[str, str]) -> None:
     answer = httpx.get(f"{place.url}/", headers=headers)
     assert "Then we forget your face." in answer.text
-    assert '<html lang="en">' in answer.text
+    assert '<html lang="en" dir="ltr">' in answer.text
     assert answer.headers["content-language"] == "en"
 
 
 def test_what_is_the_same_for_all_has_no_language(place: Place) -> None:
-    answer = httpx.get(f"{place.url}/static/css/common.css", headers=GERMAN)
+    answer = httpx.get(f"{place.url}/static/css/common.css", headers=ACCEPTS["de"])
     assert answer.status_code == 200
     assert "content-language" not in answer.headers
 
 
 def test_gradios_page_takes_the_language_of_the_server(anna: httpx.Client) -> None:
     """Also where a browser's first language is one that only Gradio speaks."""
-    for headers, name in ((GERMAN, "de"), (FRENCH, "en"), ({"accept-language": "fr,de"}, "de")):
+    accepts = {**ACCEPTS, "en": ITALIAN}
+    for name, headers in [*accepts.items(), ("de", {"accept-language": "it,de"})]:
         text = anna.get("/studio/", headers=headers).text
         assert f'lang="{name}"' in text
         assert "document.documentElement.lang" in text
@@ -109,7 +118,8 @@ def test_gradios_page_takes_the_language_of_the_server(anna: httpx.Client) -> No
     assert translations["de"]["order.create"] == "Meine Porträts machen"
     assert translations["de"]["style.black-white"] == "Schwarz-Weiß\nNichts als Licht."
     assert translations["de"]["style.corporate"] == "Corporate\nGrey studio, even light."
-    assert list(translations["de"]) == list(translations["en"])
+    for name in OTHERS:
+        assert list(translations[name]) == list(translations["en"])
 
 
 def test_status_and_verdicts_are_german(
@@ -117,7 +127,7 @@ def test_status_and_verdicts_are_german(
 ) -> None:
     upload(anna, *selfie_jpegs[:2], b"a text that calls itself a photo", b"")
     text = anna.get("/status").text
-    assert english_in(text) == set()
+    assert english_in(text, "de") == set()
     status = json.loads(text)
     sentences = [photo["sentence"] for photo in status["photos"]["list"]]
     assert sorted(sentences)[0].startswith("Das ist kein Foto, das wir öffnen können.")
@@ -127,7 +137,7 @@ def test_status_and_verdicts_are_german(
     assert status["photos"]["meter"]["painted"] == "2 gut bisher. Noch 2, und Sie können anfangen."
     assert status["time"]["sentence"].endswith(" gelöscht")
     # The same records, read by the same person in another browser.
-    english = anna.get("/status", headers=FRENCH).json()["photos"]["list"]
+    english = anna.get("/status", headers=ITALIAN).json()["photos"]["list"]
     assert {photo["sentence"] for photo in english} >= {
         "This photo is good.",
         "This file is empty. Please choose the photo again.",
@@ -160,7 +170,7 @@ def test_a_bad_order_is_answered_in_german(
     assert words in refusal(messages)
 
 
-def test_what_a_thread_said_is_told_in_german(
+def test_what_a_thread_said_is_told_in_the_readers_language(
     anna: httpx.Client, place: Place, selfie_jpegs: list[bytes]
 ) -> None:
     upload(anna, *selfie_jpegs[:4])
@@ -182,7 +192,8 @@ def test_what_a_thread_said_is_told_in_german(
     assert (told["title"], told["sentence"]) == ("Angehalten", "Angehalten, wie Sie es wollten.")
 
 
-def test_refusals_are_german(anna: httpx.Client, place: Place) -> None:
+def test_refusals_speak_it(anna: httpx.Client, place: Place, tongue: str) -> None:
+    anna.headers.update(ACCEPTS[tongue])
     place.job_queue.deliver(session_of(place, anna), 1)
     foreign = anna.post("/job/stop", headers={"origin": "https://elsewhere.example"})
     refused = [
@@ -196,14 +207,14 @@ def test_refusals_are_german(anna: httpx.Client, place: Place) -> None:
         anna.put("/status"),
         anna.post("/studio/gradio_api/upload", content=b"nothing"),
     ]
-    told = set(catalogue("de").values())
+    told = set(catalogue(tongue).values())
     for answer in refused:
         assert answer.status_code >= 400
         is_json = answer.headers["content-type"] == "application/json"
         sentence = answer.json()["sentence"] if is_json else answer.text
-        german = [words for words in told if sentence == words or fits(words, sentence)]
-        assert german, sentence
-        assert english_in(sentence) == set()
+        fitting = [words for words in told if sentence == words or fits(words, sentence)]
+        assert fitting, sentence
+        assert english_in(sentence, tongue) == set()
 
 
 def fits(words: str, sentence: str) -> bool:
@@ -218,7 +229,7 @@ def test_a_receipt_is_german(anna: httpx.Client, selfie_jpegs: list[bytes]) -> N
     text = html.unescape(anna.get("/goodbye").text)
     assert "Gelöscht in der Stunde ab" in text
     assert "weil Sie es so wollten: 1 Foto." in text
-    assert english_in(text) == set()
+    assert english_in(text, "de") == set()
     file = anna.post(
         "/receipt/likeness-receipt.json",
         data={"receipt": re.search('name="receipt" value="([0-9a-f]{64})"', text)[1]},  # type: ignore[index]
