@@ -294,11 +294,6 @@ def _make_the_page_ours() -> None:
         if source.count(theirs) != 1:
             raise RuntimeError(f"Gradio's page has no single {theirs} any more")
         source = source.replace(theirs, ours)
-    environment.globals |= {
-        "language": language,
-        "direction": direction,
-        "say": say,
-        "root": root,
-        "brand": brand,
-    }
+    for function in (language, direction, say, root, brand):
+        environment.globals[function.__name__] = function
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])
