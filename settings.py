@@ -131,10 +131,10 @@ class Settings(BaseSettings):
     )
     entrance: str = Field(
         "open",
-        pattern="^(open|invited|portal)$",
+        pattern="^(open|invited|portal|oidc)$",
         description="Who may start a session: `open`, everybody who reaches the page; `invited`, "
-        "whoever has a link that `python -m web.invite` made; `portal`, whom a trusted proxy names "
-        "([entrance.md](entrance.md)).",
+        "whoever has a link that `python -m web.invite` made; `portal`, whom a trusted proxy "
+        "names; `oidc`, whoever signs in at `LIKENESS_OIDC` ([entrance.md](entrance.md)).",
     )
     identity_header: str = Field(
         "X-Forwarded-User",
@@ -146,7 +146,12 @@ class Settings(BaseSettings):
         3,
         ge=1,
         le=1000,
-        description="With `portal`: sessions that one person may start in a day (UTC).",
+        description="With `portal` and `oidc`: sessions that one person may start in a day (UTC).",
+    )
+    oidc: str = Field(
+        "",
+        description="With `oidc`: path of a TOML file, readable by its owner alone, that says "
+        "where people sign in ([entrance.md](entrance.md)).",
     )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
@@ -247,6 +252,8 @@ class Settings(BaseSettings):
             raise ValueError("C2PA_CHAIN goes together with either C2PA_KEY or C2PA_SIGN")
         if self.entrance == "portal" and not self.trusted_proxies:
             raise ValueError("ENTRANCE=portal needs TRUSTED_PROXIES, who say who a visitor is")
+        if self.entrance == "oidc" and not self.oidc:
+            raise ValueError("ENTRANCE=oidc needs OIDC, the file that says where people sign in")
         if self.receipts.resolve().is_relative_to(self.scratch.resolve()):
             raise ValueError("RECEIPTS lies inside SCRATCH; a copy of the vault would hold its key")
         return self

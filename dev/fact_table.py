@@ -104,6 +104,8 @@ FACTS = {
     "sessions a day than one person may",
     58: "who a portal says comes is on no disk, in no log and beside no session; the hash that "
     "counts their starts dies with the day",
+    59: "where people sign in, a sign-in that is forged, replayed, another browser's, expired, for "
+    "another server or signed by an unknown key starts nothing, and no token is kept",
 }
 
 

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 
 from fastapi import Request
 
-from errors import NotAdmitted
+from errors import BadSettings, NotAdmitted, UnknownSession
 from privacy.invitations import Invitations
 from settings import Settings
 from web import pages
+from web.http.cookies import pass_of
 from web.http.limits import RateLimiter, address_of
 from web.http.proxies import identity_of
+from web.passes import Passes
 from web.quota import DailyQuota
 from web.units import TEN_MINUTES_S
 
@@ -33,13 +35,23 @@ class Entrance:
             now: epoch seconds.
 
         Raises:
-            BadSettings: invitations are asked for, and cannot be kept.
+            BadSettings: invitations cannot be kept, or an issuer is described wrongly.
         """
         self._settings = settings
         invited = settings.entrance == "invited"
         self.invitations = Invitations(settings.receipts, now) if invited else None
         # As many as may start, so that a department with an expired link does not lock the door.
         self._refused = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
+        self._sign_in = None
+        if settings.entrance == "oidc":
+            try:
+                from web.sign_in import SignIn
+            except ImportError:
+                raise BadSettings(
+                    "LIKENESS_ENTRANCE: oidc needs Authlib; pip install -r requirements.txt."
+                ) from None
+            self._sign_in = SignIn(settings.oidc)
+        self._passes = Passes()
         self.quota = DailyQuota(settings.sessions_per_person, now)
 
     @contextmanager
@@ -50,7 +62,7 @@ class Entrance:
             NotAdmitted: they may not. Busy: too many wrong invitations came from this address.
             DiskFull: no room to count.
         """
-        contact = pages.responsible(self._settings)["contact"]
+        contact = self._contact()
         if self.invitations is not None:
             if not invitation:
                 raise NotAdmitted("invitation.needed", contact=contact)
@@ -63,8 +75,37 @@ class Entrance:
             identity = identity_of(request, self._settings.identity_header, contact)
             with self.quota.starting(self.quota.mark(identity), contact):
                 yield
+        elif self._sign_in is not None:
+            given = pass_of(request, self._settings)
+            mark = self._passes.mark(given)
+            if mark is None:
+                raise NotAdmitted("entrance.needed")
+            with self.quota.starting(mark, contact):
+                yield
+            self._passes.take(given)
         else:
             yield
+
+    def must_sign_in(self, request: Request) -> bool:
+        """Whether whoever asks has to sign in before they start."""
+        given = pass_of(request, self._settings)
+        return self._sign_in is not None and self._passes.mark(given) is None
+
+    def sign_in(self, redirect_uri: str) -> tuple[str, str]:
+        """As `SignIn.begin`. Raises UnknownSession: nobody signs in here."""
+        if self._sign_in is None:
+            raise UnknownSession
+        return self._sign_in.begin(redirect_uri, self._contact())
+
+    def signed_in(self, state: str, kept: str, code: str) -> str:
+        """The pass of who comes back from the issuer; raises as `sign_in` and `SignIn.finish`."""
+        if self._sign_in is None:
+            raise UnknownSession
+        identity = self._sign_in.finish(state, kept, code, self._contact())
+        return self._passes.give(self.quota.mark(identity))
+
+    def _contact(self) -> str:
+        return pages.responsible(self._settings)["contact"]
 
     def forget(self) -> None:
         """Erase what is over: expired invitations, and who started yesterday."""

@@ -27,6 +27,7 @@ from web.routes import (
     portraits,
     privacy,
     receipts,
+    sign_in,
     status,
     welcome,
 )
@@ -48,6 +49,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
         welcome.router(settings),
+        sign_in.router(settings),
         photos.router(services, files, removed=app.state.editor.sitters.forget),
         status.router(),
         portraits.router(),

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from errors import BadSettings, DiskFull, NotAdmitted
-from settings import load
+from settings import ROOT, Settings, load
 from tests.support.proxy import signing_in
 from tests.support.web import Place, served
 from web.quota import DailyQuota
@@ -136,6 +136,13 @@ def test_the_hash_dies_with_the_day() -> None:
     assert quota.mark("ann") != today
     with quota.starting(quota.mark("ann"), "Eve"):
         pass
+
+
+@pytest.mark.fact(57)
+def test_the_shipped_proxy_passes_no_name_on() -> None:
+    lines = [line.strip() for line in (ROOT / "deploy" / "nginx.conf").read_text().splitlines()]
+    default = Settings.model_fields["identity_header"].default
+    assert f'proxy_set_header {default} "";' in lines
 
 
 def test_a_portal_without_a_trusted_proxy_stops_the_start() -> None:

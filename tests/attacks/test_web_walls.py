@@ -38,6 +38,8 @@ PUBLIC = {
     ("GET", "/favicon.ico"): "a redirect",
     ("GET", "/health"): "`ok`",
     ("GET", "/goodbye"): "shows the receipt whose r a cookie of its own holds; no session",
+    ("GET", "/sign-in"): "to the issuer, where one is asked",
+    ("GET", "/sign-in/back"): "from there; gives what starts a session, and opens none",
     ("GET", "/shared"): "the page behind a share's link; its ticket stays behind the `#`",
     ("POST", "/shared/open"): "opens a share by the ticket in its body",
     ("GET", "/brand/logo.png"): "the company's logo, the same for all",

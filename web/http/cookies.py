@@ -22,6 +22,11 @@ _GOODBYE = "/goodbye"
 _GOODBYE_S = 600
 _SHARED = "/shared"
 _GUEST, _VOTER, _RECEIPT = "likeness-share", "likeness-voter", "likeness-receipt"
+_STATE, _PASS = "likeness-sign-in", "likeness-entrance"
+_SIGN_IN_S = 1800
+
+SIGN_IN = "/sign-in"
+"""The path of the routes that a sign-in takes."""
 
 
 def cookie_name(settings: Settings) -> str:
@@ -76,6 +81,28 @@ def guest_ticket_of(request: Request, settings: Settings) -> str | None:
 def voter_of(request: Request, settings: Settings) -> str | None:
     """The voter's name that the browser sent, unchecked."""
     return request.cookies.get(_scoped(settings, _VOTER))
+
+
+def keep_state(response: Response, settings: Settings, state: str) -> None:
+    """Have the browser keep the state of the sign-in that it begins."""
+    _set_cookie(response, settings, _scoped(settings, _STATE), state, _SIGN_IN_S, SIGN_IN)
+
+
+def state_of(request: Request, settings: Settings) -> str:
+    """What `keep_state` had it keep, unchecked."""
+    return request.cookies.get(_scoped(settings, _STATE), "")
+
+
+def hand_pass(response: Response, settings: Settings, text: str) -> None:
+    """Give the browser what lets it start a session; empty: take it away."""
+    age_s = _SIGN_IN_S if text else 0
+    _set_cookie(response, settings, _scoped(settings, _PASS), text, age_s)
+    _set_cookie(response, settings, _scoped(settings, _STATE), "", 0, SIGN_IN)
+
+
+def pass_of(request: Request, settings: Settings) -> str:
+    """What `hand_pass` gave it, unchecked."""
+    return request.cookies.get(_scoped(settings, _PASS), "")
 
 
 def is_ticket(text: str | None) -> bool:

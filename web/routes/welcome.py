@@ -47,15 +47,18 @@ def router(settings: Settings) -> APIRouter:
 
     @routes.get("/")
     def welcome(
-        services: Parts, ticket: TicketText, ended: bool = False, cookies: bool = True
+        request: Request,
+        services: Parts,
+        ticket: TicketText,
+        ended: bool = False,
+        cookies: bool = True,
     ) -> Response:
         known = _opens(services, ticket)
         return _welcome(
             services.settings,
             known=known,
-            # Whatever the address says: only of a session that there was.
-            ended=ended and not known and is_ticket(ticket),
-            without_cookie=not cookies and not is_ticket(ticket),
+            sign_in=services.entrance.must_sign_in(request),
+            note=_note(ended and not known, not cookies, is_ticket(ticket)),
         )
 
     @routes.post("/session")
@@ -166,12 +169,12 @@ def _welcome(
     *,
     status: int = 200,
     known: bool = False,
-    ended: bool = False,
-    without_cookie: bool = False,
+    note: str = "",
+    sign_in: bool = False,
     unticked: bool = False,
 ) -> Response:
-    """The first page. `known`: there is a session to go on with; `ended`: there was one, and all of
-    it was erased; `without_cookie`: the browser may keep none."""
+    """The first page. `known`: there is a session to go on with; `note`: of `_note`; `sign_in`:
+    that comes first."""
     return pages.page(
         "welcome.html",
         status=status,
@@ -179,11 +182,11 @@ def _welcome(
         retention=span(settings.retention_hours * HOUR_S),
         notice=consent.notice(settings),
         known=known,
-        ended=ended,
-        without_cookie=without_cookie,
+        note=note,
         unticked=unticked,
-        invited=settings.entrance == "invited",
         responsible=pages.responsible(settings),
+        sign_in=sign_in,
+        entrance=settings.entrance,
     )
 
 
@@ -191,6 +194,14 @@ def _here(request: Request, settings: Settings) -> str:
     """The address of this server, as the browser knows it."""
     scheme = "https" if settings.https else "http"
     return f"{scheme}://{request.headers.get('host', '')}{root()}"
+
+
+def _note(ended: bool, without_cookie: bool, had_ticket: bool) -> str:
+    """What the first page says above all, whatever its address says: `ended`, the session that
+    there was and all of it was erased; `without_cookie`, the browser may keep none."""
+    if had_ticket:
+        return "ended" if ended else ""
+    return "without_cookie" if without_cookie else ""
 
 
 def _opens(services: Services, ticket: str | None) -> bool:
