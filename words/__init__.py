@@ -54,8 +54,12 @@ def speaking(chosen: str) -> Iterator[None]:
         _spoken.reset(before)
 
 
-def preferred(accepted: str, offered: Sequence[str] = LANGUAGES) -> str:
-    """The language, of some of `LANGUAGES`, that an `Accept-Language` header asks for first."""
+def preferred(accepted: str, offered: Sequence[str] = ()) -> str:
+    """The language that an `Accept-Language` header asks for first.
+
+    offered: some of `LANGUAGES`, the first for whoever wants none of them; all of them if empty.
+    """
+    offered = offered or LANGUAGES
     wishes = [_wish(part) for part in accepted.lower().split(",")]
     # Of two that are wished for alike, the one named first; sorting keeps that order.
     for _, name in sorted((wish for wish in wishes if wish[0] > 0), key=lambda wish: -wish[0]):

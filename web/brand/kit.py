@@ -49,13 +49,13 @@ class Brand:
     """A company's kit; without a name there is none.
 
     logo: PNG. colours: a style sheet. languages: those offered, the first for whoever wants none
-    of them. styles: the looks offered, in their order, by key; empty for all that there are.
+    of them. styles: the looks offered, in their order, by key. Empty, both are all that there are.
     """
 
     name: str = ""
     logo: bytes | None = field(default=None, repr=False)
     colours: str = ""
-    languages: tuple[str, ...] = LANGUAGES
+    languages: tuple[str, ...] = ()
     consent: Consent = Consent()
     styles: Mapping[str, Style] = field(default_factory=dict)
 
