@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from errors import UnknownSession
-from pipeline.portraits.archive import archive, length, one
+from pipeline.portraits.archive import archive, length, named, one
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
 from pipeline.portraits.frames import AS_MADE
 from pipeline.portraits.score import PortraitRecord
@@ -116,7 +116,8 @@ def router() -> APIRouter:
     ) -> Response:
         record = _record(services, session, portrait_id)
         how = _how(services, session, file)
-        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}")
+        own = named(portrait_id.rpartition("-")[2], record, how) if services.brand.names else ""
+        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}", own)
         made = one(services.vault, session, record, how, services.mattes)
         return ranges.sent(request, made, FORMATS[how.format], name)
 
@@ -154,8 +155,8 @@ def _part(
     bytes_in_all = length({entry.name: entry.size for entry in stored}, records, how)
     if bytes_in_all is None:
         return None
-    named = [(record.id, record.style, record.doubtful, record.way) for record in records]
-    return ranges.part_of(request, bytes_in_all, ranges.tag(stored, named, how))
+    told = [(record.id, record.style, record.doubtful, record.way) for record in records]
+    return ranges.part_of(request, bytes_in_all, ranges.tag(stored, told, how))
 
 
 def _record(services: Services, session: Session, portrait_id: str) -> PortraitRecord:
@@ -170,14 +171,21 @@ def _record(services: Services, session: Session, portrait_id: str) -> PortraitR
     raise UnknownSession
 
 
-def _named(how: Finish, file: str) -> str:
-    """The header that names a download, after the person if they typed a name."""
-    if not how.name:
+def _named(how: Finish, file: str, own: str = "") -> str:
+    """The header that names a download: after the person if they typed a name, or as the company
+    names its own."""
+    if not (how.name or own):
         return f'attachment; filename="{file}"'
     # A name may hold letters of any language: RFC 5987 has a place for them.
-    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(f'{how.name}-{file}')}"
+    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(own or f'{how.name}-{file}')}"
 
 
 def _how(services: Services, session: Session, file: File) -> Finish:
     options = download_options.chosen(services.vault, session, services.settings)
-    return Finish(**file.model_dump(exclude={"hearted"}), **options, signer=services.signer())
+    asked, kit = file.model_dump(exclude={"hearted"}), services.brand
+    if file.size in kit.sizes:
+        options |= {"px": kit.sizes[file.size]}
+        asked["size"] = "original"
+    if kit.names:
+        options |= {"names": kit.names}
+    return Finish(**asked, **options, signer=services.signer())
