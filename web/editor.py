@@ -107,7 +107,7 @@ class Wanted:
         light = light_of(look) if self.light == OWN_LIGHT else LIGHTS[self.light]
         chosen: Light = replace(light, **self._light_changes())
         blur = look.depth_of_field if self.blur is None else self.blur
-        return replace(look, light=asdict(chosen), depth_of_field=blur)
+        return replace(look, light=asdict(chosen), depth_of_field=blur, alike=None)
 
     def _light_changes(self) -> dict[str, float]:
         changes = {
@@ -259,8 +259,8 @@ class Editor:
     ) -> tuple[NDArray[np.uint8], Frame, Seated]:
         _, look = self._look(wanted.look)
         seated = self.sitters.seated(session, photo_id)
-        look = wanted.treated(look)
         wish = Wish(wanted.shape, side=side, fade=look.fade, head=wanted.head, eyes=look.eyes)
+        look = wanted.treated(look)
         sitting = Sitting(look, wish, seed=SEED)
         made = self._studio.compose(_wearing(seated, wanted.clothes), sitting)
         if isinstance(made, Refusal):

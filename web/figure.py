@@ -27,7 +27,7 @@ from pipeline.compositing.framing import SHAPES, Refusal, Wish, head_share
 from pipeline.compositing.look import LIGHT_NAMES, PhotoLook
 from pipeline.compositing.relight import LIGHTS, key_colour
 from pipeline.compositing.render import fade_of
-from pipeline.compositing.studio import Sitter, light_of, nearest, painted_wall
+from pipeline.compositing.studio import Sitter, framed_by, light_of, nearest, painted_wall
 from pipeline.imaging import CutOut
 from pipeline.portraits.style import Style
 
@@ -147,7 +147,7 @@ def preview_size(shape: str) -> tuple[int, int]:
 
 def _frame(sitter: Sitter, wish: Wish) -> dict[str, Any] | None:
     alpha = sitter.cut_out.alpha
-    frame = nearest(alpha, sitter.landmarks, wish)
+    frame = nearest(alpha, framed_by(sitter, wish), wish)
     if isinstance(frame, Refusal):
         return None
     scale = min(1.0, PREVIEW_PX / max(frame.size))
@@ -160,7 +160,7 @@ def _frame(sitter: Sitter, wish: Wish) -> dict[str, Any] | None:
         end, length = fade_of(frame, alpha.shape)
         fade = [end * rows / frame.size[0], length * rows / frame.size[0]]
     wished = wish.share * SHAPES[wish.shape].head
-    head = head_share(alpha, sitter.landmarks, frame)
+    head = head_share(alpha, framed_by(sitter, wish), frame)
     return {
         "size": [columns, rows],
         "full": [frame.size[1], frame.size[0]],

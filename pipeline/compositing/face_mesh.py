@@ -36,6 +36,10 @@ so that a turned or tilted face still fits."""
 _EYES_SHARE = 0.55
 """The crop's centre lies this far from the mouth towards the eyes."""
 
+_RIGHT_EYE, _LEFT_EYE = (33, 133), (362, 263)
+"""Corners of the person's own right and left eye."""
+_NOSE_AND_MOUTH = (1, 61, 291)
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -124,3 +128,9 @@ def _blob(image: NDArray[np.uint8], to_crop: NDArray[np.float64]) -> NDArray[np.
         image, transform, (_SIDE, _SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.ascontiguousarray(patch.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+
+
+def five(points: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Eyes, nose and corners of the mouth, [5, 2] as `Face` has them, of the mesh's points."""
+    right, left = (points[list(eye), :2].mean(axis=0) for eye in (_RIGHT_EYE, _LEFT_EYE))
+    return np.stack([right, left, *points[list(_NOSE_AND_MOUTH), :2]])

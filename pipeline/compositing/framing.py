@@ -83,7 +83,8 @@ class Frame:
 
     matrix: 2 x 3, photo pixels to portrait pixels (centres of pixels at whole numbers). size: H, W
     of the portrait. scale: portrait pixels per photo pixel. fade: the person fades out above the
-    photo's lower border. exact: eyes and head are where and as large as the shape says.
+    photo's lower border. exact: eyes and head are where and as large as the shape says,
+    or the wish.
     """
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -102,8 +103,8 @@ class Frame:
 class Wish:
     """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
     the person may fade out below, whether a wide picture has its head on the right. head: height
-    of the head as `DISTANCES` have it, in the place of a distance. eyes: the line
-    of the eyes, in the place of the shape's."""
+    of the head as `DISTANCES` have it, in the place of a distance. eyes: the line of the
+    eyes in the place of the shape's; room beside and above the head is then given up before it."""
 
     shape: str = "square"
     distance: str = "head_and_shoulders"
@@ -158,10 +159,11 @@ def choose(
             indexing="ij",
         )
     )
-    cost = 2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - line)
-    cost += 5 * np.abs(across - centre)
+    firm, room = (1.0, shape.room) if wish.eyes is None else (10.0, 0.0)
+    missed = firm * (2.5 * np.abs(np.log(tall / ideal)) + 9 * np.abs(eyes - line))
+    cost = missed + 5 * np.abs(across - centre)
     if cut.top is None:  # hair that the photo cuts cannot have room above it
-        cost += 12 * np.maximum(head.above / tall + shape.room - eyes, 0)
+        cost += 12 * firm * np.maximum(head.above / tall + room - eyes, 0)
     allowed = (1 - eyes) * tall > 0.62 * head.height
     allowed &= _seen(alpha.shape, head, cut, (tall, eyes, across), wish)
     cost[~allowed] = np.inf
@@ -169,7 +171,8 @@ def choose(
     if not np.isfinite(cost[best]):
         return Refusal.NO_ROOM
     place = (float(tall[best]), float(eyes[best]), float(across[best]))
-    return _framed(alpha.shape, head, cut, place, wish, exact=bool(cost[best] < 1e-9))
+    exact = bool((cost if wish.eyes is None else missed)[best] < 1e-9)
+    return _framed(alpha.shape, head, cut, place, wish, exact=exact)
 
 
 def head_share(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], frame: Frame) -> float:

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.clothes import SURE, separate, toned
+from pipeline.compositing.colour import encoded, linear, luminance
 from pipeline.compositing.composite import GRADES
-from pipeline.compositing.face_mesh import FaceMesh, Mesh
+from pipeline.compositing.face_mesh import FaceMesh, Mesh, five
 from pipeline.compositing.framing import DISTANCES, SHAPES, Frame, Refusal, Wish, choose
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.neutral import neutral
@@ -31,6 +33,13 @@ from pipeline.imaging import CutOut
 
 WALLS_KEPT = 6
 """Painted walls in RAM: 12 MB each at 1024 px."""
+
+_MOST_EVENED = 2**0.4
+"""Most that the light on skin is scaled by to be alike: the skin of a face in profile is hard to
+find, and must not decide more."""
+
+SAME_WALL = 1
+"""The variant that all portraits have where they are to be alike, and that the editor shows."""
 
 WALL_VARIANTS = 3
 """Walls painted of one look and shape; portraits take turns, so that painting is not repeated."""
@@ -158,14 +167,16 @@ class Studio:
 
         Where a photo has no room for the wished distance, the nearest one is taken.
         """
-        frame = nearest(sitter.cut_out.alpha, sitter.landmarks, sitting.wish)
+        look = sitting.look
+        frame = nearest(sitter.cut_out.alpha, framed_by(sitter, sitting.wish), sitting.wish)
         if isinstance(frame, Refusal):
             return frame
-        look = sitting.look
-        variant = 0 if look.alike else sitting.seed % WALL_VARIANTS
+        variant = SAME_WALL if look.alike else sitting.seed % WALL_VARIANTS
         wall = self._wall(look.wall, look.colour, look.depth_of_field, frame.size, variant)
         light = light_of(sitting.look)
         field = gain(sitter.shape, light.mirrored() if sitting.mirrored else light)
+        if look.alike:
+            field = _evened(field, sitter)
         picture = render(
             sitter.cut_out,
             frame,
@@ -175,6 +186,31 @@ class Studio:
             np.random.default_rng(sitting.seed),
         )
         return picture, frame
+
+
+def framed_by(sitter: Sitter, wish: Wish) -> NDArray[np.float32]:
+    """The landmarks [5, 2] that a frame goes by: where people are to be alike those of the mesh,
+    which hardly change with size and light."""
+    return sitter.landmarks if wish.eyes is None else five(sitter.points)
+
+
+def _evened(field: Floats, sitter: Sitter) -> Floats:
+    """Scale the lights' field [h, w, 3] so that bare skin stays as bright as in neutral light."""
+    size, photo = field.shape[1::-1], sitter.cut_out.alpha.shape[::-1]
+    colours = cv2.resize(sitter.cut_out.colours, size, interpolation=cv2.INTER_AREA)
+    alpha = cv2.resize(sitter.cut_out.alpha, size, interpolation=cv2.INTER_AREA)
+    points = np.asarray(sitter.points[:, :2] * np.divide(size, photo), np.float32)
+    light = linear(np.asarray(colours, np.uint8))
+    if sitter.balance is not None:
+        light = np.maximum(cv2.transform(light, sitter.balance), 0)
+
+    def brightness(lit: Floats) -> float:
+        picture = (encoded(lit) * 255 + 0.5).astype(np.uint8)
+        skin = read_skin(picture, np.asarray(alpha, np.uint8), points)
+        return max(float(luminance(skin.colour)), 1e-3)
+
+    ratio = brightness(light) / brightness(light * field)
+    return np.asarray(field * np.clip(ratio, 1 / _MOST_EVENED, _MOST_EVENED), np.float32)
 
 
 def light_of(look: PhotoLook) -> Light:

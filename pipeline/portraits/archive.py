@@ -45,11 +45,19 @@ def one(
     return finish(png, how, record.face, record.way, masks)
 
 
-def file_name(place: int, record: PortraitRecord, format: str = "png", name: str = "") -> str:
-    """The name in a ZIP or an output folder: a person's, place by likeness, then the style."""
+def file_name(place: int, record: PortraitRecord, how: Finish | None = None) -> str:
+    """The name in a ZIP or an output folder: a person's, place by likeness, then the style, or as
+    `how.names` has them."""
+    how = how or Finish()
     folder = "doubtful/" if record.doubtful else ""
-    person = f"{name}-" if name else ""
-    return f"{folder}{person}{place:03d}-{record.style}.{SUFFIXES[format]}"
+    return f"{folder}{named(f'{place:03d}', record, how)}"
+
+
+def named(number: str, record: PortraitRecord, how: Finish) -> str:
+    """The name of one file."""
+    person = f"{how.name}-" if how.name else ""
+    stem = how.names.format(number=number, look=record.style)
+    return f"{person}{stem}.{SUFFIXES[how.format]}"
 
 
 def archive(
@@ -95,7 +103,7 @@ def length(stored: Mapping[str, int], records: Sequence[PortraitRecord], how: Fi
 
 
 def _entry(place: int, record: PortraitRecord, how: Finish) -> zipfile.ZipInfo:
-    return zipfile.ZipInfo(file_name(place, record, how.format, how.name), _ZIP_TIME)
+    return zipfile.ZipInfo(file_name(place, record, how), _ZIP_TIME)
 
 
 class _Outbox(io.RawIOBase):

@@ -14,18 +14,26 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from font_source_sans_pro import font_files_ttf
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from errors import BadOrder
 from pipeline.compositing.tone import TONES, toned
 from pipeline.orders import Way
-from pipeline.portraits.frames import AS_MADE, CV_PX, SHAPES, USUAL_FACE, around, cv_frame, shaped
+from pipeline.portraits.frames import (
+    AS_MADE,
+    CV_PX,
+    SHAPES,
+    USUAL_FACE,
+    around,
+    cv_frame,
+    has_room,
+    shaped,
+)
+from pipeline.portraits.lettering import can_draw, drawn
 from pipeline.portraits.provenance import HEADER_END, SOURCE_TYPES, signed
 
 if TYPE_CHECKING:
@@ -77,7 +85,6 @@ _SIDES = {"800": 800, "400": 400}
 _SQUARES = {"square-800": 800, "square-400": 400}
 _PAPER_DPI = {"cv": 300, "print": 300}
 _QUALITY = 92
-_AI = "AI"
 _EMPTY_PNG = b"\x89PNG\r\n\x1a\n".ljust(HEADER_END, b"\0")
 
 
@@ -105,8 +112,10 @@ class Finish:
 
     size: of `SIZES`; format: of `FORMATS`; caption: drawn in the lower left corner, none if empty;
     watermark: a small "AI" in the lower right, if a model painted; marked: carries one of `MARKS`;
-    name: of the person, for the file's name; shape: of `SHAPES`, which sizes are then cut from;
-    tone: of the backdrop, of `TONES`; signer: signs the mark, if it is there.
+    name: of the person, for the file's name; names: what follows it, with {look} and {number};
+    px: width and height in the place of a size, for a company's own; shape: of `SHAPES`, which
+    sizes are then cut from; tone: of the backdrop, of `TONES`; signer: signs the mark, if it is
+    there.
 
     Raises:
         BadOrder: an unknown size, format, shape or tone, a caption that is too long or cannot be
@@ -122,6 +131,8 @@ class Finish:
     shape: str = AS_MADE
     tone: str = "look"
     signer: Signer | None = None
+    names: str = "{number}-{look}"
+    px: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         for key, value, known in (
@@ -134,7 +145,7 @@ class Finish:
                 raise BadOrder(f"finish.{key}", known=", ".join(known))
         if len(self.caption) > CAPTION_CHARS:
             raise BadOrder("finish.caption_long", most=CAPTION_CHARS)
-        if strange := next((c for c in self.caption if not _can_draw(c)), ""):
+        if strange := next((c for c in self.caption if not can_draw(c)), ""):
             key = "finish.letter" if strange.isprintable() else "finish.control_character"
             raise BadOrder(key, letter=strange)
 
@@ -172,7 +183,7 @@ def _finished(
     frame, face = shaped(image.size, how.shape, face)
 
     def fitted(picture: Image.Image) -> Image.Image:
-        return _sized(picture.crop(frame), how.size, face, way)
+        return _sized(picture.crop(frame), how, face, way)
 
     if how.format == TRANSPARENT and masks is not None:
         return _encoded(fitted(Image.fromarray(masks.cut(np.asarray(image)))), how, way)
@@ -182,7 +193,7 @@ def _finished(
         person = np.asarray(fitted(Image.fromarray(matte.person)))
         image = Image.fromarray(toned(np.asarray(image), person, how.tone, exact=matte.exact))
     if how.caption or how.watermark:
-        image = _drawn(image, how.caption, how.watermark)
+        image = drawn(image, how.caption, how.watermark)
     return _encoded(image, how, way)
 
 
@@ -194,18 +205,27 @@ def bytes_more(how: Finish, way: Way) -> int | None:
 
 
 def _as_stored(how: Finish) -> bool:
-    changed = how.caption or how.watermark or how.shape != AS_MADE or how.tone != "look"
+    changed = how.caption or how.watermark or how.px or how.shape != AS_MADE or how.tone != "look"
     return how.format == "png" and how.size == "original" and not changed
 
 
 def can_give(size: str, px: tuple[int, int], face: Sequence[float] | None) -> bool:
     """Whether a portrait of a photo, `px` wide and high, has enough pixels for a size."""
     if size in _SQUARES:
-        return min(px) * MOST_ENLARGED >= _SQUARES[size]
+        return can_fill((_SQUARES[size],) * 2, px)
     if size == "cv":
         _, top, _, bottom = cv_frame(*px, face or USUAL_FACE)
         return (bottom - top) * MOST_ENLARGED >= CV_PX[1]
     return True
+
+
+def can_fill(
+    wanted: tuple[int, int], px: tuple[int, int], face: Sequence[float] | None = None
+) -> bool:
+    """Whether a portrait of a photo, `px` wide and high, has the pixels for a width and height, and
+    room for its face in that shape."""
+    enough = min(px[0] / wanted[0], px[1] / wanted[1]) * MOST_ENLARGED >= 1
+    return enough and (wanted[0] == wanted[1] or has_room(px, wanted, face or USUAL_FACE))
 
 
 def clean_name(typed: str) -> str:
@@ -214,12 +234,13 @@ def clean_name(typed: str) -> str:
     return "-".join(words)[:NAME_CHARS].strip("-")
 
 
-def _sized(image: Image.Image, size: str, face: Sequence[float], way: Way) -> Image.Image:
-    if size in _SQUARES:
-        image = image.crop(around(image.size, (1, 1), face))
-        most = MOST_ENLARGED if way != "painted" else _SQUARES[size]
-        square = min(_SQUARES[size], round(image.width * most))
-        return image.resize((square, square), Image.Resampling.LANCZOS)
+def _sized(image: Image.Image, how: Finish, face: Sequence[float], way: Way) -> Image.Image:
+    size = how.size
+    if wanted := how.px or ((_SQUARES[size],) * 2 if size in _SQUARES else None):
+        image = image.crop(around(image.size, wanted, face))
+        most = image.width * MOST_ENLARGED / wanted[0] if way != "painted" else 1.0
+        target = tuple(round(side * min(1.0, most)) for side in wanted)
+        return image.resize((target[0], target[1]), Image.Resampling.LANCZOS)
     if size == "cv":
         frame = cv_frame(image.width, image.height, face)
         return image.resize(CV_PX, Image.Resampling.LANCZOS, box=frame)
@@ -229,30 +250,6 @@ def _sized(image: Image.Image, size: str, face: Sequence[float], way: Way) -> Im
     scale = side / max(image.size)
     target = (round(image.width * scale), round(image.height * scale))
     return image.resize(target, Image.Resampling.LANCZOS)
-
-
-def _drawn(image: Image.Image, caption: str, watermark: bool) -> Image.Image:
-    """The picture with small white words in its lower corners, each on a dim plate."""
-    short = min(image.size)
-    margin = max(4, round(0.03 * short))
-    size = max(10.0, 0.034 * short)
-    layer = Image.new("RGBA", image.size)
-    draw = ImageDraw.Draw(layer)
-    # Room for the plates' own borders, and for the watermark beside the caption.
-    free = image.width - 2 * margin - 2 * size - (2.5 * size if watermark else 0)
-    corners = [(caption, "ls", margin)] if caption else []
-    if watermark:
-        corners.append((_AI, "rs", image.width - margin))
-    for words, anchor, x in corners:
-        wanted = _font(size).getlength(words)
-        font = _font(size if words == _AI else size * min(1.0, free / wanted))
-        pad = font.size / 2
-        spot = (x + (pad if anchor == "ls" else -pad), image.height - margin - pad)
-        box = draw.textbbox(spot, words, font=font, anchor=anchor)
-        plate = (box[0] - pad, spot[1] - font.size - pad / 2, box[2] + pad, spot[1] + pad)
-        draw.rounded_rectangle(plate, radius=pad, fill=(0, 0, 0, 96))
-        draw.text(spot, words, font=font, anchor=anchor, fill=(255, 255, 255, 235))
-    return Image.alpha_composite(image.convert("RGBA"), layer).convert("RGB")
 
 
 def _encoded(image: Image.Image, how: Finish, way: Way) -> bytes:
@@ -276,23 +273,3 @@ def _marked_png(png: bytes, way: Way) -> bytes:
     body = b"iTXt" + b"XML:com.adobe.xmp\0\0\0\0\0" + MARKS[way]
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:HEADER_END] + chunk + png[HEADER_END:]
-
-
-@lru_cache(maxsize=32)
-def _font(size: float) -> ImageFont.FreeTypeFont:
-    """Source Sans, from its own package, so that nothing depends on what the machine has.
-
-    The font that Pillow carries has no ü, é or ł.
-    """
-    return ImageFont.truetype(font_files_ttf["SourceSansPro"], size)
-
-
-@lru_cache(maxsize=512)
-def _can_draw(character: str) -> bool:
-    """Whether the font has this character; otherwise it would draw an empty box."""
-    if character == " ":
-        return True
-    if not character.isprintable():
-        return False
-    font = _font(32.0)
-    return bytes(font.getmask(character)) != bytes(font.getmask("\U0010ffff"))

@@ -54,11 +54,14 @@ def can_cut(px: tuple[int, int], shape: str, face: Sequence[float] | None) -> bo
     """Whether a picture can be cut to a shape with the whole face in it; never to `AS_MADE`."""
     if shape == AS_MADE:
         return False
-    face = face or USUAL_FACE
-    room = _largest(px, CROPS[shape])
+    return has_room(px, CROPS[shape], face or USUAL_FACE)
+
+
+def has_room(px: tuple[int, int], ratio: tuple[int, int], face: Sequence[float]) -> bool:
+    """Whether the largest part of a picture with a ratio of width to height has the whole face."""
     return all(
         share * side <= _MOST_FACE * rest
-        for share, side, rest in zip(face[2:], px, room, strict=True)
+        for share, side, rest in zip(face[2:], px, _largest(px, ratio), strict=True)
     )
 
 

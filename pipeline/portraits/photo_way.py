@@ -25,6 +25,7 @@ from pipeline.compositing.studio import (
     Sitting,
     Studio,
     dressed,
+    framed_by,
     neutralised,
     sit,
     wish_of,
@@ -150,7 +151,7 @@ class PhotoWay:
         """Whether a photo gives the wished frame to the pixel."""
         if (number, wish) not in self._exact:
             sitter = self._sitters[number]
-            frame = choose(sitter.cut_out.alpha, sitter.landmarks, wish)
+            frame = choose(sitter.cut_out.alpha, framed_by(sitter, wish), wish)
             self._exact[number, wish] = not isinstance(frame, Refusal) and frame.exact
         return self._exact[number, wish]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -13,10 +15,12 @@ from PIL import Image
 
 from errors import BadSettings
 from pipeline.compositing.look import Alike
+from pipeline.portraits.score import PortraitRecord
 from pipeline.portraits.style import load_styles
 from settings import ROOT
 from tests.support.brands import STYLES, kit
-from tests.support.web import Place, served, visitor
+from tests.support.web import Place, served, session_of, visitor
+from web import offered_sizes
 from web.brand import appearance
 from web.brand import kit as brand
 
@@ -145,4 +149,49 @@ def test_without_a_list_all_looks_stay_behind_the_walls(tmp_path: Path) -> None:
 def test_one_light_and_one_frame_for_every_look(acme: Place) -> None:
     photos = [look.photo for look in acme.services.styles.values()]
     assert {photo.light for photo in photos if photo} == {"soft"}
-    assert {photo.alike for photo in photos if photo} == {Alike(0.42, 0.45, "navy")}
+    assert {photo.alike for photo in photos if photo} == {Alike(0.46, 0.6, "navy")}
+
+
+@pytest.fixture
+def made(acme: Place) -> httpx.Client:
+    """A visitor of the company with portraits."""
+    client = visitor(acme)
+    acme.job_queue.deliver(session_of(acme, client), 3)
+    return client
+
+
+def test_downloads_have_the_companys_sizes_and_names(made: httpx.Client) -> None:
+    sizes = made.get("/status").json()["shapes"][0]["sizes"]
+    assert {"key": "Badge", "told": "Badge (600 × 800 px)", "off": False} in sizes
+    assert '<option value="Teams">Teams (648 × 648 px)</option>' in made.get("/studio-parts").text
+    for size, px in (("Badge", (600, 800)), ("Teams", (648, 648))):
+        answer = made.get("/portrait/portrait-001/download", params={"size": size})
+        assert Image.open(io.BytesIO(answer.content)).size == px
+        name = re.search(r"filename\*=UTF-8''(\S+)", answer.headers["content-disposition"])
+        assert name is not None
+        assert re.fullmatch(r"Acme-AG-[a-z-]+-001\.png", name[1])
+    refused = made.get("/portrait/portrait-001/download", params={"size": "Poster"})
+    assert (refused.status_code, "sentence" in refused.json()) == (400, True)
+
+
+def test_a_zip_is_named_by_the_pattern_and_after_nobody(made: httpx.Client) -> None:
+    bundle = zipfile.ZipFile(
+        io.BytesIO(made.get("/portraits.zip", params={"size": "Teams"}).content)
+    )
+    names = [name.removeprefix("doubtful/") for name in bundle.namelist()]
+    assert len(set(names)) == 3
+    assert all(re.fullmatch(r"Acme-AG-[a-z-]+-00[123]\.png", name) for name in names)
+    made.post("/portraits/wish", json={"name": "Ann Lee"})
+    bundle = zipfile.ZipFile(io.BytesIO(made.get("/portraits.zip").content))
+    assert all("Ann-Lee-Acme-AG-" in name for name in bundle.namelist())
+
+
+def test_a_size_that_photos_cannot_give_is_off() -> None:
+    small = PortraitRecord("p", "corporate", 1, 0.5, False, way="photo", px=(300, 300))
+    tight = replace(small, px=(1024, 1024), face=(0.1, 0.1, 0.8, 0.8))
+    roomy = replace(tight, face=(0.3, 0.2, 0.4, 0.45))
+    kit = brand.Brand("Acme", sizes={"Badge": (600, 800)})
+    with brand.branded(kit):
+        for record, off in ((small, True), (tight, True), (roomy, False)):
+            badge = offered_sizes.shape("made", [record])["sizes"][-1]
+            assert (badge["key"], badge["off"]) == ("Badge", off)

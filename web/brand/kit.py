@@ -16,11 +16,11 @@ from typing import Any
 
 from errors import BadSettings
 from pipeline.portraits.style import Style, load_styles, read_toml
-from web.brand import appearance, looks
+from web.brand import appearance, files, looks
 from web.brand.checks import Told, beside, colour, known, text, told
 from words import LANGUAGES
 
-_KEYS = ("name", "logo", "accent", "accent_dark", "languages", "consent", *looks.KEYS)
+_KEYS = ("name", "logo", "accent", "accent_dark", "languages", "consent", *looks.KEYS, *files.KEYS)
 _ACCENTS = ("accent", "accent_dark")
 _CONSENT = ("operator", "contact", "officer", "purpose", "basis")
 _LINK = "alternative"
@@ -50,6 +50,8 @@ class Brand:
 
     logo: PNG. colours: a style sheet. languages: those offered, the first for whoever wants none
     of them. styles: the looks offered, in their order, by key. Empty, both are all that there are.
+    sizes: of downloads, name to width and height in pixels. names: of files, with {look} and
+    {number} to be filled in; empty for the usual ones.
     """
 
     name: str = ""
@@ -58,6 +60,8 @@ class Brand:
     languages: tuple[str, ...] = ()
     consent: Consent = Consent()
     styles: Mapping[str, Style] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    names: str = ""
 
 
 NO_BRAND = Brand()
@@ -95,13 +99,14 @@ def load(path: str, styles: Path) -> Brand:
     known(where, table, _KEYS)
     if "name" not in table:
         raise BadSettings(f"{where}: the key 'name' is missing.")
+    name = text(where, "name", table["name"])
     languages = _languages(where, table.get("languages", list(LANGUAGES)))
     if "accent_dark" in table and "accent" not in table:
         raise BadSettings(f"{where}: 'accent_dark' needs an 'accent' beside it.")
     accents = {key: colour(where, key, table[key]) for key in _ACCENTS if key in table}
     logo = beside(where, file, "logo", table["logo"]) if "logo" in table else None
     return Brand(
-        name=text(where, "name", table["name"]),
+        name=name,
         logo=appearance.logo(where, logo) if logo else None,
         colours=appearance.colours(where, accents["accent"], accents.get("accent_dark"))
         if accents
@@ -109,6 +114,8 @@ def load(path: str, styles: Path) -> Brand:
         languages=languages,
         consent=_consent(where, table["consent"], languages) if "consent" in table else Consent(),
         styles=looks.offered(file, table, load_styles(styles), languages),
+        sizes=files.sizes(where, table.get("sizes", {})),
+        names=files.names(where, table["file_names"], name) if "file_names" in table else "",
     )
 
 

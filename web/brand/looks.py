@@ -8,8 +8,8 @@
 
     [portrait]
     light = "soft"
-    eyes = 0.42
-    head = 0.45
+    eyes = 0.46
+    head = 0.6
 
 A wall of the company is a look like any other: with the grade "neutral", and in the group "work".
 """

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from errors import UnknownSession
-from pipeline.portraits.archive import archive, length, one
+from pipeline.portraits.archive import archive, length, named, one
 from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
 from pipeline.portraits.frames import AS_MADE
 from pipeline.portraits.score import PortraitRecord
@@ -118,7 +118,8 @@ def router() -> APIRouter:
     ) -> Response:
         record = _record(services, session, portrait_id)
         how = _how(services, session, file)
-        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}")
+        own = named(portrait_id.rpartition("-")[2], record, how) if services.brand.names else ""
+        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}", own)
         made = one(services.vault, session, record, how, services.mattes)
         return ranges.sent(request, made, FORMATS[how.format], name)
 
@@ -175,7 +176,7 @@ def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
         raise UnknownSession
     how = _how(services, session, files)
     stored = services.vault.list(session, kinds.PORTRAIT)
-    named = [(record.id, record.style, record.doubtful, record.way) for record in records]
+    told = [(record.id, record.style, record.doubtful, record.way) for record in records]
 
     def make() -> Iterator[bytes]:
         yield from archive(services.vault, session, records, how, services.mattes)
@@ -183,7 +184,7 @@ def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
     return _Zipped(
         make,
         length({entry.name: entry.size for entry in stored}, records, how),
-        ranges.tag(session.id, stored, named, how),
+        ranges.tag(session.id, stored, told, how),
         _named(how, "portraits.zip"),
     )
 
@@ -200,14 +201,21 @@ def _record(services: Services, session: Session, portrait_id: str) -> PortraitR
     raise UnknownSession
 
 
-def _named(how: Finish, file: str) -> str:
-    """The header that names a download, after the person if they typed a name."""
-    if not how.name:
+def _named(how: Finish, file: str, own: str = "") -> str:
+    """The header that names a download: after the person if they typed a name, or as the company
+    names its own."""
+    if not (how.name or own):
         return f'attachment; filename="{file}"'
     # A name may hold letters of any language: RFC 5987 has a place for them.
-    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(f'{how.name}-{file}')}"
+    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(own or f'{how.name}-{file}')}"
 
 
 def _how(services: Services, session: Session, file: File) -> Finish:
     options = download_options.chosen(services.vault, session, services.settings)
-    return Finish(**file.model_dump(exclude={"hearted"}), **options, signer=services.signer())
+    asked, kit = file.model_dump(exclude={"hearted"}), services.brand
+    if file.size in kit.sizes:
+        options |= {"px": kit.sizes[file.size]}
+        asked["size"] = "original"
+    if kit.names:
+        options |= {"names": kit.names}
+    return Finish(**asked, **options, signer=services.signer())

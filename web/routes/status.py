@@ -10,21 +10,19 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from pipeline.orders import ENDED, Progress
-from pipeline.portraits.export import can_give
-from pipeline.portraits.frames import AS_MADE, SHAPES, can_cut, shaped
+from pipeline.portraits.frames import SHAPES
 from pipeline.portraits.score import PortraitRecord, fold
 from pipeline.portraits.sheet import is_kept
 from privacy import kinds
 from privacy.file_rows import Entry
 from privacy.sessions import Session
-from web import download_options, favourites, sharing
+from web import download_options, favourites, offered_sizes, sharing
 from web.http.dependencies import Parts, Visitor
 from web.http.limits import address_of
 from web.services import Services
@@ -36,8 +34,6 @@ _BEGUN = 0.02
 
 _SHORT_S = 50
 """Seconds up to which the time left is told in seconds."""
-
-OFFERED_SIZES = ("original", "square-800", "square-400", "cv", "print")
 
 Mark = Annotated[str, Query(max_length=40)]
 
@@ -98,7 +94,7 @@ def snapshot(
     if portraits_mark != seen[1]:
         records = services.job_queue.portraits(session)
         answer["portraits"] = _portraits(services, records)
-        answer["shapes"] = [_shape(shape, records) for shape in SHAPES]
+        answer["shapes"] = [offered_sizes.shape(shape, records) for shape in SHAPES]
         answer["arrangement"] = download_options.arrangement(services.vault, session)
         answer["wish"] = download_options.chosen(services.vault, session, services.settings)
     return answer
@@ -236,48 +232,6 @@ def _left(job: Progress) -> str:
 def _bar(job: Progress) -> float:
     """How far the job is, 0 to 1; never empty."""
     return 1.0 if job.phase == "done" else round(max(_BEGUN, job.share), 4)
-
-
-def _shape(shape: str, records: Sequence[PortraitRecord]) -> dict[str, Any]:
-    """A shape with the sizes that it gives; off: no portrait has room to be cut to it."""
-    able = [r.px is None or can_cut(r.px, shape, r.face) for r in records]
-    off = shape != AS_MADE and bool(able) and not any(able)
-    return {"key": shape, "off": off, "sizes": _sizes([_cut(record, shape) for record in records])}
-
-
-def _cut(record: PortraitRecord, shape: str) -> PortraitRecord:
-    """The record as that of the portrait in a shape: its pixels, and where its face is."""
-    if record.px is None:
-        return record
-    (left, top, right, bottom), face = shaped(record.px, shape, record.face)
-    return replace(record, px=(right - left, bottom - top), face=face)
-
-
-def _sizes(records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:
-    """Sizes for download in words, with pixels and centimetres; off: no portrait has enough."""
-    pixels = [record.px for record in records if record.px]
-    largest = max(pixels, key=math.prod, default=None)
-    return [
-        {"key": size, "told": say("portraits.too_few_px", size=told) if off else told, "off": off}
-        for size in OFFERED_SIZES
-        for told, off in [(_size(size, largest), _lacking(size, records))]
-    ]
-
-
-def _size(size: str, px: tuple[int, int] | None) -> str:
-    """A size in words. px: of the largest portrait, None if not known."""
-    if px is None or size not in ("original", "print"):
-        return say(f"portraits.size_{size}")
-    wide, high = (f"{side / 300 * 2.54:.1f}".replace(".", say("portraits.decimal")) for side in px)
-    return say(f"portraits.up_to_{size}", w=px[0], h=px[1], width=wide, height=high)
-
-
-def _lacking(size: str, records: Sequence[PortraitRecord]) -> bool:
-    """Whether all portraits are of photos that have too few pixels for a size."""
-    return bool(records) and all(
-        record.way != "painted" and record.px and not can_give(size, record.px, record.face)
-        for record in records
-    )
 
 
 def _portraits(services: Services, records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:

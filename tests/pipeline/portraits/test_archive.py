@@ -47,7 +47,7 @@ def test_an_unknown_size_is_a_sentence() -> None:
 def test_doubtful_portraits_have_a_folder_of_their_own() -> None:
     assert file_name(3, record(7)) == "003-corporate.png"
     assert file_name(4, record(8, doubtful=True)).startswith("doubtful/")
-    assert file_name(3, record(7), "jpeg") == "003-corporate.jpg"
+    assert file_name(3, record(7), Finish(format="jpeg")) == "003-corporate.jpg"
 
 
 def test_the_zip_holds_every_portrait_bit_for_bit(assembly: Assembly) -> None:
