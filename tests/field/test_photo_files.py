@@ -122,7 +122,8 @@ def test_200_megapixels_are_told_what_to_do(decoder: Decoder, language: str) -> 
     with speaking(language):
         sentence = tell(caught.value.message)
     assert "65 " in sentence
-    assert {"en": "normal size", "de": "normalen Größe"}[language] in sentence
+    size = {"en": "normal size", "de": "normalen Größe", "fr": "taille normale"}
+    assert (size | {"es": "tamaño normal"})[language] in sentence
 
 
 def test_of_a_webp_less_is_taken_and_said() -> None:

@@ -62,9 +62,9 @@ def test_a_dithered_scan_is_refused(decoder: Decoder, kind: str, side: int) -> N
 def test_it_is_said_in_words(decoder: Decoder) -> None:
     with pytest.raises(BadPhoto) as caught:
         check_photo(decoder.decode(SCANS["1 bit"](photo(1000))), models(), 1024)
-    for language, word in zip(LANGUAGES, ("fax", "Fax"), strict=True):
+    for language in LANGUAGES:
         with speaking(language):
-            assert word in tell(caught.value.message)
+            assert "fax" in tell(caught.value.message).lower()
 
 
 def test_a_copy_without_greys_is_refused(decoder: Decoder) -> None:
