@@ -95,12 +95,13 @@ class Uploads:
 
             try:
                 async for file in self._files_of(request, held, begins):
-                    held.whole(len(file.data))
+                    if file.field != PREVIEW:
+                        self._photos_per_hour.count(session.id)
+                    held.whole(len(file.data))  # from here on whoever takes it has to let it go
                     if file.field == PREVIEW:
                         more = len(announced) < self._services.settings.max_photos
                         announced.append(await self._announce(session, file, held, more))
                         continue
-                    self._photos_per_hour.count(session.id)
                     if photo_id := announced[0] if announced else None:
                         near.whole()
                         await self._turns.take_later(session.id)

@@ -127,6 +127,20 @@ def test_all_uploads_together_have_one_budget(
         assert bob.get("/status").json()["photos"]["good"] == 1
 
 
+@pytest.mark.fact(34)
+@pytest.mark.parametrize("field", ["files", uploads.PREVIEW])
+def test_photos_that_come_too_often_hold_no_memory(
+    narrow: Place, memory: Budget, field: str
+) -> None:
+    until(lambda: memory.held == 0)
+    photos = [(field, ("a.jpg", b"no photo", "image/jpeg"))] * narrow.services.settings.max_photos
+    with closing(visitor(narrow)) as ann:
+        for _ in range(10):
+            assert ann.post(UPLOAD, files=photos).status_code == 200
+        assert ann.post(UPLOAD, files=photos).status_code == 429
+    until(lambda: memory.held == 0)
+
+
 @pytest.mark.fact(49)
 def test_one_session_holds_a_quarter_of_the_memory(
     tmp_path: Path, selfie_jpegs: list[bytes], monkeypatch: pytest.MonkeyPatch
