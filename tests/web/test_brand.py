@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from pipeline.portraits.score import PortraitRecord
 from pipeline.portraits.style import load_styles
 from settings import ROOT
 from tests.support.brands import STYLES, kit
-from tests.support.web import Place, served, session_of, visitor
+from tests.support.gradio_client import order_portraits
+from tests.support.web import Place, served, session_of, upload, visitor
 from web import offered_sizes
 from web.brand import appearance
 from web.brand import kit as brand
@@ -195,3 +197,17 @@ def test_a_size_that_photos_cannot_give_is_off() -> None:
         for record, off in ((small, True), (tight, True), (roomy, False)):
             badge = offered_sizes.shape("made", [record])["sizes"][-1]
             assert (badge["key"], badge["off"]) == ("Badge", off)
+
+
+def test_an_order_is_agreed_and_answered_in_the_companys_name_and_languages(
+    acme: Place, selfie_jpegs: list[bytes]
+) -> None:
+    with closing(visitor(acme)) as ann:
+        ann.headers["accept-language"] = "fr"
+        assert upload(ann, *selfie_jpegs[:4]).status_code == 200
+        assert order_portraits(ann, 4, "painted") == ""
+        agreed = ann.get("/session/consent").json()["dpv:hasRecordOfActivity"]
+    assert len(agreed) == 2  # at the entrance, and before a model is learnt
+    for record in agreed:
+        assert record["dpv:hasDataController"]["dpv:hasName"] == "Acme AG, People & Culture"
+        assert record["dpv:hasNotice"]["dct:language"] == "de"  # French is not offered

@@ -32,11 +32,11 @@ from web.gradio.guard import describing
 from web.gradio.theme import theme
 from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
-from web.http.errors import language_of, note
+from web.http.errors import answering, note
 from web.http.limits import address_of
 from web.http.prefix import root
 from web.services import Services
-from words import direction, language, say, speaking, tell
+from words import direction, language, say, tell
 
 _SILENT: dict[str, Any] = {
     "preprocess": False,
@@ -161,7 +161,7 @@ def _page(services: Services) -> gr.Blocks:
         def order(request: gr.Request, *values: Any) -> Iterator[str]:
             yield ""  # so that the same sentence is seen, and heard, a second time
             # Gradio calls this from a thread of its own, where nobody's language is known.
-            with speaking(language_of(request.request)):
+            with answering(request.request, services.brand):
                 form = _Form(values[: len(looks)], *values[len(looks) : len(inputs)])
                 sentence = _refused(services, request.request, form)
             yield html.escape(sentence)

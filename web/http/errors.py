@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import secrets
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import structlog
 from fastapi import FastAPI, Request
@@ -72,7 +73,7 @@ class Edge:
             return
         if scope["method"] == "HEAD":
             scope, send = {**scope, "method": "GET"}, _without_body(send)
-        with branded(self._brand), speaking(language_of(HTTPConnection(scope))):
+        with answering(HTTPConnection(scope), self._brand):
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,6 +116,13 @@ def _without_body(send: Send) -> Send:
             await send(message)
 
     return head
+
+
+@contextmanager
+def answering(request: HTTPConnection, kit: Brand) -> Iterator[None]:
+    """Answer a browser in the block: in a company's name, and in the language that it asks for."""
+    with branded(kit), speaking(language_of(request)):
+        yield
 
 
 def language_of(request: HTTPConnection) -> str:
