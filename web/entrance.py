@@ -22,6 +22,8 @@ from web.passes import Passes
 from web.quota import DailyQuota
 from web.units import TEN_MINUTES_S
 
+_SIGNED_IN_S = 1800.0
+
 
 class Entrance:
     """The door of one server. Thread-safe.
@@ -51,7 +53,8 @@ class Entrance:
                     "LIKENESS_ENTRANCE: oidc needs Authlib; pip install -r requirements.txt."
                 ) from None
             self._sign_in = SignIn(settings.oidc)
-        self._passes = Passes()
+        # Who has signed in and not started yet, by the day's mark alone (`DailyQuota.mark`).
+        self._passes = Passes[bytes](_SIGNED_IN_S)
         self.quota = DailyQuota(settings.sessions_per_person, now)
 
     @contextmanager
@@ -77,7 +80,7 @@ class Entrance:
                 yield
         elif self._sign_in is not None:
             given = pass_of(request, self._settings)
-            mark = self._passes.mark(given)
+            mark = self._passes.value(given)
             if mark is None:
                 raise NotAdmitted("entrance.needed")
             with self.quota.starting(mark, contact):
@@ -89,7 +92,7 @@ class Entrance:
     def must_sign_in(self, request: Request) -> bool:
         """Whether whoever asks has to sign in before they start."""
         given = pass_of(request, self._settings)
-        return self._sign_in is not None and self._passes.mark(given) is None
+        return self._sign_in is not None and self._passes.value(given) is None
 
     def sign_in(self, redirect_uri: str) -> tuple[str, str]:
         """As `SignIn.begin`. Raises UnknownSession: nobody signs in here."""

@@ -1,7 +1,4 @@
-"""Who has signed in and not started yet: a random pass, which the browser keeps for half an hour.
-
-In RAM alone; of whose it is, only the day's mark is known (`DailyQuota.mark`).
-"""
+"""Random texts that a browser brings back within a time, and what each stands for. In RAM alone."""
 
 from __future__ import annotations
 
@@ -9,34 +6,41 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from typing import Generic, TypeVar
 
-_GOOD_S = 1800.0
 _MOST = 10_000
 
+Value = TypeVar("Value")
 
-class Passes:
-    """All passes of this server. Thread-safe."""
 
-    def __init__(self) -> None:
+class Passes(Generic[Value]):
+    """All passes of one kind; beyond 10,000 the oldest end. Thread-safe."""
+
+    def __init__(self, good_s: float) -> None:
+        """good_s: how long a pass is good, seconds."""
+        self._good_s = good_s
         self._lock = threading.Lock()
-        self._marks: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
+        self._values: OrderedDict[str, tuple[Value, float]] = OrderedDict()
 
-    def give(self, mark: bytes) -> str:
-        """A new pass."""
-        text = secrets.token_urlsafe(32)
+    def give(self, value: Value, text: str = "") -> str:
+        """A new pass, or a text that the caller drew."""
+        text = text or secrets.token_urlsafe(32)
         with self._lock:
-            self._marks[text] = mark, time.monotonic() + _GOOD_S
-            while len(self._marks) > _MOST:
-                self._marks.popitem(last=False)
+            self._values[text] = value, time.monotonic() + self._good_s
+            while len(self._values) > _MOST:
+                self._values.popitem(last=False)
         return text
 
-    def mark(self, text: str | None) -> bytes | None:
-        """The mark of a pass that is good."""
+    def value(self, text: str) -> Value | None:
+        """What a pass stands for; None if it is not good."""
         with self._lock:
-            mark, ends = self._marks.get(text or "", (None, 0.0))
-            return mark if ends > time.monotonic() else None
+            return self._if_good(self._values.get(text))
 
-    def take(self, text: str) -> None:
-        """End a pass."""
+    def take(self, text: str) -> Value | None:
+        """The same, and the pass ends."""
         with self._lock:
-            self._marks.pop(text, None)
+            return self._if_good(self._values.pop(text, None))
+
+    @staticmethod
+    def _if_good(found: tuple[Value, float] | None) -> Value | None:
+        return found[0] if found and found[1] > time.monotonic() else None

@@ -12,10 +12,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import stat
-import threading
-import time
 import tomllib
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,12 +32,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from errors import BadSettings, NotAdmitted
 from web.http.limits import ConcurrencyLimiter
+from web.passes import Passes
 
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]  # no shared secret
 _PATIENCE_S = 10.0  # with the issuer
 _LEEWAY_S = 60  # between its clock and ours
 _BEGUN_S = 600.0
-_MOST_BEGUN = 10_000
 _AT_ONCE = 8  # threads that wait for the issuer
 
 log = structlog.get_logger()
@@ -60,10 +57,9 @@ class Issuer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Begun:
-    """A sign-in on its way through the issuer. ends: by `time.monotonic`."""
+    """A sign-in on its way through the issuer."""
 
     redirect_uri: str
-    ends: float
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
 
@@ -77,8 +73,7 @@ class SignIn:
             BadSettings: the file cannot be read, can be read by others, or says something wrong.
         """
         self._issuer = _read(Path(file))
-        self._begun: OrderedDict[str, _Begun] = OrderedDict()
-        self._lock = threading.Lock()
+        self._begun = Passes[_Begun](_BEGUN_S)
         self._few = ConcurrencyLimiter(_AT_ONCE)
 
     def begin(self, redirect_uri: str, contact: str) -> tuple[str, str]:
@@ -87,7 +82,7 @@ class SignIn:
         Raises:
             NotAdmitted: the issuer does not answer. Busy: too many wait for it.
         """
-        begun, state = _Begun(redirect_uri, time.monotonic() + _BEGUN_S), secrets.token_urlsafe(32)
+        begun, state = _Begun(redirect_uri), secrets.token_urlsafe(32)
         with self._asking(contact) as client:
             address = self._discover(client)["authorization_endpoint"]
             url, _ = client.create_authorization_url(
@@ -97,11 +92,7 @@ class SignIn:
                 nonce=begun.nonce,
                 redirect_uri=redirect_uri,
             )
-        with self._lock:
-            self._begun[state] = begun
-            while len(self._begun) > _MOST_BEGUN:
-                self._begun.popitem(last=False)
-        return url, state
+        return url, self._begun.give(begun, state)
 
     def finish(self, state: str, kept: str, code: str, contact: str) -> str:
         """Who came back from the issuer, for counting.
@@ -113,10 +104,9 @@ class SignIn:
             NotAdmitted: it is no sign-in that this browser began, it was finished before, the
                 issuer's word does not hold, or it is for somebody of no allowed group.
         """
-        with self._lock:
-            begun = self._begun.pop(state, None)
+        begun = self._begun.take(state)
         ours = hmac.compare_digest(state.encode(), kept.encode("utf-8", "replace"))
-        if begun is None or not ours or begun.ends < time.monotonic():
+        if begun is None or not ours:
             raise NotAdmitted("entrance.again")
         with self._asking(contact) as client:
             known = self._discover(client)
