@@ -52,8 +52,6 @@ from pipeline.training.train import (
 from pipeline.trials import split, trials
 from privacy import kinds
 
-_CHOSEN = "job.sentence.generating_chosen"
-
 
 def paint_portraits(
     job: JobRun, styles: Sequence[Style], seconds_per_portrait: float | None
@@ -152,9 +150,11 @@ class _Painting:
         """
         order, result, started = self.job.order, self.job.result, time.monotonic()
         services = self.job.services
-        used = {"step": result.adapter["steps"], "steps": self.recipe.steps}
-        chosen = used["step"] < used["steps"]
-        self.message = Message(*([_CHOSEN, used] if chosen else ["job.sentence.generating"]))
+        used, steps = result.adapter["steps"], self.recipe.steps
+        self.message = Message("job.sentence.generating")
+        if used < steps:
+            chosen = {"step": used, "steps": steps}
+            self.message = Message("job.sentence.generating_chosen", chosen)
         sheet = Sheet(services.vault, self.job.session, "painted", order.earlier)
         before = len(sheet.made)
         self._show_made(before, (order.count - before) * result.seconds_per_portrait)
@@ -231,7 +231,6 @@ class _Painting:
 
     def _train(self, checkpoint: bytes | None) -> bytes:
         plan_now = self.job.result.plan
-        at_once = plan_now.micro_batch if plan_now else None
         segment = self.job.services.segmenter.matte
         photos, held_out = split(self.photos)
         choosing = trials(self.job, self.base, photos, held_out)
@@ -243,7 +242,7 @@ class _Painting:
             report=self._show_step,
             stop=self.job.stop,
             checkpoints=Checkpoints(self._keep_checkpoint, training.CHECKPOINT_EVERY, checkpoint),
-            micro_batch=at_once,
+            micro_batch=plan_now.micro_batch if plan_now else None,
         )
 
     def _keep_checkpoint(self, checkpoint: bytes) -> None:

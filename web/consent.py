@@ -97,8 +97,9 @@ def receipt(services: Services, session: Session, here: str) -> dict[str, Any]:
 
 def _record(settings: Settings, asked: Asked, time: str) -> dict[str, Any]:
     if asked == "portraits":
-        tick, purpose = say("welcome.tick"), notice(settings)[0][1]
-        text = "\n".join([*(f"{term}: {words}" for term, words in notice(settings)), tick])
+        tick, told = say("welcome.tick"), notice(settings)
+        purpose = told[0][1]
+        text = "\n".join([*(f"{term}: {words}" for term, words in told), tick])
     else:
         tick = purpose = text = say("order.agree")
     who = pages.responsible(settings)

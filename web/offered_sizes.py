@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pipeline.portraits.export import can_fill, can_give
@@ -20,8 +21,7 @@ def shape(name: str, records: Sequence[PortraitRecord]) -> dict[str, Any]:
     """A shape with the sizes that it gives; off: no portrait has room to be cut to it."""
     able = [r.px is None or can_cut(r.px, name, r.face) for r in records]
     off = name != AS_MADE and bool(able) and not any(able)
-    cut = [_cut(record, name) for record in records]
-    return {"key": name, "off": off, "sizes": _sizes(cut) + _own_sizes(cut)}
+    return {"key": name, "off": off, "sizes": _sizes([_cut(record, name) for record in records])}
 
 
 def _cut(record: PortraitRecord, shape: str) -> PortraitRecord:
@@ -33,29 +33,34 @@ def _cut(record: PortraitRecord, shape: str) -> PortraitRecord:
 
 
 def _sizes(records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:
-    """Sizes for download in words, with pixels and centimetres; off: no portrait has enough."""
+    """Sizes for download in words, with pixels and centimetres, a company's own last."""
     pixels = [record.px for record in records if record.px]
     largest = max(pixels, key=math.prod, default=None)
-    return [
-        {"key": size, "told": say("portraits.too_few_px", size=told) if off else told, "off": off}
+    usual = [
+        _offered(size, _size(size, largest), records, partial(can_give, size))
         for size in OFFERED_SIZES
-        for told, off in [(_size(size, largest), _lacking(size, records))]
+    ]
+    return usual + [
+        _offered(name, f"{name} ({px[0]} × {px[1]} px)", records, partial(can_fill, px))
+        for name, px in brand().sizes.items()
     ]
 
 
-def _own_sizes(records: Sequence[PortraitRecord]) -> list[dict[str, Any]]:
-    """The same of a company's own sizes."""
-    sizes = [(name, px, f"{name} ({px[0]} × {px[1]} px)") for name, px in brand().sizes.items()]
-    return [
-        {"key": name, "told": say("portraits.too_few_px", size=told) if off else told, "off": off}
-        for name, px, told in sizes
-        for off in [
-            bool(records)
-            and not any(
-                r.px is None or r.way == "painted" or can_fill(px, r.px, r.face) for r in records
-            )
-        ]
-    ]
+def _offered(
+    key: str,
+    told: str,
+    records: Sequence[PortraitRecord],
+    can: Callable[[tuple[int, int], Sequence[float] | None], bool],
+) -> dict[str, Any]:
+    """A size as the page gets it; off: all portraits are of photos that have too few pixels.
+
+    can: whether a portrait of a photo, so wide and high and with its face there, has enough.
+    """
+    off = bool(records) and not any(
+        record.way == "painted" or not record.px or can(record.px, record.face)
+        for record in records
+    )
+    return {"key": key, "told": say("portraits.too_few_px", size=told) if off else told, "off": off}
 
 
 def _size(size: str, px: tuple[int, int] | None) -> str:
@@ -64,11 +69,3 @@ def _size(size: str, px: tuple[int, int] | None) -> str:
         return say(f"portraits.size_{size}")
     wide, high = (f"{side / 300 * 2.54:.1f}".replace(".", say("portraits.decimal")) for side in px)
     return say(f"portraits.up_to_{size}", w=px[0], h=px[1], width=wide, height=high)
-
-
-def _lacking(size: str, records: Sequence[PortraitRecord]) -> bool:
-    """Whether all portraits are of photos that have too few pixels for a size."""
-    return bool(records) and all(
-        record.way != "painted" and record.px and not can_give(size, record.px, record.face)
-        for record in records
-    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,6 +21,12 @@ _root: ContextVar[str] = ContextVar("root", default="")
 def root() -> str:
     """The path below which the request that is answered came: `/likeness`, or nothing."""
     return _root.get()
+
+
+def here(request: Request, *, https: bool) -> str:
+    """The address of this server as the browser that asks knows it. https: its side is HTTPS."""
+    scheme = "https" if https else "http"
+    return f"{scheme}://{request.headers.get('host', '')}{root()}"
 
 
 class Mounted:

@@ -11,7 +11,7 @@ from settings import Settings
 from web.http.cookies import SIGN_IN, hand_pass, keep_state, state_of
 from web.http.dependencies import Parts
 from web.http.limits import RateLimiter, address_of
-from web.http.prefix import root
+from web.http.prefix import here
 from web.units import TEN_MINUTES_S
 
 
@@ -23,9 +23,8 @@ def router(settings: Settings) -> APIRouter:
     def sign_in(request: Request, services: Parts) -> Response:
         """To the issuer."""
         begun.count(address_of(request))
-        scheme = "https" if services.settings.https else "http"
-        here = f"{scheme}://{request.headers.get('host', '')}{root()}{SIGN_IN}/back"
-        url, state = services.entrance.sign_in(here)
+        back = f"{here(request, https=services.settings.https)}{SIGN_IN}/back"
+        url, state = services.entrance.sign_in(back)
         response = RedirectResponse(url, 303)
         keep_state(response, services.settings, state)
         return response

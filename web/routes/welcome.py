@@ -19,7 +19,7 @@ from web.http.cookies import admit, dismiss, is_ticket
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
-from web.http.prefix import root
+from web.http.prefix import here
 from web.routes import looks
 from web.services import Services
 from web.units import HOUR_S, TEN_MINUTES_S
@@ -102,14 +102,14 @@ def router(settings: Settings) -> APIRouter:
     ) -> Response:
         """The way back from another device. Behind a `#`, so that no server ever logs it."""
         path = f"/return#{ticket}"
-        code = segno.make(f"{_here(request, services.settings)}{path}", error="l")
+        code = segno.make(f"{here(request, https=services.settings.https)}{path}", error="l")
         picture = code.svg_data_uri(scale=4, border=2, light="#fff")
         return JSONResponse({"path": path, "picture": picture})
 
     @routes.get("/session/consent")
     def agreed_to(request: Request, services: Parts, session: Visitor) -> Response:
         """What the visitor has agreed to, as a file of theirs."""
-        receipt = consent.receipt(services, session, _here(request, services.settings))
+        receipt = consent.receipt(services, session, here(request, https=services.settings.https))
         return Response(
             json.dumps(receipt, indent=2, ensure_ascii=False) + "\n",
             media_type="application/ld+json",
@@ -188,12 +188,6 @@ def _welcome(
         sign_in=sign_in,
         entrance=settings.entrance,
     )
-
-
-def _here(request: Request, settings: Settings) -> str:
-    """The address of this server, as the browser knows it."""
-    scheme = "https" if settings.https else "http"
-    return f"{scheme}://{request.headers.get('host', '')}{root()}"
 
 
 def _note(ended: bool, without_cookie: bool, had_ticket: bool) -> str:
