@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,9 +91,7 @@ def photo_look(file: Path, table: Any, name: str = "photo") -> PhotoLook:
     where = f"{file.name} [{name}]"
     if not isinstance(table, dict):
         raise BadSettings(f"{file.name}: 'photo' must be a table.")
-    for key in table:
-        if key not in _KEYS:
-            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(_KEYS)}.")
+    only(where, table, _KEYS)
     if "wall" not in table:
         raise BadSettings(f"{where}: the key 'wall' is missing.")
     if isinstance(table["wall"], str) and is_picture(table["wall"]):
@@ -110,6 +108,17 @@ def photo_look(file: Path, table: Any, name: str = "photo") -> PhotoLook:
         raise BadSettings(f"{where}: 'fade' must be true or false.")
     _light(where, table.get("light"))
     return PhotoLook(**table)
+
+
+def only(where: str, table: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Check that a table has no other keys than these.
+
+    Raises:
+        BadSettings: it has.
+    """
+    for key in table:
+        if key not in keys:
+            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(keys)}.")
 
 
 def member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:
@@ -158,7 +167,6 @@ def _light(where: str, value: Any) -> None:
     if not isinstance(value, dict):
         member(where, "light", value, LIGHT_NAMES)
         return
+    only(where, value, LIGHT_LIMITS)
     for key, amount in value.items():
-        if key not in LIGHT_LIMITS:
-            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(LIGHT_LIMITS)}.")
         number(where, key, amount, LIGHT_LIMITS[key])

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from errors import BadSettings
+from pipeline.compositing.look import only
 
 POOLS = ("attire", "expression", "pose", "distance")
 PLACES = ("subject", *POOLS)
@@ -85,9 +86,7 @@ def painted_look(file: str, table: Any) -> PaintedLook:
     if not isinstance(table, dict):
         raise BadSettings(f"{file}: 'painted' must be a table.")
     known = (*_TEXTS, *POOLS)
-    for key in table:
-        if key not in known:
-            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(known)}.")
+    only(where, table, known)
     for key in known:
         if key not in table and key != "negative":
             raise BadSettings(f"{where}: the key {key!r} is missing.")

@@ -4,31 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from pipeline.planning.facts import Facts
-from pipeline.planning.planning import Planning
 from tests.support.browser import enter
-from tests.support.planned import KNOWN
-from tests.support.web import Place, served
+from tests.support.large import served_with_sdxl
+from tests.support.web import Place
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A server as if it had SDXL on a GPU."""
-
-    def planning(_: object, file: Path, others: list[Facts]) -> Planning:
-        return Planning(KNOWN["sdxl"], file, others)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.support.web.Planning", planning)
-        with served(tmp_path_factory.mktemp("scratch")) as place:
-            yield place
+    with served_with_sdxl(tmp_path_factory.mktemp("scratch")) as place:
+        yield place
 
 
 def test_it_is_asked_where_a_large_base_paints(chromium: Browser, place: Place) -> None:

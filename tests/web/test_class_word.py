@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +12,6 @@ import pytest
 from errors import BadOrder
 from pipeline import job
 from pipeline.orders import CLASS_WORDS, Limits, Order
-from pipeline.planning.facts import Facts
-from pipeline.planning.planning import Planning
 from tests.support.gradio_client import (
     element_place,
     event_of,
@@ -23,22 +20,15 @@ from tests.support.gradio_client import (
     send_event,
     usual_inputs,
 )
-from tests.support.planned import KNOWN
+from tests.support.large import served_with_sdxl
 from tests.support.waiting import until
-from tests.support.web import Place, served, upload, visitor
+from tests.support.web import Place, upload, visitor
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A server as if it had SDXL on a GPU."""
-
-    def planning(_: object, file: Path, others: list[Facts]) -> Planning:
-        return Planning(KNOWN["sdxl"], file, others)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.support.web.Planning", planning)
-        with served(tmp_path_factory.mktemp("scratch")) as place:
-            yield place
+    with served_with_sdxl(tmp_path_factory.mktemp("scratch")) as place:
+        yield place
 
 
 def offered(config: dict[str, Any]) -> list[str]:

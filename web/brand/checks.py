@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import BadSettings
+from pipeline.compositing.look import only
 from words import LANGUAGES
 
 Told = Mapping[str, str]
@@ -49,9 +50,7 @@ def known(where: str, table: Any, keys: Sequence[str]) -> None:
     """
     if not isinstance(table, dict):
         raise BadSettings(f"{where} must be a table.")
-    for key in table:
-        if key not in keys:
-            raise BadSettings(f"{where}: {key!r} is not one of {', '.join(keys)}.")
+    only(where, table, keys)
 
 
 def text(where: str, key: str, value: Any) -> str:
