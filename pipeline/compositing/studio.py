@@ -110,7 +110,8 @@ def nearest(
 ) -> Frame | Refusal:
     """Choose the wished frame or, where the photo has no room for it, that of another distance.
 
-    The other distances are tried in the order of how near they come to the wished head.
+    The other distances are tried in the order of how near they come to the wished head; then all
+    again with the shape's own line of the eyes, where another one is wished.
 
     Raises:
         KeyError: no such shape or distance.
@@ -119,11 +120,13 @@ def nearest(
         (name for name, share in DISTANCES.items() if share != wish.share),
         key=lambda name: abs(DISTANCES[name] - wish.share),
     )
-    frame = choose(alpha, landmarks, wish)
-    for distance in others:
+    wishes = [wish, *(replace(wish, distance=name, head=None) for name in others)]
+    if wish.eyes is not None:
+        wishes += [replace(other, eyes=None) for other in wishes]
+    for wished in wishes:
+        frame = choose(alpha, landmarks, wished)
         if not isinstance(frame, Refusal):
             break
-        frame = choose(alpha, landmarks, replace(wish, distance=distance, head=None))
     return frame
 
 

@@ -258,3 +258,16 @@ def test_a_companys_line_of_eyes_and_head_hold_in_every_shape(shape: str, tilt: 
     right, left = eyes_in(frame, person)
     assert (right[1] + left[1]) / 2 / frame.size[0] == pytest.approx(0.4, abs=0.002)
     assert head_share(person.alpha, person.landmarks, frame) == pytest.approx(0.37, rel=0.005)
+
+
+def test_without_room_for_a_companys_line_of_eyes_that_of_the_shape_is_taken() -> None:
+    """The photo ends in the hair, and the line is low."""
+    person = drawn(**SPACIOUS)
+    alpha = np.ascontiguousarray(person.alpha[780:])
+    landmarks = person.landmarks - np.array([0, 780], np.float32)
+    wish = Wish(head=0.45, eyes=0.6, side=600)
+    for other in (wish, *(Wish(distance=name, eyes=0.6, side=600) for name in DISTANCES)):
+        assert choose(alpha, landmarks, other) is Refusal.NO_ROOM
+    frame = nearest(alpha, landmarks, wish)
+    assert isinstance(frame, Frame)
+    assert frame == choose(alpha, landmarks, replace(wish, eyes=None))
