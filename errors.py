@@ -25,6 +25,9 @@ reader's language. What only the operator sees is English and stands where it is
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from messages import Message
 
 
@@ -66,6 +69,22 @@ class OperatorError(LikenessError):
 
 class BadSettings(OperatorError):
     """The configuration cannot work; the sentence names the variable."""
+
+
+def wrong_settings(errors: Iterable[Mapping[str, Any]]) -> list[str]:
+    """One sentence for each mistake that pydantic found in `LIKENESS_*`, naming the variable."""
+    sentences = []
+    for error in errors:
+        label = "LIKENESS_" + "_".join(map(str, error["loc"])).upper()
+        value = repr(error["input"]) if isinstance(error["input"], _SHOWN) else "what it is"
+        if not error["loc"]:
+            label, value = "LIKENESS settings", "combined like this"
+        reason = error["msg"].removeprefix("Value error, ")
+        sentences.append(f"{label} cannot be {value}: {reason}.")
+    return sentences
+
+
+_SHOWN = (str, int, float, tuple)
 
 
 class BadFolder(OperatorError):

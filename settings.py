@@ -16,7 +16,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from errors import BadSettings
+from errors import BadSettings, wrong_settings
 
 ROOT = Path(__file__).resolve().parent
 VERSION = "0.1.0"
@@ -280,17 +280,8 @@ def load(**overrides: object) -> Settings:
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as problem:
-        for error in problem.errors():
-            name = "LIKENESS_" + "_".join(str(part) for part in error["loc"]).upper()
-            reason = error["msg"].removeprefix("Value error, ")
-            label = name if error["loc"] else "LIKENESS settings"
-            mistakes.append(f"{label} cannot be {_shown(error)}: {reason}.")
+        mistakes += wrong_settings(problem.errors())
         raise BadSettings("\n".join(mistakes)) from None
     if mistakes:
         raise BadSettings("\n".join(mistakes))
     return settings
-
-
-def _shown(error: object) -> str:
-    value = error["input"] if isinstance(error, dict) and error["loc"] else "combined like this"
-    return repr(value) if isinstance(value, str | int | float | tuple) else "what it is"
