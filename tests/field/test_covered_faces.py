@@ -213,7 +213,7 @@ def test_an_altered_net_for_hands_is_not_opened(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_face_that_shows_is_not_called_covered() -> None:
-    for picture in (*photos("a"), *photos("b"), shown(portrait("a"), 300)):
+    for picture in (*photos("a", 4), *photos("b", 4), shown(portrait("a"), 300)):
         assert part(picture) is None
         place = found(picture)
         assert place is not None
