@@ -110,9 +110,9 @@ def _way(seen: Overview, way: OrderedWay) -> str:
 
 def _sessions(seen: Overview) -> Rows:
     now, all_days = seen.open_now, sum(seen.days.values(), Counter[str]())
-    oldest = f"the oldest for {span(now.oldest_s)}" if now.sessions else "none"
+    oldest = f", the oldest for {span(now.oldest_s)}" if now.sessions else ""
     rows = [
-        ("Open sessions", f"{now.sessions}, {oldest}"),
+        ("Open sessions", f"{now.sessions}{oldest}"),
         ("Overdue now", str(now.overdue)),
         (f"Erased in {DAYS} days", f"{all_days[ON_TIME]} on time, {all_days[LATE]} late"),
     ]
