@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from pipeline.bases.plan import Plan
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
+from pipeline.overlap import Behind
 from pipeline.photos.detection import SAME_PERSON
 from pipeline.photos.record import TrainingPhoto
 from pipeline.planning.cost import Workload
@@ -167,29 +169,34 @@ class _Painting:
             self.message = message
             self._show_made(len(sheet.made), None)
 
+        def finish(shot: Shot, square: NDArray[np.uint8]) -> None:
+            """Judge a portrait, and keep the best of its tries; only of a job that goes on."""
+            if self.job.stop():
+                return
+            image = self._shaped(shot.style, square)
+            judged = judge.judged(sheet.next_id, shot, image)
+            portrait = tries.take(Portrait(planned[shot.index], judged, image))
+            if portrait is None:
+                return
+            sheet.add(replace(portrait.judged.record, id=sheet.next_id), portrait.image)
+            made = len(sheet.made)
+            result.seconds_per_portrait = (time.monotonic() - started) / (made - before)
+            self._show_made(made, (order.count - made) * result.seconds_per_portrait)
+
         def make(shots: list[Shot]) -> None:
             group = result.plan.generation_batch if result.plan else None
             given = starts.given(shots)
             if sees_pictures(self.base.folder):
                 given = shown(given, self.photos)
             making = generate(self.base, adapter, given, stop=self.job.stop, batch=group)
-            # Closed at once, also by an error in between: an open one keeps its adapter attached.
-            with closing(making):
-                try:
+            try:
+                # Closed at once, also by an error in between: an open one keeps its adapter
+                # attached. The next batch is sampled while the last one is finished.
+                with Behind(group or self.base.batch) as behind, closing(making):
                     for shot, square in making:
-                        image = self._shaped(shot.style, square)
-                        judged = judge.judged(sheet.next_id, shot, image)
-                        portrait = tries.take(Portrait(planned[shot.index], judged, image))
-                        if portrait is None:
-                            continue
-                        record = replace(portrait.judged.record, id=sheet.next_id)
-                        sheet.add(record, portrait.image)
-                        made = len(sheet.made)
-                        pace = (time.monotonic() - started) / (made - before)
-                        result.seconds_per_portrait = pace
-                        self._show_made(made, (order.count - made) * pace)
-                finally:
-                    sheet.keep()
+                        behind.give(partial(finish, shot, square))
+            finally:
+                sheet.keep()
 
         def make_all() -> None:
             """Those that are not made yet, then again those that turned out badly."""

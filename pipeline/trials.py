@@ -15,6 +15,7 @@ from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Sampling
 from pipeline.bases.folder import sees_pictures
+from pipeline.bases.moments import ENOUGH, LARGE, SMALL, trial_steps
 from pipeline.imaging import align
 from pipeline.job import JobRun
 from pipeline.photos.quality import FACE_SIDE, sharpness
@@ -24,16 +25,13 @@ from pipeline.portraits.judge import Judge
 from pipeline.portraits.references import shown
 from pipeline.portraits.score import person_vector
 from pipeline.portraits.starts import Starts
-from pipeline.training.choice import LARGE, SMALL, Choice, Trials
+from pipeline.training.choice import Choice, Trials
 
-ENOUGH, MANY = 8, 14
-"""Photos of which one is held out, and two."""
+MANY = 14
+"""Photos of which two are held out."""
 
 SEED = 11
 """Of the portraits of a trial: whatever was ordered, so that one that is done again is the same."""
-
-FEWEST_STEPS = 4
-"""Of the solver, in a trial of a large base; otherwise half of what a portrait gets."""
 
 
 def split(
@@ -124,5 +122,5 @@ class Trial:
 
 
 def quicker(sampling: Sampling) -> Sampling:
-    """Half of the steps, as far as those are enough."""
-    return replace(sampling, steps=min(sampling.steps, max(FEWEST_STEPS, sampling.steps // 2)))
+    """The same with as few steps as are enough."""
+    return replace(sampling, steps=trial_steps(sampling.steps))

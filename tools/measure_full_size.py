@@ -239,9 +239,9 @@ class Measuring:
         if self.facts is None or draft.resolution not in self.facts.sides:
             return NOTHING
         wordless = replace(self.facts, text_encoder=0)
-        step, portrait = cost.speeds(draft, wordless, _reached())
-        seconds = (step / draft.batch, portrait - cost.SECONDS_PER_SCORE)[work]
-        return Computed(seconds, cost.peaks(draft, wordless)[work])
+        found = cost.Cost(draft, wordless, _reached())
+        seconds = (found.step_s / draft.batch, found.portrait_s - cost.SECONDS_PER_SCORE)[work]
+        return Computed(seconds, found.peaks[work])
 
     def _settled(self) -> None:
         if self.base.device.type == "cuda":

@@ -13,9 +13,9 @@ from pathlib import Path
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.planning.cards import CARDS
-from pipeline.planning.cost import Machine, Workload
+from pipeline.planning.cost import Workload
 from pipeline.planning.facts import Facts, facts_of
-from pipeline.planning.planning import choose
+from pipeline.planning.planning import Machine, choose
 from settings import ROOT
 
 WORKLOAD = Workload(photos=12, styles=8, count=100)

@@ -65,7 +65,6 @@ class Plan:
     generation_batch: portraits at once.
     way: the name of the way in `WAYS`.
     train_bytes, generate_bytes: expected peaks on the GPU without CUDA's own part.
-    unheard_s: for how long a wish to stop is not heard at most.
     All of bytes and seconds are None where nothing is known of the base or the machine.
     """
 
@@ -86,7 +85,6 @@ class Plan:
     seconds_per_step: float | None = None
     seconds_per_portrait: float | None = None
     seconds: float | None = None
-    unheard_s: float | None = None
 
     @property
     def accumulation(self) -> int:
@@ -114,7 +112,7 @@ def smaller(plan: Plan, stage: Stage) -> Plan | None:
     From the next way that helps it takes what helps at this stage, and nothing else; in the end
     pictures become smaller. What is expected of memory and time is unknown then: it was wrong.
     """
-    plan = replace(plan, train_bytes=None, generate_bytes=None, seconds=None, unheard_s=None)
+    plan = replace(plan, train_bytes=None, generate_bytes=None, seconds=None)
     for name, way in WAYS.items():
         less = replace(plan, **{key: _less(key, plan, way) for key in HELPS[stage]})
         if less != plan and (name != "words" or stage == "words"):

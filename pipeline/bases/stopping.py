@@ -28,7 +28,7 @@ def never() -> bool:
 
 @contextmanager
 def between_blocks(stop: Stop, *networks: nn.Module) -> Iterator[None]:
-    """Ask before each block of these networks, also when its activations are computed again.
+    """Ask before each block of these networks, forward, back, and when it is computed again.
 
     Blocks are the members of the networks' lists and sequences of modules.
 
@@ -40,7 +40,14 @@ def between_blocks(stop: Stop, *networks: nn.Module) -> Iterator[None]:
         if stop():
             raise Stopped
 
-    hooks = [block.register_forward_pre_hook(ask) for n in networks for block in _blocks(n)]
+    def ask_on_the_way_back(_: nn.Module, __: object, answer: object) -> None:
+        for part in answer if isinstance(answer, tuple) else (answer,):
+            if isinstance(part, torch.Tensor) and part.requires_grad:
+                part.register_hook(ask)
+
+    blocks = [block for network in networks for block in _blocks(network)]
+    hooks = [block.register_forward_pre_hook(ask) for block in blocks]
+    hooks += [block.register_forward_hook(ask_on_the_way_back) for block in blocks]
     try:
         yield
     finally:

@@ -1,6 +1,4 @@
-"""The cost of one way to run a job: bytes at its worst moments, and seconds.
-
-The memory of a job is a sum of what is on the GPU at its worst moment (`peaks`):
+"""What a way to run a job costs: bytes on the GPU at its worst moments, and seconds.
 
 | what | bytes |
 |---|---|
@@ -14,19 +12,16 @@ The memory of a job is a sum of what is on the GPU at its worst moment (`peaks`)
 | two layers unpacked from 4 bits | 2 per weight, for the largest |
 | kernels' workspaces, and fragmentation | `WORKSPACE`, and `FRAGMENTATION` on top of everything |
 
-Time is the number of operations divided by what a card reaches in a second (`Card.reached`), but
-no less than the processor takes to start their kernels (`LAUNCH_S`), plus reading, decoding and
-scoring.  What an H200 measured is said beside the constants; all else is computed.  A `Calibration`
-holds what jobs on this very machine measured, and corrects both.
+Seconds are operations divided by what a card reaches in a second (`Card.reached`), but no less than
+the processor takes to start their kernels (`LAUNCH_S`), plus reading, moving and scoring.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
+from pipeline.bases.moments import ENOUGH, LARGE, SMALL, trial_steps
 from pipeline.bases.plan import UNTILED_PX, Plan
-from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import GB
 from pipeline.planning.facts import Facts
 
@@ -41,12 +36,14 @@ READING = 0.5 * GB
 LAUNCH_S = 36e-6
 """For the processor to start a kernel, measured beside an H200: what three families take at one
 picture of 512 pixels, however fast the card is."""
-BLOCKS = 20
-"""Of a large denoiser, at least; each asks whether to stop, forward and when computed again."""
+IDLE = 0.1
+"""By how much longer a GPU takes that is given one picture at a time."""
 DECODE_FLOPS_PER_PIXEL = 10.0e6
 ENCODE_FLOPS_PER_PIXEL = 4.7e6
 READ_BYTES_PER_S = 1.0 * GB
 """Text encoders come from the disk."""
+MOVED_BYTES_PER_S = 3.0 * GB
+"""Denoisers that take turns come from the machine's memory: half of what PCI Express 3 carries."""
 CPU_TFLOPS = 0.3
 """For words that are read on the CPU."""
 SECONDS_PER_SCORE = 0.3
@@ -65,103 +62,101 @@ class Workload:
 
 
 @dataclass(frozen=True)
-class Machine:
-    """The GPU that a job finds: free bytes, TFLOPS that it reaches, what earlier jobs of the base
-    measured."""
+class Cost:
+    """Of one way to run jobs of a base on a card that reaches so many TFLOPS."""
 
-    free: int
+    way: Plan
+    facts: Facts
     reached: float
-    measured: Calibration = field(default_factory=Calibration)
 
+    @property
+    def peaks(self) -> tuple[float, float]:
+        """Bytes at the worst moment of training and of painting."""
+        way, facts = self.way, self.facts
+        learnt, painted = facts.row(way.learnt_px), facts.row(way.resolution)
+        denoiser = facts.packed * NF4 + (facts.denoiser - facts.packed) * 2
+        resident = denoiser * (2 if facts.distilled and way.offload == "none" else 1)
+        resident += facts.autoencoder * 4 + (0 if facts.large else facts.text_encoder * 4)
+        reading = 0.0
+        if facts.large and way.offload != "words":
+            reading = facts.text_encoder * 2 + READING + (resident if way.offload == "none" else 0)
+        adapter, unpacked = facts.adapter * way.rank, 2 * 2 * facts.largest
+        activations = way.micro_batch * (learnt.recompute if way.checkpointing else learnt.keep)
+        training = max(adapter * LEARNING + unpacked + activations, learnt.encode)
+        group = self._at_once(way.generation_batch) * facts.looked_at * facts.together
+        decode = painted.decode
+        if way.tiling:
+            decode = round(decode * (UNTILED_PX / way.resolution) ** 2) + way.resolution**2 * 12 * 2
+        painting = adapter * 2 + max(unpacked + group * painted.paint, decode)
+        train, generate = (
+            (max(reading, resident + working) + WORKSPACE) * FRAGMENTATION
+            for working in (training, painting)
+        )
+        return train, generate
 
-def costed(draft: Plan, facts: Facts, workload: Workload, machine: Machine) -> Plan:
-    """Add bytes and seconds to a plan."""
-    measured, reached = machine.measured, machine.reached
-    train, generate = peaks(draft, facts)
-    per_step, per_portrait = speeds(draft, facts, reached)
-    per_step *= measured.train_seconds
-    per_portrait *= measured.portrait_seconds
-    encoding = draft.learnt_px**2 * ENCODE_FLOPS_PER_PIXEL / (reached * 1e12)
-    # A way back asks nobody whether to stop, unless activations are computed again on it.
-    part = per_step / draft.accumulation / (BLOCKS if draft.checkpointing else 2)
-    flops = facts.row(draft.resolution).flops * facts.looked_at
-    group = _painted_at_once(draft, facts) * facts.together * flops
-    predicting = group / (reached * 1e12) * measured.portrait_seconds / BLOCKS
-    return replace(
-        draft,
-        train_bytes=math.ceil(train * measured.train_bytes),
-        generate_bytes=math.ceil(generate * measured.generate_bytes),
-        seconds_per_step=per_step,
-        seconds_per_portrait=per_portrait,
-        seconds=START_SECONDS
-        + _words_seconds(draft, facts, workload, reached)
-        + workload.photos * facts.variants * encoding
-        + draft.steps * per_step
-        + workload.count * per_portrait,
-        unheard_s=max(part, predicting),
-    )
+    @property
+    def step_s(self) -> float:
+        """Seconds of an optimizer step.
 
+        It goes forward once, or twice with checkpointing, and back once: the frozen weights need no
+        gradients of their own.
+        """
+        way, facts, again = self.way, self.facts, self.way.checkpointing
+        flops = (3 if again else 2) * way.micro_batch * facts.row(way.learnt_px).flops
+        launches = facts.launches + (facts.launches_again if again else 0)
+        return way.accumulation * self._computed(flops, way.micro_batch, launches)
 
-def peaks(plan: Plan, facts: Facts) -> tuple[float, float]:
-    """Bytes at the worst moment of training and of painting."""
-    learnt, painted = facts.row(plan.learnt_px), facts.row(plan.resolution)
-    denoiser = facts.packed * NF4 + (facts.denoiser - facts.packed) * 2
-    resident = denoiser * (2 if facts.distilled and plan.offload == "none" else 1)
-    resident += facts.autoencoder * 4 + (facts.text_encoder * 4 if facts.words_stay else 0)
-    adapter = facts.adapter * plan.rank
-    unpacked = 2 * 2 * facts.largest
-    reading = 0.0
-    if not facts.words_stay and plan.offload != "words":
-        reading = facts.text_encoder * 2 + READING + (resident if plan.offload == "none" else 0)
-    activations = learnt.recompute if plan.checkpointing else learnt.keep
-    learning = resident + adapter * LEARNING + unpacked + plan.micro_batch * activations
-    together = _painted_at_once(plan, facts) * facts.looked_at * facts.together
-    painting = resident + adapter * 2 + unpacked + together * painted.paint
-    decode = painted.decode
-    if plan.tiling:
-        decode = round(decode * (UNTILED_PX / plan.resolution) ** 2) + plan.resolution**2 * 12 * 2
-    worst = (
-        max(reading, resident + learnt.encode, learning),
-        max(reading, painting, resident + adapter * 2 + decode),
-    )
-    return (worst[0] + WORKSPACE) * FRAGMENTATION, (worst[1] + WORKSPACE) * FRAGMENTATION
+    @property
+    def portrait_s(self) -> float:
+        """Seconds of a portrait."""
+        way = self.way
+        return self._painted(way.resolution, self.facts.solver_steps, way.generation_batch)
 
+    def trials_s(self, photos: int) -> float:
+        """Seconds of all portraits, small ones, that are painted to choose an adapter."""
+        facts, way = self.facts, self.way
+        if photos < ENOUGH:
+            return 0.0
+        moments = LARGE if facts.large else SMALL
+        steps = trial_steps(facts.solver_steps) if facts.large else facts.solver_steps
+        each = moments.portraits * self._painted(way.learnt_px, steps, way.micro_batch)
+        return len(moments.shares) * (each + self._turn_s)
 
-def speeds(plan: Plan, facts: Facts, reached: float) -> tuple[float, float]:
-    """Seconds for an optimizer step and for a portrait.
+    def other_s(self, work: Workload) -> float:
+        """Seconds of all that is neither learning nor painting."""
+        facts, way = self.facts, self.way
+        flops = work.photos * facts.variants * way.learnt_px**2 * ENCODE_FLOPS_PER_PIXEL
+        seconds = START_SECONDS + self._computed(flops) + self._turn_s
+        if not facts.large:
+            return seconds
+        # Text encoders are read for captions, trials and portraits, most of words of their own.
+        prompts = work.photos * facts.variants + work.count + work.styles + 1
+        flops = prompts * facts.words * 2 * facts.text_encoder
+        reading = flops / (CPU_TFLOPS * 1e12) if way.offload == "words" else self._computed(flops)
+        moving = 0.0 if way.offload == "none" else 2 * facts.packed * NF4 / MOVED_BYTES_PER_S
+        readings = 3 if work.photos >= ENOUGH else 2
+        return seconds + reading + readings * (2 * facts.text_encoder / READ_BYTES_PER_S + moving)
 
-    A step goes forward once, or twice with checkpointing, and back once: the frozen weights need
-    no gradients of their own.
+    @property
+    def _turn_s(self) -> float:
+        """Seconds to bring the distilled denoiser to the GPU, and the base's own back."""
+        turns = self.facts.distilled and self.way.offload != "none"
+        return 4 * self.facts.packed * NF4 / MOVED_BYTES_PER_S if turns else 0.0
 
-    reached: TFLOPS.
-    """
-    # A GPU that is given one small picture at a time is not busy all the time.
-    at_once = _painted_at_once(plan, facts)
-    idle = 1 + 0.1 / plan.micro_batch, 1 + 0.1 / at_once
-    passes, again = (3 if plan.checkpointing else 2), facts.launches_again
-    launches = facts.launches + (again if plan.checkpointing else 0)
-    part = plan.micro_batch * passes * facts.row(plan.learnt_px).flops / (reached * 1e12) * idle[0]
-    per_step = plan.accumulation * max(part, launches * LAUNCH_S)
-    guided = 2 if facts.guidance != 1 else 1
-    flops = facts.row(plan.resolution).flops * facts.looked_at
-    predicting = guided * flops / (reached * 1e12) * idle[1]
-    asked = max(1, guided // facts.together) / at_once
-    painting = facts.solver_steps * max(predicting, asked * again * LAUNCH_S)
-    decoding = plan.resolution**2 * DECODE_FLOPS_PER_PIXEL / (reached * 1e12)
-    return per_step, painting + decoding * (1.3 if plan.tiling else 1) + SECONDS_PER_SCORE
+    def _painted(self, side: int, steps: int, group: int) -> float:
+        """Seconds for one of a group of portraits."""
+        facts, at_once = self.facts, self._at_once(group)
+        guided = 2 if facts.guidance != 1 else 1
+        flops = guided * facts.row(side).flops * facts.looked_at
+        launches = max(1, guided // facts.together) * facts.launches_again / at_once
+        decoding = self._computed(side**2 * DECODE_FLOPS_PER_PIXEL)
+        decoding *= 1.3 if self.way.tiling else 1
+        return steps * self._computed(flops, at_once, launches) + decoding + SECONDS_PER_SCORE
 
+    def _at_once(self, group: int) -> int:
+        """As `generate` does: fewer, where each has pictures beside it."""
+        return max(1, int(group / self.facts.looked_at))
 
-def _painted_at_once(plan: Plan, facts: Facts) -> int:
-    """As `generate` does: fewer, where each has pictures beside it."""
-    return max(1, int(plan.generation_batch / facts.looked_at))
-
-
-def _words_seconds(plan: Plan, facts: Facts, workload: Workload, reached: float) -> float:
-    """Text encoders are read for captions and portraits, of which each has words of its own."""
-    if facts.words_stay:
-        return 0.0
-    prompts = workload.photos * facts.variants + workload.count + workload.styles + 1
-    work = prompts * facts.words * 2 * facts.text_encoder
-    working = CPU_TFLOPS if plan.offload == "words" else reached
-    moved = facts.packed * NF4 if plan.offload != "none" else 0
-    return (2 * facts.text_encoder + 2 * moved) / READ_BYTES_PER_S + work / (working * 1e12)
+    def _computed(self, flops: float, at_once: float = float("inf"), launches: float = 0) -> float:
+        """Seconds; a GPU that is given one picture at a time is not busy all the time."""
+        return max(flops / (self.reached * 1e12) * (1 + IDLE / at_once), launches * LAUNCH_S)

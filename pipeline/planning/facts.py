@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
@@ -32,13 +33,11 @@ class At:
     encode: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a manifest says that planning needs; weights are numbers of them.
+    """What a manifest says that planning needs, by the names that `tools/bases/README.md` explains.
 
-    launches: kernels that learning starts, forward and back; launches_again: forward once more.
-    references: pictures of half a portrait's side that are looked at while painting.
-    learn_px: the largest side of pictures that are learnt. at: the largest resolution first.
+    Weights are numbers of them. at: the largest resolution first. solver_steps: for a portrait.
     """
 
     key: str
@@ -52,10 +51,10 @@ class Facts:
     adapter: float
     launches: float
     launches_again: float
-    words_stay: bool
+    words_stay: bool = False
     distilled: bool
     learn_px: int
-    references: int
+    references: int = 0
     at: tuple[At, ...]
     rank: int
     steps: int
@@ -63,7 +62,7 @@ class Facts:
     variants: int
     solver_steps: int
     guidance: float
-    together: int
+    together: int = 1
 
     @property
     def large(self) -> bool:
@@ -85,9 +84,6 @@ class Facts:
         return next(row for row in self.at if row.resolution == side)
 
 
-_KINDS: dict[Any, Callable[[Any], Any]] = {"str": str, "int": int, "float": float, "bool": bool}
-
-
 def facts_of_folder(folder: Path) -> Facts | None:
     """Read what the manifest of a base folder says; None if there is none, or nothing to plan with.
 
@@ -107,11 +103,10 @@ def facts_of(manifest: Manifest) -> Facts | None:
     if "at" not in manifest.model:
         return None
     try:
-        at = tuple(sorted((At(**row) for row in manifest.model["at"]), key=lambda a: -a.resolution))
-        told: dict[str, Any] = {"words_stay": False, "together": 1, "learn_px": at[0].resolution}
-        told["references"] = 0
-        told |= vars(manifest) | manifest.sampling | manifest.recipe | manifest.model
+        at = sorted(manifest.model["at"], key=lambda row: -row["resolution"])
+        told: dict[str, Any] = {"learn_px": at[0]["resolution"]} | vars(manifest)
+        told |= manifest.sampling | manifest.recipe | manifest.model
         told |= {"solver_steps": manifest.sampling["steps"], "at": at}
-        return Facts(**{f.name: _KINDS.get(f.type, tuple)(told[f.name]) for f in fields(Facts)})
-    except (KeyError, TypeError, ValueError, IndexError):
+        return TypeAdapter(Facts).validate_python(told)
+    except (KeyError, TypeError, ValueError, IndexError):  # pydantic's are ValueErrors
         raise BaseUnavailable(manifests.damaged(manifest.key)) from None

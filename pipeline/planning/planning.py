@@ -1,16 +1,15 @@
 """Plans the jobs of one base on this machine's GPU, and learns from each.
 
-A plan is the fastest of a base's ways (`bases.plan.WAYS`) that fits into the free memory and hears
-a wish to stop in time.  Without a GPU, or for a base whose manifest has no counts (the embedded
-one), nothing is planned.
+A plan is the fastest of a base's ways (`bases.plan.WAYS`) that fits into the free memory.  Without
+a GPU, or for a base whose manifest has no counts (the embedded one), nothing is planned.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from errors import BaseUnavailable
@@ -19,7 +18,7 @@ from pipeline.orders import ORDERED_WAYS, OrderedWay
 from pipeline.planning import calibration
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import reached
-from pipeline.planning.cost import FRAGMENTATION, Machine, Workload, costed
+from pipeline.planning.cost import FRAGMENTATION, Cost, Workload
 from pipeline.planning.facts import Facts
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
@@ -27,41 +26,61 @@ from pipeline.planning.pace import Paces
 LONGEST_S = 2 * 3600.0
 """Smaller pictures are planned where large ones would keep a visitor waiting for longer."""
 
-LONGEST_UNHEARD_S = 5.0
-"""A way that would not hear a wish to stop for longer is taken where there is no other."""
+CAREFUL = 1.15
+"""Factor on expected memory after a job ran short of it."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The GPU that a job finds: free bytes, TFLOPS that it reaches, what earlier jobs of the base
+    measured."""
+
+    free: int
+    reached: float
+    measured: Calibration = field(default_factory=Calibration)
 
 
 def ways(facts: Facts, workload: Workload, machine: Machine) -> list[Plan]:
     """Every way at every size of portraits, with its cost, whether it fits or not; best first.
 
-    The largest portraits first, the fastest of them first; what takes too long comes after that,
-    what is deaf for too long last.  The order knows nothing of the memory, so more of it never
-    gives a worse plan.
+    The largest portraits come first, the fastest of them first, and what takes too long last.  The
+    order knows nothing of the memory, so more of it never gives a worse plan.
     """
-    found = []
-    for side, (name, way) in product(facts.sides, WAYS.items()):
-        draft = Plan(
-            side,
-            facts.rank,
-            facts.steps,
-            facts.batch,
-            **way._asdict(),
-            lower=tuple(other for other in facts.sides if other < side),
-            train_resolution=min(side, facts.learn_px),
-            way=name,
-        )
-        fewer, tiles = min(way.micro_batch, facts.batch), way.tiling and side > UNTILED_PX
-        draft = replace(draft, micro_batch=fewer, tiling=tiles)
-        found.append(costed(draft, facts, workload, machine))
-    return sorted(found, key=rank)
+    drafts = (_draft(facts, name, side) for side in facts.sides for name in WAYS)
+    return sorted((costed(draft, facts, workload, machine) for draft in drafts), key=rank)
+
+
+def _draft(facts: Facts, name: str, side: int) -> Plan:
+    way = WAYS[name]
+    fitted = way._replace(
+        micro_batch=min(way.micro_batch, facts.batch), tiling=way.tiling and side > UNTILED_PX
+    )
+    plan = Plan(side, facts.rank, facts.steps, facts.batch, **fitted._asdict(), way=name)
+    lower = tuple(other for other in facts.sides if other < side)
+    return replace(plan, lower=lower, train_resolution=min(side, facts.learn_px))
+
+
+def costed(way: Plan, facts: Facts, workload: Workload, machine: Machine) -> Plan:
+    """The way with its bytes and seconds."""
+    cost, known = Cost(way, facts, machine.reached), machine.measured
+    train, generate = cost.peaks
+    step, portrait = cost.step_s * known.train_seconds, cost.portrait_s * known.portrait_seconds
+    trials = cost.trials_s(workload.photos) * known.portrait_seconds
+    return replace(
+        way,
+        train_bytes=math.ceil(train * known.train_bytes),
+        generate_bytes=math.ceil(generate * known.generate_bytes),
+        seconds_per_step=step,
+        seconds_per_portrait=portrait,
+        seconds=cost.other_s(workload) + way.steps * step + trials + workload.count * portrait,
+    )
 
 
 def rank(plan: Plan) -> tuple[float, ...]:
     """Order plans, the best first."""
     assert plan.seconds is not None
-    assert plan.unheard_s is not None
     long = plan.seconds > LONGEST_S
-    return plan.unheard_s > LONGEST_UNHEARD_S, long, 0 if long else -plan.resolution, plan.seconds
+    return long, 0 if long else -plan.resolution, plan.seconds
 
 
 def choose(
@@ -75,16 +94,13 @@ def choose(
         BaseUnavailable: nothing fits; the sentence names a base that would, if there is one.
     """
     every = ways(facts, workload, machine)
-    for plan in every:
-        if plan.bytes <= machine.free:
-            return plan
+    if fitting := next((plan for plan in every if plan.bytes <= machine.free), None):
+        return fitting
     advice = ""
-    for other in sorted((f for f in others if f != facts), key=lambda other: -other.denoiser):
-        with suppress(BaseUnavailable):
-            # What was measured is this base's.
+    for other in sorted((f for f in others if f != facts), key=lambda other: other.denoiser):
+        with suppress(BaseUnavailable):  # the largest is the last; what was measured is this base's
             choose(other, workload, Machine(machine.free, machine.reached))
             advice = f" {other.title} would fit: set LIKENESS_BASE={other.key}."
-            break
     least = min(plan.bytes for plan in every) / 2**30
     raise BaseUnavailable(
         f"{facts.title} needs {least:.1f} GiB of free GPU memory, and there are "
@@ -105,8 +121,18 @@ class Measured:
     stepped_down: bool = False
 
 
-CAREFUL = 1.15
-"""Factor on expected memory after a job ran short of it."""
+def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
+    """Measured / expected, of what is known of both; times are no guide after a step down."""
+    if measured.stepped_down:
+        return {"train_bytes": CAREFUL, "generate_bytes": CAREFUL}
+    peaks = {work: size * FRAGMENTATION for work, size in measured.peaks.items()}
+    pairs = {
+        "train_seconds": (measured.seconds_per_step, plan.seconds_per_step),
+        "portrait_seconds": (measured.seconds_per_portrait, plan.seconds_per_portrait),
+        "train_bytes": (peaks.get("train"), plan.train_bytes),
+        "generate_bytes": (peaks.get("generate"), plan.generate_bytes),
+    }
+    return {key: real / computed for key, (real, computed) in pairs.items() if real and computed}
 
 
 class Planning:
@@ -180,17 +206,3 @@ def require_gpu(facts: Facts | None) -> None:
 
     if (why := device.lacking()) is not None:
         raise BaseUnavailable(f"{facts.title} needs an NVIDIA GPU. {why}")
-
-
-def ratios(plan: Plan, measured: Measured) -> dict[str, float]:
-    """Measured / expected, of what is known of both; times are no guide after a step down."""
-    if measured.stepped_down:
-        return {"train_bytes": CAREFUL, "generate_bytes": CAREFUL}
-    peaks = {work: size * FRAGMENTATION for work, size in measured.peaks.items()}
-    pairs = {
-        "train_seconds": (measured.seconds_per_step, plan.seconds_per_step),
-        "portrait_seconds": (measured.seconds_per_portrait, plan.seconds_per_portrait),
-        "train_bytes": (peaks.get("train"), plan.train_bytes),
-        "generate_bytes": (peaks.get("generate"), plan.generate_bytes),
-    }
-    return {key: real / computed for key, (real, computed) in pairs.items() if real and computed}

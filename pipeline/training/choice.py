@@ -7,29 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from pipeline.bases.moments import Moments
 
 if TYPE_CHECKING:
     from pipeline.photos.record import TrainingPhoto
 
-
-class Moments(NamedTuple):
-    """When adapters are tried.
-
-    shares: of the recipe's steps, rising to 1. portraits: that each try paints. margin: by how much
-    an earlier adapter must score above a later one to be used.
-    """
-
-    shares: tuple[float, ...]
-    portraits: int
-    margin: float
-
-
-LARGE = Moments((0.4, 0.6, 0.8, 1.0), portraits=4, margin=0.02)
-
-SMALL = Moments((0.6, 1.0), portraits=2, margin=0.05)
-"""For bases that are not `Base.large`. Of nine people (docs/painted.md), each with 28 pairs out of
-eight portraits, no pair scored the earlier adapter above the later one by more than 0.03."""
 
 PATIENCE = 2
 """Tries in a row without a rise after which training ends."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.planning.cost import speeds
+from pipeline.planning.cost import Cost
 from settings import ROOT
 from tests.support.planned import KNOWN, card, way
 
@@ -34,7 +34,7 @@ class Row:
             checkpointing=self.checkpointing,
             offload="none",
         )
-        step, _ = speeds(plan, facts, card("H200").reached)
+        step = Cost(plan, facts, card("H200").reached).step_s
         assert plan.train_bytes is not None
         return plan.batch / step, plan.train_bytes / 2**30
 

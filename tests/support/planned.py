@@ -7,8 +7,8 @@ from dataclasses import replace
 from pipeline.bases.plan import Plan
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import CARDS, UTILISATION, Card
-from pipeline.planning.cost import Machine, Workload, costed
-from pipeline.planning.planning import choose, ways
+from pipeline.planning.cost import Workload
+from pipeline.planning.planning import Machine, choose, costed, ways
 from tools.fetch_base import BASES
 from tools.plan_tables import WORKLOAD, known
 

@@ -115,6 +115,26 @@ def test_wherever_it_is_heard_nothing_of_it_stays(base: Base) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("folder", ["sdxl", "z-image"], indirect=True)
+def test_it_is_asked_on_the_way_back_where_nothing_is_computed_again(
+    base: Base, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), checkpointing=False))
+    work, looks, back = Work(), list[int](), torch.Tensor.backward
+
+    def counted(loss: torch.Tensor) -> None:
+        before = work.looks
+        back(loss)
+        looks.append(work.looks - before)
+
+    monkeypatch.setattr(torch.Tensor, "backward", counted)
+    learn(base, work)
+    assert min(looks) >= 3  # these have three blocks and more
+    with pytest.raises(Stopped):
+        learn(base, Work(say=work.looks - 1))
+
+
+@pytest.mark.slow
 def test_it_is_heard_while_weights_are_read_and_hashed(folder: Path) -> None:
     loading, hashing = Work(), Work()
     base = load_base(folder, stop=loading)

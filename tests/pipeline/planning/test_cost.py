@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.bases import device
 from pipeline.planning.cards import CARDS, CONTEXT, GB, HOPPER, UTILISATION, known, reached
-from pipeline.planning.cost import speeds
+from pipeline.planning.cost import Cost
 from settings import ROOT
 from tests.support.h200 import Row, measured
 from tests.support.planned import KNOWN, card, way
@@ -38,7 +38,7 @@ def computed_gb(key: str, resolution: int, how: dict[str, object]) -> float:
 def minutes_of_z_image(name: str, resolution: int, samples: int) -> float:
     """Of training alone, in batches of one as the published runs."""
     plan = way("z-image", resolution=resolution, checkpointing=True, **ONE_AT_A_TIME)
-    step, _ = speeds(plan, KNOWN["z-image"], card(name).reached)
+    step = Cost(plan, KNOWN["z-image"], card(name).reached).step_s
     return samples * step / plan.batch / 60
 
 

@@ -10,11 +10,12 @@ import pytest
 from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
+from pipeline.bases.moments import LARGE, SMALL, Moments
 from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import generate, plan
 from pipeline.portraits.style import load_styles
 from pipeline.training import checkpoint
-from pipeline.training.choice import LARGE, SMALL, Choice, Moments, Trials
+from pipeline.training.choice import Choice, Trials
 from pipeline.training.train import Checkpoints, Personalisation, TrainStep, train
 from settings import ROOT
 from tests.support.nobody import middle, noise_photos
