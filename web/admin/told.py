@@ -97,7 +97,11 @@ def _jobs(seen: Overview) -> Rows:
     rows.append(("Queue", f"{waiting} of {seen.queue_places} places taken"))
     rows.append(("Worker", "alive" if seen.census.working else "has ended"))
     if seen.hand_ins is not None:
-        rows.append(("Hand-ins", f"{seen.hand_ins} waiting to be fetched"))
+        waiting, failing, today = (
+            seen.hand_ins[name] for name in ("waiting", "failing", "delivered_today")
+        )
+        said = f"{waiting} waiting, {failing} of them failing, {today} delivered today"
+        rows.append(("Hand-ins", said))
     return rows
 
 
