@@ -31,7 +31,6 @@ class Services:
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
     downloads, None while they carry the IPTC mark alone. `brand`: the company's kit.
-    `hand_ins_waiting`: how many portraits wait to be fetched, None where nobody hands any in.
     """
 
     settings: Settings
@@ -49,4 +48,3 @@ class Services:
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Signing = field(default_factory=Signing)
     brand: Brand = NO_BRAND
-    hand_ins_waiting: Callable[[], int] | None = None

@@ -117,7 +117,7 @@ def test_without_the_token_nobody_comes_in(browser: httpx.Client, place: Place) 
     assert browser.get("/admin/sign-in/back?state=x&code=y").status_code == 403
     said = [None, "", "Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, "Bearer ü"]
     for text in said:
-        headers = {} if text is None else {"authorization": text.encode()}
+        headers = [] if text is None else [(b"authorization", text.encode())]
         answer = browser.get("/metrics", headers=headers)
         assert (answer.status_code, answer.text) == (401, "the token, please"), text
         assert answer.headers["www-authenticate"] == "Bearer"

@@ -58,7 +58,7 @@ STATE = Overview(
         Batch("spring", links=10, uses=2, started=7, expires=2_000_000_000, revoked=False),
         Batch("spring", links=5, uses=1, started=1, expires=2_000_000_000, revoked=True),
     ),
-    hand_ins=3,
+    hand_ins={"waiting": 3, "failing": 1, "delivered_today": 4},
     warnings={("warning", "photos_opened_without_walls"): 1},
 )
 EXPECTED = {
@@ -93,6 +93,8 @@ EXPECTED = {
     'likeness_invitations{state="used"}': 8,
     'likeness_invitations{state="revoked"}': 4,
     "likeness_hand_ins_waiting": 3,
+    "likeness_hand_ins_failing": 1,
+    "likeness_hand_ins_delivered_today": 4,
 }
 
 
@@ -135,7 +137,7 @@ def test_a_known_state_is_told_to_people() -> None:
     assert rows["Erased in 14 days"] == "7 on time, 2 late"
     assert rows["Disk of the scratch folder"] == "50.0 GB free of 100.0 GB (50%)"
     assert rows["Invitations"] == "8 of 25 used"
-    assert rows["Hand-ins"] == "3 waiting to be fetched"
+    assert rows["Hand-ins"] == "3 waiting, 1 of them failing, 4 delivered today"
     assert rows["Warnings since the start"] == "photos_opened_without_walls (warning, 1 ×)"
     assert told.days(STATE) == [("2026-11-28", [4, 0, 1, 7, 2]), ("2026-11-27", [5, 0, 0, 0, 0])]
     (label,) = told.labels(STATE.batches or ())

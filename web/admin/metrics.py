@@ -23,6 +23,12 @@ from privacy.invitations import Batch
 from privacy.tally import LATE, ON_TIME
 from web.admin.overview import Overview
 
+_HAND_INS = {
+    "waiting": "Portraits that were handed in and not delivered yet.",
+    "failing": "Of those, how many could not be delivered when it was tried.",
+    "delivered_today": "Portraits that were delivered today (UTC), since the start.",
+}
+
 
 class Metrics:
     """What `/metrics` answers, in a registry of its own."""
@@ -47,7 +53,8 @@ class Metrics:
         if seen.batches is not None:
             yield _invitations(seen.batches)
         if seen.hand_ins is not None:
-            yield _gauge("hand_ins_waiting", "Portraits that wait to be fetched.", seen.hand_ins)
+            for name, what in _HAND_INS.items():
+                yield _gauge(f"hand_ins_{name}", what, seen.hand_ins[name])
 
 
 def _server(seen: Overview) -> Iterator[Metric]:

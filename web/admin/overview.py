@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.bases import manifest
 from pipeline.job_counts import GPU_FAILED, Census
@@ -46,7 +47,8 @@ class Overview:
         disk_free, disk_size: bytes of the scratch folder's volume.
         gpu: None without one. gpu_failed: the queue or the card itself says so.
         batches: invitations; None where none are asked for.
-        hand_ins: portraits that wait to be fetched; None where nobody hands any in.
+        hand_ins: portraits that were handed in: how many are `waiting`, of these `failing`, and
+            `delivered_today`; None where nobody hands any in.
         warnings: level and event of what was logged since the start → how often.
     """
 
@@ -66,7 +68,7 @@ class Overview:
     gpu: Gpu | None
     gpu_failed: bool
     batches: Sequence[Batch] | None
-    hand_ins: int | None
+    hand_ins: Mapping[str, int] | None
     warnings: Mapping[tuple[str, str], int]
 
     @property
@@ -95,7 +97,8 @@ class Watch:
         services = self._services
         queue, tally = services.job_queue, services.sessions.tally
         disk, gpu = shutil.disk_usage(services.settings.scratch), self._gpu.read()
-        invitations, hand_ins = services.entrance.invitations, services.hand_ins_waiting
+        invitations = services.entrance.invitations
+        hand_in: Any = getattr(services, "hand_in", None)
         ways = services.planning.ways
         return Overview(
             version=VERSION,
@@ -114,6 +117,6 @@ class Watch:
             gpu=gpu,
             gpu_failed=queue.gpu_failed or (gpu is not None and not gpu.answers),
             batches=invitations.batches() if invitations else None,
-            hand_ins=hand_ins() if hand_ins else None,
+            hand_ins=hand_in.counts() if hand_in else None,
             warnings=log.warnings(),
         )

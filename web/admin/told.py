@@ -97,7 +97,11 @@ def _jobs(seen: Overview) -> Rows:
     rows.append(("Queue", f"{waiting} of {seen.queue_places} places taken"))
     rows.append(("Worker", "alive" if seen.census.working else "has ended"))
     if seen.hand_ins is not None:
-        rows.append(("Hand-ins", f"{seen.hand_ins} waiting to be fetched"))
+        waiting, failing, today = (
+            seen.hand_ins[name] for name in ("waiting", "failing", "delivered_today")
+        )
+        said = f"{waiting} waiting, {failing} of them failing, {today} delivered today"
+        rows.append(("Hand-ins", said))
     return rows
 
 
@@ -110,9 +114,9 @@ def _way(seen: Overview, way: OrderedWay) -> str:
 
 def _sessions(seen: Overview) -> Rows:
     now, all_days = seen.open_now, sum(seen.days.values(), Counter[str]())
-    oldest = f"the oldest for {span(now.oldest_s)}" if now.sessions else "none"
+    oldest = f", the oldest for {span(now.oldest_s)}" if now.sessions else ""
     rows = [
-        ("Open sessions", f"{now.sessions}, {oldest}"),
+        ("Open sessions", f"{now.sessions}{oldest}"),
         ("Overdue now", str(now.overdue)),
         (f"Erased in {DAYS} days", f"{all_days[ON_TIME]} on time, {all_days[LATE]} late"),
     ]

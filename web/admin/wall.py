@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import structlog
 from fastapi import Request, Response
 
 from errors import NotAdmitted, UnknownSession
@@ -29,6 +30,8 @@ _IN_S = 1800
 _STATE_S = 600
 _WRONG = 30  # tokens, from one address in ten minutes
 _BEARER = "bearer "
+
+log = structlog.get_logger()
 
 
 class Wall:
@@ -66,6 +69,7 @@ class Wall:
         """
         with self._wrong.failures(address_of(request)):
             if self._token is None or not self._token.is_(text):
+                log.warning("wrong_admin_token")
                 raise UnknownSession
 
     def show_bearer(self, request: Request) -> None:
