@@ -15,7 +15,7 @@ from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Sampling
-from pipeline.bases.families.flux2_klein import Flux2Klein
+from pipeline.bases.families.sdxl import StableDiffusionXL
 from pipeline.orders import Order, Progress
 from pipeline.planning.planning import Planning
 from pipeline.portraits.sheet import Sheet, load_sheet
@@ -24,7 +24,7 @@ from privacy import kinds
 from privacy.keys import MasterKey
 from privacy.sessions import Session
 from tests.support.at_once import AtOnce
-from tests.support.tiny_base import build_tiny_flux2_klein
+from tests.support.tiny_base import build_tiny_sdxl
 
 pytestmark = pytest.mark.slow
 
@@ -34,31 +34,44 @@ RECIPE = "steps = 2\nvariants = 2\nbatch = 2\nrank = 4\nalpha = 4\n"
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assembly]:
-    """The real parts on a tiny FLUX.2 klein that paints two at once, as if there were a GPU."""
+    """The real parts on a tiny SDXL that paints two at once, as if there were a GPU."""
     place = tmp_path_factory.mktemp("large")
-    build_tiny_flux2_klein(place / "klein")
-    (place / "klein" / "recipe.toml").write_text(RECIPE)
+    build_tiny_sdxl(place / "sdxl")
+    (place / "sdxl" / "recipe.toml").write_text(RECIPE)
     chosen = configuration.load(
         scratch=place / "scratch",
         receipts=place / "receipts",
-        base=str(place / "klein"),
+        base=str(place / "sdxl"),
         port=0,
         min_photos=2,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Planning, "gpu_plans", True)
-        patch.setattr(Flux2Klein, "sampling", Sampling(steps=1, guidance=1.0))
+        patch.setattr(StableDiffusionXL, "sampling", Sampling(steps=1, guidance=1.0))
+        patch.setattr(StableDiffusionXL, "knows", lambda *_: True)  # so captions are long
         patch.setattr(Base, "batch", 2)
         with open_assembly(chosen, master_key=MasterKey.ram()) as opened:
             yield opened
 
 
-@pytest.fixture
-def session(large: Assembly, selfie_jpegs: list[bytes]) -> Session:
+@pytest.fixture(scope="module")
+def with_photos(large: Assembly, selfie_jpegs: list[bytes]) -> Session:
     session, _ = large.services.sessions.create()
     for number, data in enumerate(selfie_jpegs[:2]):
         assert large.services.album.add(session, data, f"{number}.jpg").accepted
     return session
+
+
+@pytest.fixture
+def session(large: Assembly, with_photos: Session) -> Iterator[Session]:
+    """A session with two photos; what a test has made of them goes with it."""
+    yield with_photos
+    forget(large, with_photos)
+
+
+def forget(assembly: Assembly, session: Session) -> None:
+    for kind in (kinds.ADAPTER, kinds.PORTRAIT, kinds.SHEET):
+        assembly.services.vault.delete(session, kind)
 
 
 def order(assembly: Assembly) -> Order:
@@ -85,8 +98,7 @@ def made(assembly: Assembly, session: Session) -> dict[str, Any]:
         "likeness": report.likeness,
         "told": [(p.phase, p.step, p.made, p.message) for p in seen],
     }
-    for kind in (kinds.ADAPTER, kinds.PORTRAIT, kinds.SHEET):
-        vault.delete(session, kind)
+    forget(assembly, session)
     return result
 
 
