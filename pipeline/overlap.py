@@ -71,7 +71,7 @@ class Behind:
         self._given: deque[Future[None]] = deque()
         self._failed = False
 
-    def give(self, task: Callable[[], None]) -> None:
+    def give(self, task: Callable[[], object]) -> None:
         """Let a task be done after those before; waits while there are as many as may be.
 
         Raises:
@@ -81,7 +81,7 @@ class Behind:
             self._given.popleft().result()
         self._given.append(self._thread.submit(self._do, task))
 
-    def _do(self, task: Callable[[], None]) -> None:
+    def _do(self, task: Callable[[], object]) -> None:
         if self._failed:
             return
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
@@ -26,6 +26,15 @@ def raises(error: Exception) -> None:
     raise error
 
 
+def give(tasks: Sequence[Callable[[], object]], most: int, own: Exception | None = None) -> None:
+    """Give all tasks in one block, which ends with an error of its own, if there is one."""
+    with Behind(most) as behind:
+        for task in tasks:
+            behind.give(task)
+        if own is not None:
+            raise own
+
+
 def test_tasks_are_done_in_order_by_one_other_thread_until_the_block_ends() -> None:
     done: list[tuple[int, int]] = []
     with Behind(3) as behind:
@@ -38,13 +47,13 @@ def test_tasks_are_done_in_order_by_one_other_thread_until_the_block_ends() -> N
 def test_no_more_tasks_wait_than_may() -> None:
     goes_on, given = threading.Event(), threading.Semaphore(0)
 
-    def give() -> None:
+    def three() -> None:
         with Behind(2) as behind:
             for _ in range(3):
-                behind.give(lambda: bool(goes_on.wait(10)))
+                behind.give(partial(goes_on.wait, 10))
                 given.release()
 
-    caller = threading.Thread(target=give)
+    caller = threading.Thread(target=three)
     caller.start()
     assert given.acquire(timeout=10)
     assert given.acquire(timeout=10)
@@ -56,30 +65,25 @@ def test_no_more_tasks_wait_than_may() -> None:
 
 def test_after_an_error_nothing_is_done_and_the_caller_is_told_at_the_next_task() -> None:
     done: list[str] = []
-    with pytest.raises(OSError, match="full"), Behind(1) as behind:
-        behind.give(partial(raises, OSError("full")))
-        for _ in range(5):
-            behind.give(lambda: done.append("more"))
-        done.append("unreachable")
+    full = partial(raises, OSError("full"))
+    with pytest.raises(OSError, match="full"):
+        give([full, lambda: done.append("more")], 1, KeyError())
     assert done == []
 
 
 def test_an_error_of_the_last_task_ends_the_block_and_counts_more_than_the_blocks_own() -> None:
-    with pytest.raises(OSError, match="full"), Behind(2) as behind:
-        behind.give(partial(raises, OSError("full")))
-    with pytest.raises(OSError, match="full"), Behind(2) as behind:
-        behind.give(partial(raises, OSError("full")))
-        raise KeyError
+    full = partial(raises, OSError("full"))
+    with pytest.raises(OSError, match="full"):
+        give([full], 2)
+    with pytest.raises(OSError, match="full"):
+        give([full], 2, KeyError())
 
 
 def test_what_was_given_before_an_error_of_the_block_is_still_done() -> None:
-    goes_on, done = threading.Event(), list[int]()
-    with pytest.raises(KeyError), Behind(3) as behind:
-        behind.give(lambda: bool(goes_on.wait(10)))
-        behind.give(lambda: done.append(1))
-        goes_on.set()
-        raise KeyError
-    assert done == [1]
+    done: list[int] = []
+    with pytest.raises(KeyError):
+        give([partial(done.append, number) for number in range(9)], 9, KeyError())
+    assert done == list(range(9))
 
 
 def test_items_come_as_they_are_made_a_few_ahead() -> None:
