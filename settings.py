@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         "without `admin_groups` in `LIKENESS_OIDC` they are not there "
         "([monitoring.md](monitoring.md)).",
     )
+    hand_in: str = Field(
+        "",
+        description="Path of a TOML file, readable by its owner alone, that says to whom visitors "
+        "may give portraits, and how a portal gets them back ([hand-in.md](hand-in.md)).",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

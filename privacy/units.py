@@ -1,6 +1,7 @@
 """The units in which deadlines are told, and how late a sweep may come to them."""
 
 HOUR_S = 3600
+DAY_S = 24 * HOUR_S
 
 SWEEP_S = 300.0
 """The sweep that erases what is overdue may take this long to come by."""
