@@ -46,7 +46,7 @@ def serve(settings: configuration.Settings) -> None:
 
     Raises:
         BadSettings: the port is taken, the scratch folder is in use, a key file is badly kept or
-            cannot be used, the brand kit has a mistake.
+            cannot be used, the brand kit or the file of hand-ins has a mistake.
         BaseUnavailable: the base or the face models are missing.
         GpuFailed: the server ended itself, when nothing was left that it could do.
     """
@@ -60,6 +60,7 @@ def serve(settings: configuration.Settings) -> None:
     from pipeline.portraits.mattes import Mattes
     from web.brand.kit import load as load_brand
     from web.entrance import Entrance
+    from web.hand_in.service import open_desk
     from web.http import connections
     from web.server import build
     from web.services import Services
@@ -71,6 +72,7 @@ def serve(settings: configuration.Settings) -> None:
         job_queue = JobQueue(parts, queue_length=settings.queue_length)
         entrance = Entrance(settings, assembly.clock.now)
         assembly.sweeper.chores.append(entrance.forget)
+        hand_in, done = open_desk(settings, parts.sessions, assembly.clock.now)
         web = Services(
             settings=settings,
             sessions=parts.sessions,
@@ -87,6 +89,8 @@ def serve(settings: configuration.Settings) -> None:
             erasure_is_late=assembly.sweeper.late,
             signer=signer,
             brand=brand,
+            hand_in=hand_in,
+            done=done,
         )
         server = uvicorn.Server(
             connections.config(
@@ -97,12 +101,16 @@ def serve(settings: configuration.Settings) -> None:
         gc.freeze()
         gc.enable()
         assembly.sweeper.start()
+        if hand_in is not None:
+            hand_in.start()
         try:
             host, port = listening.getsockname()[:2]
             shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
             print(f"Likeness is ready: http://{shown}:{port}", flush=True)
             server.run(sockets=[listening])
         finally:
+            if hand_in is not None:
+                hand_in.stop()
             assembly.sweeper.stop()
             job_queue.close()
         if job_queue.gpu_failed:

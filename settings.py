@@ -153,6 +153,11 @@ class Settings(BaseSettings):
         description="With `oidc`: path of a TOML file, readable by its owner alone, that says "
         "where people sign in ([entrance.md](entrance.md)).",
     )
+    hand_in: str = Field(
+        "",
+        description="Path of a TOML file, readable by its owner alone, that says to whom visitors "
+        "may give portraits, and how a portal gets them back ([hand-in.md](hand-in.md)).",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

@@ -106,6 +106,15 @@ FACTS = {
     "counts their starts dies with the day",
     59: "where people sign in, a sign-in that is forged, replayed, another browser's, expired, for "
     "another server or signed by an unknown key starts nothing, and no token is kept",
+    62: "whom the operator names gets exactly what was shown, of one's own portraits, at most "
+    "three, and only by their own person's word",
+    63: "what was taken back does not go, and what may have arrived is never told as taken back",
+    64: "what waits to be handed in goes in time or is erased with its session; a receiver that "
+    "fails, hangs, redirects or floods costs nothing but another try, and its visitor is told",
+    65: "no picture and no name that is handed in lies readable on the disk or in a log; packed "
+    "for a public key, nobody here opens it",
+    66: "the way back to a portal is signed, carries no picture, name or session, leads where the "
+    "operator's file says and nowhere else, and cannot be forged in a browser",
 }
 
 

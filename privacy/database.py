@@ -73,9 +73,20 @@ _TABLES = (
         verifier BLOB NOT NULL,
         wrapped_key BLOB NOT NULL
     )""",
+    """CREATE TABLE hand_ins (
+        id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        number INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        portraits INTEGER NOT NULL,
+        state TEXT NOT NULL,
+        wrapped_key BLOB,
+        due REAL NOT NULL,
+        tries INTEGER NOT NULL
+    )""",
 )
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_TABLES_VERSION = 3
+_TABLES_VERSION = 4
 """Number in the file; raised with each change of the tables, so that no other version is read."""
 
 

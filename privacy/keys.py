@@ -3,9 +3,11 @@
     KEK = HKDF-SHA256(M || S, salt = session id, info = "likeness/kek/v1")
     stored: AES-256-GCM(KEK, data key), and SHA-256(HKDF(S, info = "likeness/verifier/v1"))
     for a share the same once more, with a secret and an id of its own, under "likeness/share/…"
+    for a hand-in a key of its own, wrapped under M and no S, under "likeness/hand-in/…"
     in the log of receipts: SHA-256(r) of r = HKDF(S, info = "likeness/receipt/v1")
 
-Disk and M without S open nothing, nor do disk and S without M. A lost ticket is lost data.
+Disk and M without S open nothing but a hand-in that waits, nor do disk and S without M. A lost
+ticket is lost data.
 
 Python cannot wipe bytes for certain: keys are kept out of reprs, pickles and logs and live briefly,
 but no zeroisation is promised. Whoever can read this process's memory can read the keys in it.
@@ -178,6 +180,16 @@ class ShareTicket(_Bearer):
     @property
     def share_id(self) -> str:
         return self.id
+
+
+class HandInSeal(_Bearer):
+    """Of a hand-in: an id and no secret, since it goes when nobody is there. M alone unwraps it."""
+
+    __slots__ = ()
+    use = "likeness/hand-in"
+
+    def __init__(self, hand_in_id: str) -> None:
+        super().__init__(hand_in_id, b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,3 +36,6 @@ CONSENT = "consent"
 
 WISH = "wish"
 """How downloads are to be finished."""
+
+HAND_IN = "hand-in"
+"""Portraits packed for whom the operator names, under a key of its own (`hand_ins`)."""

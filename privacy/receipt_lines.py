@@ -55,12 +55,19 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     | {"reason": "user|expired|aborted|undelivered"}
     | dict.fromkeys(COUNTED, _NUMBER)
     | _END,
+    # Portraits were given to somebody whom the operator names, or were to be: `number` counts the
+    # session's hand-ins. unconfirmed: tried, and nobody said that it arrived.
+    "handed": _FRAME
+    | _ABOUT
+    | {"number": _NUMBER, "channel": "folder|webhook|mail", "portraits": "[123]"}
+    | {"outcome": "delivered|withdrawn|unconfirmed|lost"}
+    | _END,
     # The machine stopped in the middle of a line; so many bytes without an end were cut.
     "repaired": _FRAME | {"cut": _NUMBER} | _END,
 }
 """Every event with its fields, in their order, and the form of each."""
 
-_NUMBERS = {"v", "seq", "cut", *COUNTED}
+_NUMBERS = {"v", "seq", "cut", "number", *COUNTED}
 _SIGNED_AS = b"likeness/receipt-line/v1\n"
 _ED25519 = b"\x01"  # the type of a signature in a C2SP signed note
 

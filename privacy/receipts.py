@@ -1,5 +1,5 @@
 """Receipts: each session that brought a photo leaves one signed line when it opens, one when it is
-erased, and only the visitor can tell which lines are theirs.
+erased and one for what became of each hand-in, and only the visitor can tell which are theirs.
 
     r = HKDF(S, info = "likeness/receipt/v1")        only the visitor: it follows from their ticket
     line: SHA-256(r), a random id, the hour, a reason, counts
@@ -46,7 +46,7 @@ class Receipt:
 
     Attributes:
         hash: SHA-256(r) in hex, as it stands in the lines.
-        lines: the session's lines, oldest first; at most `opened` and `erased`.
+        lines: the session's lines, oldest first: `opened`, one or two for each hand-in, `erased`.
         waiting: a line is on its way into the log.
     """
 
@@ -75,7 +75,7 @@ class Receipts:
         """Write to this log from now on, and first what an earlier process could not."""
         for number, event in self._waiting():
             said = receipt_log.mentions(event["id"])
-            if any(line["event"] == event["event"] for line in said):
+            if any(event.items() <= line.items() for line in said):
                 self._logged = number  # it died between writing the line and deleting the row
         self.log = receipt_log
         self.flush()
@@ -109,6 +109,10 @@ class Receipts:
                 self.opened(session_id, self._now())
             counts = {name: files.get(kind, 0) for name, kind in COUNTED.items()}
             self._note(session_id, {"event": "erased", "reason": reason, **counts})
+
+    def handed(self, session_id: str, told: Mapping[str, Any]) -> None:
+        """What became of a hand-in (`receipt_lines.FIELDS`), in the caller's transaction."""
+        self._note(session_id, {"event": "handed", **told})
 
     def flush(self) -> None:
         """Write what waits into the log. Never fails."""

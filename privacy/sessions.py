@@ -23,6 +23,7 @@ import structlog
 from errors import DiskFull, UnknownSession
 from privacy.clock import Clock
 from privacy.database import Database
+from privacy.hand_ins import HandIns
 from privacy.keys import DataKey, MasterKey, Session, Ticket, unwrap, wrap
 from privacy.receipts import Receipts
 from privacy.shares import Shares
@@ -71,6 +72,7 @@ class Sessions:
         self.on_erase: list[Callable[[str], None]] = []
         self.receipts = Receipts(database, clock.now)
         self.shares = Shares(database, vault, master_key, self.alive)
+        self.hand_ins = HandIns(database, vault, master_key, self.receipts, clock.now)
         self._database, self._vault, self._clock = database, vault, clock
         self._master_key, self._master = master_key, master_key.fingerprint
         self._retention_s, self._undelivered_s = retention_s, undelivered_s
@@ -261,6 +263,7 @@ class Sessions:
                     (reason, session_id),
                 )
                 self.shares.shred(session_id)
+                self.hand_ins.shred(session_id, by_visitor=reason == "user")
                 if self._database.rows("SELECT 1 FROM sessions WHERE id = ?", (session_id,)):
                     begun.append(session_id)
         return begun

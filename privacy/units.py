@@ -1,3 +1,4 @@
-"""The unit in which deadlines are told."""
+"""The units in which deadlines are told."""
 
 HOUR_S = 3600
+DAY_S = 24 * HOUR_S

@@ -109,6 +109,9 @@ def _follow(found: Audit, number: int, line: Line, key: VerifierKey) -> None:
         if line["id"] in found.open or line["id"] in found.erased:
             found.problems.append(f"Line {number} opens session {line['id']} a second time.")
         found.open[line["id"]] = line
+    elif line["event"] == "handed":
+        if found.open.get(line["id"], {}).get("receipt") != line["receipt"]:
+            found.problems.append(f"Line {number} hands in for a session that was not open.")
     elif line["event"] == "erased":
         opened = found.open.pop(line["id"], None)
         if opened is None or opened["receipt"] != line["receipt"]:

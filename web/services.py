@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from privacy.sessions import Sessions
     from privacy.vault import Vault
     from settings import Settings
+    from web.done import Done
     from web.entrance import Entrance
+    from web.hand_in.service import HandingIn
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Services:
     `now` is the sessions' clock, in epoch seconds: what countdowns are measured against.
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
     downloads, None while they carry the IPTC mark alone. `brand`: the company's kit.
+    `hand_in`: where visitors give portraits to, `done`: where a portal wants them back; None where
+    there is no such place.
     """
 
     settings: Settings
@@ -48,3 +52,5 @@ class Services:
     erasure_is_late: Callable[[], bool] = lambda: False
     signer: Signing = field(default_factory=Signing)
     brand: Brand = NO_BRAND
+    hand_in: HandingIn | None = None
+    done: Done | None = None

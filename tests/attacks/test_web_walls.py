@@ -78,6 +78,7 @@ def concrete(path: str) -> str:
         ("{photo_id}", "photo-01"),
         ("{portrait_id}", "portrait-001"),
         ("{path:path}", "x"),
+        ("{hand_in_id}", "0" * 32),
         ("{key}", "corporate"),
     ):
         path = path.replace(pattern, value)

@@ -188,4 +188,5 @@ def test_no_event_has_room_for_anything_personal() -> None:
     assert {name for fields in FIELDS.values() for name in fields} == {
         *("v", "seq", "prev", "event", "app", "sig", "key", "cut"),
         *("id", "receipt", "time", "erase_by", "reason", "photos", "adapters", "portraits"),
+        *("number", "channel", "outcome"),
     }

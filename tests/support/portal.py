@@ -39,13 +39,13 @@ class Portal:
 def portal(folder: Path, **options: object) -> Iterator[Portal]:
     """Both, on free ports; `options` of the server. A browser needs `RESOLVE` to find them."""
     folder.mkdir(exist_ok=True)
-    certificate = _certificate(folder / "tls.pem")
-    with _framing(certificate) as shown:
+    tls = certificate(folder / "tls.pem", PORTAL, OURS)
+    with _framing(tls) as shown:
         url = f"https://{PORTAL}:{shown.server_port}"
         settings = {"https": True, "portals": url, **options}
         with place(folder / "scratch", **settings) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
             server = uvicorn.Server(
-                config(built.app, ssl_certfile=str(certificate), timeout_graceful_shutdown=1)
+                config(built.app, ssl_certfile=str(tls), timeout_graceful_shutdown=1)
             )
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
             thread.start()
@@ -85,10 +85,10 @@ class _Page(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _framing(certificate: Path) -> Iterator[_Server]:
+def _framing(tls: Path) -> Iterator[_Server]:
     server = _Server(("127.0.0.1", 0), _Page)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(tls)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -99,13 +99,13 @@ def _framing(certificate: Path) -> Iterator[_Server]:
         server.server_close()
 
 
-def _certificate(path: Path) -> Path:
-    """Key and self-signed certificate of both names."""
+def certificate(path: Path, *names: str) -> Path:
+    """Key and self-signed certificate of these names, in one file."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, OURS)])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.DNSName(PORTAL), x509.DNSName(OURS)])
-    certificate = (
+    told = x509.SubjectAlternativeName([x509.DNSName(one) for one in names])
+    made = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -113,7 +113,7 @@ def _certificate(path: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(names, critical=False)
+        .add_extension(told, critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(
@@ -121,5 +121,5 @@ def _certificate(path: Path) -> Path:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    path.write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(pem + made.public_bytes(serialization.Encoding.PEM))
     return path

@@ -40,6 +40,7 @@ from settings import Settings
 from tests.support.fake_job_queue import STYLES, FakeJobQueue
 from web.brand.kit import load as load_brand
 from web.entrance import Entrance
+from web.hand_in.service import open_desk
 from web.http.connections import config
 from web.server import build
 from web.services import Services
@@ -68,11 +69,12 @@ def place(
         database = Database(scratch / "likeness.db")
         closing.callback(database.close)
         vault = Vault(scratch / "vault", database)
+        clock = Clock(database, now)
         sessions = Sessions(
             database,
             vault,
             MasterKey.ram(),
-            Clock(database, now),
+            clock,
             retention_s=chosen.retention_hours * HOUR_S,
             undelivered_s=chosen.undelivered_hours * HOUR_S,
         )
@@ -99,6 +101,7 @@ def place(
         job_queue = FakeJobQueue(sessions, vault, album, step_s)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
+        hand_in, done = open_desk(chosen, sessions, clock.now)
         services = Services(
             chosen,
             sessions,
@@ -114,6 +117,8 @@ def place(
             now,
             signer=signing.load(chosen.c2pa_key, chosen.c2pa_chain, chosen.c2pa_sign),
             brand=brand,
+            hand_in=hand_in,
+            done=done,
         )
         yield Place(build(chosen, services), services, job_queue)
 

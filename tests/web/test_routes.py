@@ -336,3 +336,18 @@ def test_an_unknown_address_is_a_page_for_people_and_json_for_scripts(
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "There is nothing here" in page.text
     assert stranger.get("/nothing").json()["sentence"].startswith("There is nothing here")
+
+
+# --- handing in ---------------------------------------------------------------------------------
+
+
+def test_where_nobody_is_named_nothing_can_be_handed_in(place: Place, ann: httpx.Client) -> None:
+    place.job_queue.deliver(session_of(place, ann), 1)
+    ask = {"portraits": ["portrait-001"]}
+    assert ann.post("/session/hand-in", json=ask).status_code == 404
+    assert ann.get("/session/hand-in", params=ask).status_code == 404
+    assert ann.get("/session/done").status_code == 404
+    parts = ann.get("/studio-parts").text
+    assert "show-hand-in" not in parts
+    assert '<dialog id="hand-in"' not in parts
+    assert ann.get("/status").json()["given"] == []

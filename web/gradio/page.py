@@ -53,6 +53,7 @@ _STYLES = (
     "job",
     "portraits",
     "downloads",
+    "hand_in",
     "dialogs",
 )
 # Linked, not imported by one another: a browser asks for all at once, and draws nothing before.

@@ -1,18 +1,21 @@
 """The cookies: their names, and how each is given, read and taken away.
 
 The visitor's holds the ticket, which this module never looks into; the goodbye page's holds the r
-of a receipt; a colleague's two hold a share's ticket and a voter's name.
+of a receipt; a colleague's two hold a share's ticket and a voter's name. A portal's word, and the
+way back to it, stand in two more.
 """
 
 from __future__ import annotations
 
 import re
+from urllib.parse import quote, unquote
 
 from fastapi import Request, Response
 
 from errors import UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
+from web.done import STATE
 from web.units import HOUR_S
 
 R_TEXT = re.compile("[0-9a-f]{64}")
@@ -23,6 +26,7 @@ _GOODBYE_S = 600
 _SHARED = "/shared"
 _GUEST, _VOTER, _RECEIPT = "likeness-share", "likeness-voter", "likeness-receipt"
 _STATE, _PASS = "likeness-sign-in", "likeness-entrance"
+_PORTAL, _WAY_BACK = "likeness-portal", "likeness-way-back"
 _SIGN_IN_S = 1800
 
 SIGN_IN = "/sign-in"
@@ -103,6 +107,29 @@ def hand_pass(response: Response, settings: Settings, text: str) -> None:
 def pass_of(request: Request, settings: Settings) -> str:
     """What `hand_pass` gave it, unchecked."""
     return request.cookies.get(_scoped(settings, _PASS), "")
+
+
+def keep_portal_state(response: Response, settings: Settings, state: str) -> None:
+    """Have the browser keep the portal's word, to bring it back."""
+    _set_cookie(response, settings, _scoped(settings, _PORTAL), state, _longest_s(settings))
+
+
+def portal_state_of(request: Request, settings: Settings) -> str:
+    """The portal's word that the browser kept; empty without one."""
+    text = request.cookies.get(_scoped(settings, _PORTAL), "")
+    return text if STATE.fullmatch(text) else ""
+
+
+def hand_way_back(response: Response, settings: Settings, address: str) -> None:
+    """Send the signed way back to the portal along to the goodbye page; empty: take it away."""
+    age_s = _GOODBYE_S if address else 0
+    cookie = quote(address, safe="")
+    _set_cookie(response, settings, _scoped(settings, _WAY_BACK), cookie, age_s, _GOODBYE)
+
+
+def handed_way_back(request: Request, settings: Settings) -> str:
+    """What `hand_way_back` sent, unchecked."""
+    return unquote(request.cookies.get(_scoped(settings, _WAY_BACK), ""))
 
 
 def is_ticket(text: str | None) -> bool:

@@ -47,6 +47,7 @@ class Kind:
 VISITORS = (
     Kind("GET /portrait/[^/]+/download", places=3, each=24),
     Kind("GET /portraits\\.zip", places=2, each=3),
+    Kind("(GET|POST) /session/hand-in", places=2, each=6),
     # A page shows hundreds, and asks for all that can be seen at once.
     Kind("GET /portrait/[^/]+", places=4, each=250, wait_s=60.0),
     # The editor has limits of its own, but waits in a thread.

@@ -30,7 +30,12 @@ def is_ours(host: str, settings: Settings) -> bool:
         return True
     if settings.hosts:
         return False
-    return settings.https or bool(_LABEL.fullmatch(name)) or name.endswith(_NOBODYS)
+    return settings.https or is_nobodys(name)
+
+
+def is_nobodys(name: str) -> bool:
+    """Whether a host's name, in small letters, is one that nobody can buy."""
+    return bool(_LABEL.fullmatch(name)) or name.endswith(_NOBODYS)
 
 
 def _name(host: str) -> str:

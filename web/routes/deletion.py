@@ -8,8 +8,17 @@ from fastapi.responses import JSONResponse
 from privacy import kinds
 from privacy.keys import Ticket
 from web import pages
-from web.http.cookies import dismiss, hand_receipt, handed_receipt, take_receipt
+from web.http.cookies import (
+    dismiss,
+    hand_receipt,
+    hand_way_back,
+    handed_receipt,
+    handed_way_back,
+    portal_state_of,
+    take_receipt,
+)
 from web.http.dependencies import Parts, TicketText, Visitor
+from web.routes.hand_in import outcome
 from web.routes.receipts import shown
 
 
@@ -25,11 +34,20 @@ def router() -> APIRouter:
         return Response(status_code=204)
 
     @routes.post("/session/delete")
-    def delete_everything(services: Parts, session: Visitor, ticket: TicketText) -> Response:
+    def delete_everything(
+        request: Request, services: Parts, session: Visitor, ticket: TicketText
+    ) -> Response:
         r = Ticket.parse(ticket).receipt()
+        if services.hand_in is not None:
+            services.hand_in.take_all_back(session)
+        became = outcome(services, session, deleting=True)
         services.sessions.erase(session.id, "user")
         response = JSONResponse({"next": "/goodbye"})
         dismiss(response, services.settings)
+        state = portal_state_of(request, services.settings)
+        if services.done is not None and state:
+            way_back = services.done.way_back(state, became, services.now())
+            hand_way_back(response, services.settings, way_back)
         hand_receipt(response, services.settings, r)
         return response
 
@@ -37,7 +55,13 @@ def router() -> APIRouter:
     def goodbye(request: Request, services: Parts) -> Response:
         """Shows the receipt once. A session without photos has none."""
         r = handed_receipt(request, services.settings)
-        response = pages.page("goodbye.html", receipt=shown(services.sessions.receipts, r))
+        way_back = handed_way_back(request, services.settings)
+        ours = services.done is not None and services.done.is_ours(way_back)
+        response = pages.page(
+            "goodbye.html",
+            receipt=shown(services.sessions.receipts, r),
+            way_back=way_back if ours else "",
+        )
         take_receipt(response, services.settings)
         return response
 

@@ -11,13 +11,13 @@ from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from errors import UnknownSession
-from pipeline.portraits.archive import archive, length, named, one
-from pipeline.portraits.export import FORMATS, SUFFIXES, Finish, clean_name
+from pipeline.portraits.archive import archive, length, one
+from pipeline.portraits.export import FORMATS, Finish, clean_name
 from pipeline.portraits.frames import AS_MADE
-from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.sessions import Session
 from web import download_options, favourites
+from web.finished import file_name, how_of, plain_name, record_of
 from web.http import ranges
 from web.http.dependencies import Parts, Visitor
 from web.http.turns import Turns
@@ -81,7 +81,7 @@ def router() -> APIRouter:
         view: Annotated[View, Query()],
     ) -> Response:
         """For looking at."""
-        record = _record(services, session, portrait_id)
+        record = record_of(services, session, portrait_id)
         how = Finish(**view.model_dump(), signer=services.signer())
         try:
             png = one(services.vault, session, record, how, services.mattes)
@@ -116,10 +116,9 @@ def router() -> APIRouter:
         session: Visitor,
         file: Annotated[File, Query()],
     ) -> Response:
-        record = _record(services, session, portrait_id)
-        how = _how(services, session, file)
-        own = named(portrait_id.rpartition("-")[2], record, how) if services.brand.names else ""
-        name = _named(how, f"{portrait_id}.{SUFFIXES[how.format]}", own)
+        record = record_of(services, session, portrait_id)
+        how = how_of(services, session, file.model_dump())
+        name = _named(plain_name(record, how), file_name(services, record, how))
         made = one(services.vault, session, record, how, services.mattes)
         return ranges.sent(request, made, FORMATS[how.format], name)
 
@@ -174,7 +173,8 @@ def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
         records = [record for record in records if record.id in chosen]
     if not records:
         raise UnknownSession
-    how = _how(services, session, files)
+    how = how_of(services, session, files.model_dump(exclude={"hearted"}))
+    name = f"{how.name}-portraits.zip" if how.name else "portraits.zip"
     stored = services.vault.list(session, kinds.PORTRAIT)
     told = [(record.id, record.style, record.doubtful, record.way) for record in records]
 
@@ -185,37 +185,13 @@ def _zipped(services: Services, session: Session, files: Files) -> _Zipped:
         make,
         length({entry.name: entry.size for entry in stored}, records, how),
         ranges.tag(session.id, stored, told, how),
-        _named(how, "portraits.zip"),
+        _named("portraits.zip", name),
     )
 
 
-def _record(services: Services, session: Session, portrait_id: str) -> PortraitRecord:
-    """What is known of a portrait of this session.
-
-    Raises:
-        UnknownSession: there is none of that name.
-    """
-    for record in services.job_queue.portraits(session):
-        if record.id == portrait_id:
-            return record
-    raise UnknownSession
-
-
-def _named(how: Finish, file: str, own: str = "") -> str:
-    """The header that names a download: after the person if they typed a name, or as the company
-    names its own."""
-    if not (how.name or own):
-        return f'attachment; filename="{file}"'
+def _named(plain: str, name: str) -> str:
+    """The header that names a download."""
+    if name == plain:
+        return f'attachment; filename="{plain}"'
     # A name may hold letters of any language: RFC 5987 has a place for them.
-    return f"attachment; filename=\"{file}\"; filename*=UTF-8''{quote(own or f'{how.name}-{file}')}"
-
-
-def _how(services: Services, session: Session, file: File) -> Finish:
-    options = download_options.chosen(services.vault, session, services.settings)
-    asked, kit = file.model_dump(exclude={"hearted"}), services.brand
-    if file.size in kit.sizes:
-        options |= {"px": kit.sizes[file.size]}
-        asked["size"] = "original"
-    if kit.names:
-        options |= {"names": kit.names}
-    return Finish(**asked, **options, signer=services.signer())
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"

@@ -125,6 +125,13 @@ def _sentence(line: Line) -> str:
     when = say("receipt.hour", time=_words(line["time"]))
     if line["event"] == "opened":
         return say("receipt.opened", when=when, latest=_words(line["erase_by"]))
+    if line["event"] == "handed":
+        return say(
+            f"receipt.handed.{line['outcome']}",
+            when=when,
+            way=say(f"receipt.way.{line['channel']}"),
+            things=count("receipt.count.portraits", line["portraits"]),
+        )
     things = ", ".join(count(f"receipt.count.{name}", line[name]) for name in COUNTED if line[name])
     return say(
         "receipt.erased",

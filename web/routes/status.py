@@ -23,6 +23,7 @@ from privacy import kinds
 from privacy.file_rows import Entry
 from privacy.sessions import Session
 from web import download_options, favourites, offered_sizes, sharing
+from web.hand_in.told import all_given
 from web.http.dependencies import Parts, Visitor
 from web.http.limits import address_of
 from web.services import Services
@@ -86,6 +87,7 @@ def snapshot(
         "model_kept": any(entry.kind in kinds.MODEL for entry in entries) and not working,
         "time": _time(services, session),
         "hearts": _hearts(services, session, entries),
+        "given": all_given(services, session),
         "photos_mark": photos_mark,
         "portraits_mark": portraits_mark,
     }

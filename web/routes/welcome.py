@@ -14,8 +14,10 @@ from errors import ErasureLate, UnknownSession
 from privacy.keys import Ticket
 from settings import Settings
 from web import consent, editor, pages
+from web.done import STATE
 from web.gradio import labels
-from web.http.cookies import admit, dismiss, is_ticket
+from web.hand_in import told
+from web.http.cookies import admit, dismiss, is_ticket, keep_portal_state, portal_state_of
 from web.http.dependencies import Parts, TicketText, Visitor
 from web.http.firewall import STUDIO
 from web.http.limits import RateLimiter, address_of
@@ -52,14 +54,19 @@ def router(settings: Settings) -> APIRouter:
         ticket: TicketText,
         ended: bool = False,
         cookies: bool = True,
+        state: str = "",
     ) -> Response:
+        """state: a portal's word, to be brought back to it (`web.done`)."""
         known = _opens(services, ticket)
-        return _welcome(
+        response = _welcome(
             services.settings,
             known=known,
             sign_in=services.entrance.must_sign_in(request),
             note=_note(ended and not known, not cookies, is_ticket(ticket)),
         )
+        if services.done is not None and STATE.fullmatch(state):
+            keep_portal_state(response, services.settings, state)
+        return response
 
     @routes.post("/session")
     def start(
@@ -135,7 +142,7 @@ def router(settings: Settings) -> APIRouter:
         return response
 
     @routes.get("/studio-parts")
-    def studio_parts(services: Parts) -> Response:
+    def studio_parts(request: Request, services: Parts) -> Response:
         """The templates that `static/studio.js` fills with data."""
         return pages.page(
             "parts.html",
@@ -145,6 +152,8 @@ def router(settings: Settings) -> APIRouter:
             gradio_words=labels.english_only(),
             ways=labels.ways(services, labels.counts(services.settings)),
             editor=editor.choices(services),
+            hand_in=told.parts(services.hand_in),
+            way_back=services.done is not None and portal_state_of(request, services.settings),
         )
 
     @routes.get("/favicon.ico")

@@ -65,7 +65,8 @@ export class Portraits {
     this.downloads.drawSizes(this.shapes.find(({ key }) => key === this.arrangement.shape).sizes);
   }
 
-  #address(portrait, size) {
+  /** Where a portrait is in the shape and tone that are chosen. */
+  address(portrait, size) {
     const how = new URLSearchParams({ size, ...this.arrangement.wanted });
     return at(`/portrait/${portrait.id}?${how}`);
   }
@@ -150,11 +151,17 @@ export class Portraits {
     if (heading) heading.hidden = portraits.every((portrait) => this.#hidden(portrait));
   }
 
+  /** What a picture is, for whoever cannot see it. */
+  told(portrait, number) {
+    const { alt } = slot(this.clone("portrait"), "image").dataset;
+    return alt.replace("%", portrait.style).replace("#", number);
+  }
+
   #make(portrait) {
     const item = this.clone("portrait").firstElementChild;
     const image = slot(item, "image");
     const number = Number(portrait.id.split("-").pop());
-    image.alt = image.dataset.alt.replace("%", portrait.style).replace("#", number);
+    image.alt = this.told(portrait, number);
     const heart = item.querySelector(".heart");
     heart.setAttribute("aria-label", heart.dataset.label.replace("#", number));
     return item;
@@ -162,7 +169,7 @@ export class Portraits {
 
   #update(tile, portrait) {
     tile.hidden = Boolean(this.#hidden(portrait));
-    show(tile.querySelector(".portrait"), this.#address(portrait, "400"));
+    show(tile.querySelector(".portrait"), this.address(portrait, "400"));
     this.#press(tile.querySelector(".heart"), this.hearts.has(portrait.id));
     this.#count(slot(tile, "votes"), this.votes[portrait.id] ?? 0);
     const like = slot(tile, "like");
@@ -256,7 +263,7 @@ export class Portraits {
     if (!portrait) return;
     this.shown = portrait.id;
     const image = slot(this.viewer, "image");
-    image.src = this.#address(portrait, "original");
+    image.src = this.address(portrait, "original");
     image.alt = portrait.style;
     const place = this.visible.indexOf(portrait) + 1;
     text(slot(this.viewer, "caption"), `${portrait.style} · ${place} / ${this.visible.length}`);

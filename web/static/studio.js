@@ -4,6 +4,7 @@
 import { at } from "./address.js";
 import { focusOn, loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
+import { HandIn } from "./hand_in.js";
 import { OrderForm } from "./order.js";
 import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
@@ -27,6 +28,7 @@ class Studio {
     this.places = places;
     this.#build();
     this.portraits = new Portraits(places.portraits, document.getElementById("viewer"), clone);
+    this.handIn = new HandIn(places.portraits, this.portraits, clone);
     this.marks = { photos: "", portraits: "" };
     this.stage = "";
     this.photos = null; // as the server told
@@ -55,7 +57,7 @@ class Studio {
     this.editor = new Editor(this.places.editor, photos, this.clone, () => this.#hurry());
     job.append(this.clone("job-part"));
     portraits.append(this.clone("portraits-part"));
-    document.body.append(this.clone("foot"), this.clone("dialogs"));
+    document.body.append(this.clone("foot"), this.clone("dialogs"), this.clone("hand-in-dialog"));
     replaceWords(document.body, this.clone("gradio-words"));
     learnWords(this.clone("answer-words"));
     shrinkUploads();
@@ -110,6 +112,7 @@ class Studio {
     drawJob(this.places.job, status.job);
     this.editor.follow(status.hearts.list);
     this.portraits.draw(status, status.stage === "working");
+    this.handIn.draw(status);
     if (before && before !== this.stage) this.#turnTo();
     if (!before) this.#beginWithSamples();
   }
@@ -161,6 +164,9 @@ class Studio {
     "show-link": () => this.#showLink(),
     "copy-link": (button) => this.#copyLink(button.closest("dialog")),
     "show-share": () => this.#reveal(document.getElementById("share"), at("/session/share"), "POST"),
+    "show-hand-in": () => this.handIn.open(),
+    "hand-in": (button) => this.handIn.give(button).then(() => this.poll()),
+    "take-back": (button) => this.handIn.takeBack(button).then(() => this.poll()),
     "end-share": (button) => this.#endShare(button),
     "ask-delete-all": () => document.getElementById("delete-all").showModal(),
     "ask-delete-model": () => document.getElementById("delete-model").showModal(),
