@@ -22,6 +22,7 @@ WORKDIR /app
 # The user has no home of its own; what libraries would keep in one (CUDA its
 # kernels, here 128 MB at most) is gone with the container.
 ENV HOME=/tmp \
+    PATH=/app/.venv/bin:$PATH \
     CUDA_CACHE_MAXSIZE=134217728 \
     LIKENESS_HOST=0.0.0.0 \
     LIKENESS_SCRATCH=/scratch \

@@ -172,8 +172,9 @@ class Database:
             return
         if version != 0:
             raise BadSettings(
-                f"LIKENESS_SCRATCH: the database {path} was made by another version of this app; "
-                "give this one a folder of its own."
+                f"LIKENESS_SCRATCH: the database {path} was made by another version of this app. "
+                "Start that one until everything is erased, or erase everything and start again: "
+                f"python -m privacy.erase_all {path.parent}"
             )
         with self.transaction():
             for statement in _TABLES:

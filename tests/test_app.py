@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from configparser import ConfigParser
 from pathlib import Path
 
 import httpx
@@ -20,6 +19,7 @@ import yaml
 
 import settings as configuration
 from app import GPU_FAILED, listen
+from tests.support.units import Unit
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -145,9 +145,7 @@ def test_a_key_file_that_others_can_read_is_a_sentence(start: Start, tmp_path: P
 
 
 def test_whoever_started_the_server_starts_it_anew_when_the_gpu_failed() -> None:
-    unit = ConfigParser(interpolation=None)
-    unit.read(configuration.ROOT / "deploy" / "likeness.service")
-    service = unit["Service"]
+    service = Unit(configuration.ROOT / "deploy" / "likeness.service")["Service"]
     assert service["Restart"] == "on-failure"
     assert str(GPU_FAILED) not in service["RestartPreventExitStatus"].split()
     compose = yaml.safe_load((configuration.ROOT / "docker-compose.yml").read_text())
