@@ -2,7 +2,7 @@
 
     __main__ > assembly > job_queue > photo_job, painted_job > trials > job
     > planning, training, portraits
-    > bases, photos, compositing > orders, imaging, memory, model_files
+    > bases, photos, compositing > orders, imaging, memory, model_files, overlap
 
 Types count as much as code. Rooms of one floor do not know each other. Two exceptions have a
 reason: `orders` is a leaf for web/ that names a base's `Plan`, itself a leaf; and the ways of a job
@@ -20,7 +20,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = (
-    ("imaging", "memory", "model_files"),
+    ("imaging", "memory", "model_files", "overlap"),
     ("bases", "photos", "compositing"),
     ("orders",),
     ("planning", "training", "portraits", "kept_order", "turns", "step_down"),

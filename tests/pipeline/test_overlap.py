@@ -37,9 +37,11 @@ def give(tasks: Sequence[Callable[[], object]], most: int, own: Exception | None
 
 def test_tasks_are_done_in_order_by_one_other_thread_until_the_block_ends() -> None:
     done: list[tuple[int, int]] = []
-    with Behind(3) as behind:
-        for number in range(20):
-            behind.give(lambda n=number: done.append((n, threading.get_ident())))
+
+    def note(number: int) -> None:
+        done.append((number, threading.get_ident()))
+
+    give([partial(note, number) for number in range(20)], 3)
     assert [number for number, _ in done] == list(range(20))
     assert len({thread for _, thread in done} - {threading.get_ident()}) == 1
 
