@@ -249,6 +249,7 @@ def test_what_no_invitation_can_be_is_a_sentence(
     assert "Please give a number of links from 1 to 500" in answer.text
 
 
+@pytest.mark.slow
 @pytest.mark.fact(69)
 def test_after_a_job_nothing_there_tells_of_a_person(
     admin: httpx.Client, place: Place, selfie_jpegs: list[bytes]

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,9 +34,9 @@ VISITORS, ORDERS, LEAVING = 200, 60, 20
 WAYS: tuple[OrderedWay, ...] = ("photo", "painted", "both")
 
 
-def real_queue(sessions: Sessions, vault: Vault, album: Album, _: float) -> JobQueue:
-    """The queue of the server, for jobs that make nothing."""
-    planning = Planning(None, Path("/nowhere/calibration.json"), [])
+def real_queue(folder: Path, sessions: Sessions, vault: Vault, album: Album, _: float) -> JobQueue:
+    """The queue of the server, for jobs that make nothing. folder: for what it measures."""
+    planning = Planning(None, folder / "calibration.json", [])
     nothing = cast(Any, None)
     services = job.Services(
         vault=vault,
@@ -71,6 +72,7 @@ def monitored(client: httpx.Client, done: threading.Event) -> list[Counter[str]]
     return read
 
 
+@pytest.mark.slow
 @pytest.mark.fact(70)
 def test_numbers_are_right_while_two_hundred_come_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -88,7 +90,7 @@ def test_numbers_are_right_while_two_hundred_come_at_once(
     monkeypatch.setattr(memory, "give_back", lambda: None)
     good = [SimpleNamespace(accepted=True, is_sample=False)]
     monkeypatch.setattr(Album, "records", lambda *_: good)
-    options = {"admin": str(written(tmp_path)), "queue": real_queue}
+    options = {"admin": str(written(tmp_path)), "queue": partial(real_queue, tmp_path)}
     with served(tmp_path / "scratch", **options) as place:
         queue = cast(JobQueue, place.job_queue)
         headers = {"origin": place.url}
