@@ -11,7 +11,7 @@ import pytest
 
 from errors import BadSettings, DiskFull, NotAdmitted
 from settings import ROOT, Settings, load
-from tests.support.proxy import signing_in
+from tests.support.proxy import asking, signing_in
 from tests.support.web import Place, served
 from web.quota import DailyQuota
 
@@ -58,6 +58,22 @@ def test_behind_a_real_proxy_each_person_has_a_quota_and_a_forged_name_is_nobody
     said = "".join(capfd.readouterr())
     assert "session_created" in said
     assert "okafor" not in said.lower()
+
+
+@pytest.mark.fact(57)
+def test_behind_the_documented_proxy_whoever_it_asks_says_who_comes(tmp_path: Path) -> None:
+    ann, bob = ("cookie", "signed_in=1"), ("cookie", "signed_in=2")
+    with (
+        served(
+            tmp_path / "scratch", entrance="portal", trusted_proxies=PROXY, sessions_per_person=2
+        ) as place,
+        asking(tmp_path, place.url, {ann[1]: "ann", bob[1]: "bob"}) as portal,
+    ):
+        assert start(portal) == 401
+        assert start(portal, (HEADER, "bob"), ("X-Auth-Request-User", "bob")) == 401
+        assert [start(portal, ann, (HEADER, "bob")) for _ in range(3)] == [303, 303, 403]
+        assert start(portal, bob, ("X-Auth-Request-User", "ann")) == 303
+        assert httpx.get(f"{portal}/auth/check", headers=dict([ann])).status_code == 404
 
 
 @pytest.mark.fact(57)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 import httpx
 import pytest
 
+from settings import ROOT
 from tests.support.waiting import until
+
+ENTRANCE = ROOT / "docs" / "entrance.md"
 
 _CONFIGURATION = """
 daemon off;
@@ -75,6 +81,39 @@ def signing_in(folder: Path, behind: str, passwords: Mapping[str, str]) -> Itera
             f"= /health {{ proxy_pass {behind}; }}",
         ]
         yield running.enter_context(_nginx(folder, locations, "/health"))
+
+
+@contextmanager
+def asking(folder: Path, behind: str, people: Mapping[str, str]) -> Iterator[str]:
+    """The address of an nginx that docs/entrance.md describes, which asks a program who comes.
+
+    people: names by the cookies that the program knows; it speaks like oauth2-proxy.
+    """
+    (documented,) = re.findall(r"```nginx\n(.*?)```", ENTRANCE.read_text(), re.DOTALL)
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            name = people.get(self.headers.get("cookie", ""))
+            self.send_response(202 if name else 401)
+            if name:
+                self.send_header("X-Auth-Request-User", name)
+            self.send_header("content-length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as program, ExitStack() as running:
+        thread = threading.Thread(target=program.serve_forever)
+        thread.start()
+        running.callback(thread.join)
+        running.callback(program.shutdown)
+        asked = f"http://127.0.0.1:{program.server_port}/oauth2/auth"
+        written = documented.replace("http://likeness:7860;", f"{behind}; proxy_bind 127.0.0.2;")
+        written = written.replace("http://oauth2-proxy:4180/oauth2/auth", asked)
+        parts = [part.strip() for part in re.split(r"^location ", written, flags=re.M)[1:]]
+        health = f"= /health {{ proxy_pass {behind}; }}"
+        yield running.enter_context(_nginx(folder, [*parts, health], "/health"))
 
 
 @contextmanager
