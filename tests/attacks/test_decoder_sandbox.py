@@ -97,7 +97,7 @@ def test_without_walls_the_same_attacks_succeed(
 @pytest.mark.fact(32)
 def test_a_fork_that_stays_never_gets_the_next_photo(user: list[str]) -> None:
     """It answers well and waits for more; the server waits for the first process's word."""
-    stayed, after, _ = serve(user, PROGRAM, {"do": "stay"}, {"do": "nothing"})
+    stayed, after, _ = serve(user, PROGRAM, {"do": "stay", "timeout_s": 8}, {"do": "nothing"})
     assert stayed in ("unreadable", "timeout")
     assert after == {}
 

@@ -143,7 +143,8 @@ def as_server(requests: list[dict[str, Any]]) -> list[Any]:
     signal.signal(signal.SIGUSR1, lambda number, _: signals.append(number))
     ingest.DECODER = Path(__file__)
     answers: list[Any] = []
-    with ingest.Decoder(max_bytes=10_000, max_pixels=50_000_000, workers=1, timeout_s=20) as opened:
+    limits = {"max_bytes": 10_000, "max_pixels": 50_000_000, "workers": 1}
+    with ingest.Decoder(**limits, timeout_s=requests[0].get("timeout_s", 20)) as opened:
         for request in requests:
             try:
                 data = JPEG + json.dumps(request | {"server": os.getpid()}).encode()
