@@ -160,11 +160,14 @@ class HandIns:
         return found
 
     def withdrawn(self, session: Session, id_: str) -> None:
-        """One that was delivered was fetched back from where it lay."""
+        """One that was delivered was fetched back from where it lay: that try is undone."""
         with self._database.transaction():
             for one in self.list(session):
                 if one.id == id_ and one.state == "delivered":
                     self._end(session.id, one, "withdrawn")
+                    self._database.change(
+                        "UPDATE hand_ins SET tries = tries - 1 WHERE id = ?", (id_,)
+                    )
         self._receipts.flush()
         log.info("hand_in_taken_back")
 

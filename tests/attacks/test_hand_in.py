@@ -196,6 +196,8 @@ def test_what_lies_ready_can_be_taken_back_until_it_was_fetched(
         fates.append(answer.status_code)
         if fetched:
             assert "fetched already" in answer.json()["sentence"]
+        else:  # it lay there whole: nobody can have it
+            assert "may have reached" not in given(ann)[0]["sentence"]
         assert list(box.iterdir()) == []
     assert fates == [204, 400]
     said = [(line["number"], line["outcome"]) for line in lines(place, r_of(ann))]
