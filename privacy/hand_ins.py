@@ -205,18 +205,20 @@ class HandIns:
             return self.claim()
         return Claimed(one.id, session_id, packed, one.tries)
 
-    def delivered(self, claimed: Claimed) -> None:
-        """Its receiver has it. Key and file go."""
+    def delivered(self, claimed: Claimed) -> bool:
+        """Its receiver has it. Key and file go. False if its session was erased meanwhile."""
         with self._database.transaction():
-            for row in self._database.rows(
+            rows = self._database.rows(
                 f"SELECT {_COLUMNS} FROM hand_ins WHERE id = ? AND state = 'sending'",
                 (claimed.id,),
-            ):
+            )
+            for row in rows:
                 self._end(claimed.session_id, HandIn(*row), "delivered")
         day = int(self._now() // DAY_S)
         self._delivered = (day, self._delivered[1] * (self._delivered[0] == day) + 1)
         self._forget(claimed.session_id, claimed.id)
         log.info("hand_in_delivered", tries=claimed.tried + 1)
+        return bool(rows)
 
     def failed(self, claimed: Claimed, again: float) -> None:
         """It did not arrive, as far as is known; it is due again at `again`, epoch seconds."""

@@ -214,13 +214,17 @@ def audit(place: Place) -> None:
 
 
 @pytest.mark.fact(63)
+@pytest.mark.parametrize("how", ["taken back", "everything deleted"])
 def test_taking_back_while_it_is_sent_is_never_said_to_have_worked(
     place: Place,
     ann: httpx.Client,
-    desk: HandingIn,
+    box: Path,
     clock: Hand,
     monkeypatch: pytest.MonkeyPatch,
+    how: str,
 ) -> None:
+    desk = place.services.hand_in
+    assert desk is not None
     give(ann, name=NAME)
     id_ = given(ann)[0]["id"]
     clock.forward(HOLD_S)
@@ -236,12 +240,19 @@ def test_taking_back_while_it_is_sent_is_never_said_to_have_worked(
     delivery = threading.Thread(target=desk.deliver_due)
     delivery.start()
     assert begun.wait(20)
-    answer = ann.delete(f"/session/hand-in/{id_}")
-    assert (answer.status_code, "on its way" in answer.json()["sentence"]) == (429, True)
-    assert "on its way" in given(ann)[0]["sentence"]
+    r = r_of(ann)
+    if how == "taken back":
+        answer = ann.delete(f"/session/hand-in/{id_}")
+        assert (answer.status_code, "on its way" in answer.json()["sentence"]) == (429, True)
+        assert "on its way" in given(ann)[0]["sentence"]
+    else:
+        assert ann.post("/session/delete").status_code == 200
     go_on.set()
     delivery.join(20)
-    assert [line["outcome"] for line in lines(place, r_of(ann))] == ["delivered"]
+    outcome = "delivered" if how == "taken back" else "unconfirmed"
+    assert [line["outcome"] for line in lines(place, r)] == [outcome]
+    # What was laid down after its person had erased everything does not stay.
+    assert len(list(box.iterdir())) == (how == "taken back")
 
 
 @pytest.mark.fact(63)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 
-from errors import BadOrder
+from errors import BadOrder, Busy
 from privacy.hand_ins import HandIn, new_id
 from privacy.sessions import Session, Sessions
 from settings import Settings
@@ -85,10 +86,11 @@ class HandingIn:
         return True
 
     def take_all_back(self, session: Session) -> None:
-        """Take back what lies ready and was not fetched; what waits goes with the session."""
+        """Take back all that can be, before the session is erased. One that is being sent at this
+        moment is not waited for: `deliver_due` takes it back."""
         for one in self._hand_ins.list(session):
-            if one.state == "delivered" and self._channel.withdraw(one.id):
-                self._hand_ins.withdrawn(session, one.id)
+            with suppress(Busy):
+                self.take_back(session, one.id)
 
     def all_of(self, session: Session) -> list[HandIn]:
         """A session's hand-ins, oldest first."""
@@ -110,17 +112,19 @@ class HandingIn:
             tried += 1
             try:
                 self._channel.send(claimed.id, claimed.packed)
-            except NotDelivered as why:
+            except Exception as problem:  # the edge of a delivery
+                known = isinstance(problem, NotDelivered)
                 wait_s = min(_MOST_BACK_OFF_S, _BACK_OFF_S * 2**claimed.tried)
                 self._hand_ins.failed(claimed, self._now() + wait_s)
                 log.warning(
                     "hand_in_not_delivered",
                     channel=self._channel.name,
-                    why=str(why),
+                    why=str(problem) if known else type(problem).__name__,
                     hint="It is tried again until its session is erased; docs/hand-in.md.",
                 )
             else:
-                self._hand_ins.delivered(claimed)
+                if not self._hand_ins.delivered(claimed):
+                    self._channel.withdraw(claimed.id)
         return tried
 
     def start(self) -> None:

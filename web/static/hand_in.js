@@ -54,6 +54,7 @@ export class HandIn {
     this.#tell("");
     this.#offer();
     this.dialog.showModal();
+    this.dialog.querySelector("input").focus(); // and not the list, where that can be scrolled
   }
 
   /** What would be sent. */
