@@ -32,7 +32,7 @@ FACTS = {
     5: "Tink reads our files, we read Tink's",
     6: "10,000 writes, no salt and nonce prefix twice",
     7: "no canary of photo, adapter or portrait in volume, database, temp or log",
-    8: "volume and M without S open nothing",
+    8: "volume and M without S open nothing but what waits to be handed in",
     9: "volume and S without M open nothing",
     10: "a badly kept key file stops the start",
     11: "killed at any step of a write: the old file or the new one, never half",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from pyrage.x25519 import Identity
 
 from dev.fetch_dev import AXE
 from tests.support.browser import (
@@ -22,9 +24,12 @@ from tests.support.browser import (
     tile,
     visit,
 )
+from tests.support.hand_in import PORTAL_SECRET, into_folder
 from tests.support.web import Place, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+PORTAL = {"url": "https://portal.corp.example/done", "secret": PORTAL_SECRET}
 
 # Only what holds up somebody: axe calls that serious and critical.
 RUN_AXE = """async (rules) => {
@@ -53,13 +58,15 @@ SMALL_TARGETS = """() => {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with served(tmp_path_factory.mktemp("scratch"), portraits=12) as place:
+    company = tmp_path_factory.mktemp("company")
+    file = into_folder(company, Identity.generate(), ask="Your name", done=PORTAL)
+    with served(tmp_path_factory.mktemp("scratch"), portraits=12, hand_in=file) as place:
         yield place
 
 
 def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     """Everything that a visitor may come to see, one after the other, by name."""
-    page.goto("/")
+    page.goto("/?state=a-word-of-the-portal")
     yield "welcome"
     enter(page)
     yield "studio"
@@ -104,6 +111,16 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     tile(page, 1).locator(".portrait").click()
     yield "large view"
     page.keyboard.press("Escape")
+    hand_in(page)
+    yield "hand-in"
+    page.get_by_label("Your name").fill("Ann Example")
+    page.get_by_label("Your name").press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".given li")).to_contain_text("3 portraits go to HR, Munich in 1 hour")
+    yield "handed in"
+    page.get_by_role("button", name="Take it back").press("Enter")
+    expect(page.locator(".given li")).to_contain_text("HR, Munich did not get them")
     page.get_by_role("button", name="Ask colleagues").click()
     link = page.get_by_label("Link for colleagues")
     expect(link).not_to_have_value("")
@@ -142,6 +159,8 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     page.get_by_role("button", name="Delete everything").click()
     page.get_by_role("button", name="Yes, delete everything").click()
     expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+    back = page.get_by_role("link", name="Back to the portal")
+    expect(back).to_have_attribute("href", re.compile("state=a-word-of-the-portal&outcome=deleted"))
     yield "goodbye"
     page.goto("/nothing-here")
     yield "nothing"
@@ -150,6 +169,21 @@ def steps(page: Page, place: Place, selfies: list[bytes]) -> Iterator[str]:
     place.services.sessions.erase(session.id, "user")
     expect(page.locator("#gone")).to_be_visible()
     yield "ended"
+
+
+def hand_in(page: Page) -> None:
+    """Open the dialog: the one favourite is chosen, and two more; a fourth is refused."""
+    page.get_by_role("button", name="Give to HR, Munich").press("Enter")
+    boxes, goes = page.locator("#hand-in [type=checkbox]"), page.locator("#hand-in .goes li")
+    expect(goes).to_have_text([re.compile(r"portrait-001\.png: 320 × 320 px, \d+ KB")])
+    expect(boxes.first).to_be_focused()
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        page.keyboard.press("Space")
+    expect(page.locator("#hand-in [role=alert]")).to_have_text("Please choose one to 3 portraits.")
+    expect(boxes.nth(3)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(goes).to_have_count(3)
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -172,6 +206,6 @@ def test_nothing_on_any_step_holds_somebody_up(
                 if width > PHONE["width"]:
                     problems.append(f"{step}: {width} px wide")
     assert not problems, "\n".join(problems)
-    assert len(seen) == 24
+    assert len(seen) == 26
     assert watch.foreign == []
     assert watch.complaints == []

@@ -50,7 +50,7 @@ class Mail(Channel):
         message["Message-ID"] = f"<{parcel.id}@{self._sender.rpartition('@')[2]}>"
         message["Auto-Submitted"] = "auto-generated"
         told = [f"{key}: {value}" for key, value in parcel.told().items() if value]
-        message.set_content("\n".join((*told, "")))
+        message.set_content("\n".join((*told, "")), cte="quoted-printable")
         for picture in parcel.pictures:
             main, _, sub = picture.media_type.partition("/")
             message.add_attachment(picture.data, main, sub, filename=picture.file)

@@ -57,10 +57,12 @@ def _file(picture: Picture) -> str:
 
 
 def _until(handing_in: HandingIn, hold_s: float) -> str:
-    waits = [say("hand_in.until.hold", hold=span(hold_s))] if hold_s else []
-    if handing_in.receiver.channel.name == "folder":
-        return " ".join((*waits, say("hand_in.until.folder")))
-    return " ".join(waits or [say("hand_in.until.now")])
+    folder = handing_in.receiver.channel.name == "folder"
+    if hold_s:
+        return say(
+            "hand_in.until.hold_folder" if folder else "hand_in.until.hold", hold=span(hold_s)
+        )
+    return say("hand_in.until.folder" if folder else "hand_in.until.now")
 
 
 def _sentence(handing_in: HandingIn, one: HandIn, back: bool, now: float) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from pipeline.photos import sandbox
-from settings import Settings
 from web import pages
+from web.hand_in import told
 from web.http.dependencies import Parts
 from web.routes.receipts import public_key
+from web.services import Services
 from web.units import HOUR_S
 from words import say, span
 
@@ -51,12 +52,13 @@ def router() -> APIRouter:
             "retention": span(settings.retention_hours * HOUR_S),
             "undelivered": span(settings.undelivered_hours * HOUR_S),
             **pages.responsible(settings),
+            "to": told.names(services.hand_in)["to"] if services.hand_in else "",
         }
         return pages.page(
             "privacy.html",
             glance=[_told("glance", name, values) for name in GLANCE] + pages.of_the_company(),
             checklist=[
-                _told("checklist", name, values, _form(name, settings)) for name in CHECKLIST
+                _told("checklist", name, values, _form(name, services)) for name in CHECKLIST
             ],
             key=public_key(services.sessions.receipts),
             contact=values["contact"],
@@ -65,8 +67,11 @@ def router() -> APIRouter:
     return routes
 
 
-def _form(name: str, settings: Settings) -> str:
+def _form(name: str, services: Services) -> str:
     """Which of two answers holds for these settings, or on this machine."""
+    settings = services.settings
+    if name == "third_parties":
+        return ".given" if services.hand_in else ".nobody"
     if name == "transit":
         return ".https" if settings.https else ".http"
     if name == "marking":

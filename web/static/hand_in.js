@@ -3,7 +3,7 @@
 
 import { at } from "./address.js";
 import { sentenceOf } from "./answers.js";
-import { follow, slot, text } from "./templates.js";
+import { focusOn, follow, slot, text } from "./templates.js";
 
 const MOST = 3;
 
@@ -54,13 +54,14 @@ export class HandIn {
     this.#tell("");
     this.#offer();
     this.dialog.showModal();
+    this.dialog.querySelector("input").focus(); // and not the list, where that can be scrolled
   }
 
   /** What would be sent. */
   #choice() {
-    const boxes = [...this.dialog.querySelectorAll("[data-id]")];
+    const picks = [...slot(this.dialog, "picks").children];
     return {
-      portraits: boxes.filter((item) => slot(item, "box").checked).map((item) => item.dataset.id),
+      portraits: picks.filter((item) => slot(item, "box").checked).map((item) => item.dataset.id),
       size: slot(this.section, "size").value,
       format: slot(this.section, "format").value,
       ...this.portraits.arrangement.wanted,
@@ -117,6 +118,7 @@ export class HandIn {
     const sentence = answer?.ok ? "" : answer ? await sentenceOf(answer) : this.#offline();
     text(problem, sentence);
     problem.hidden = sentence === "";
+    if (!sentence) focusOn(slot(item, "sentence")); // the button goes
   }
 
   #tell(sentence) {
