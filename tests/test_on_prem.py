@@ -17,7 +17,7 @@ import settings as configuration
 from privacy import verify_log
 from tests.support.gradio_client import order_portraits
 from tests.support.proxy import free_port
-from tests.support.units import Machine
+from tests.support.units import Machine, Unit
 from tests.support.waiting import until
 from tests.test_app import url_of
 
@@ -147,3 +147,15 @@ class _Named(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.extensions["sni_hostname"] = NAME
         return self._below.handle_request(request)
+
+
+def test_the_unit_shuts_in_the_server_but_lets_it_wall_in_the_process_that_opens_photos() -> None:
+    """Without these calls, which systemd does not count among a service's usual ones, a photo would
+    be opened without walls (`photos_opened_without_walls`)."""
+    service = Unit(configuration.ROOT / "deploy" / "likeness.service")["Service"]
+    needed = {"seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"}
+    assert needed <= set(service["SystemCallFilter"].split())
+    assert service["IPAddressDeny"] == "any"
+    assert service["IPAddressAllow"] == "localhost"
+    assert service["ProtectSystem"] == "strict"
+    assert "ReadWritePaths" not in service
