@@ -12,11 +12,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
+import pyrage
 import pytest
 
 from errors import BadSettings
 from settings import load
 from tests.support.gradio_client import order_portraits
+from tests.support.hand_in import into_folder
 from tests.support.waiting import until
 from tests.support.web import Place, served, session_of, upload
 from web import passes
@@ -40,7 +42,8 @@ _addresses = itertools.count(1)
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("admin")
-    options = {"entrance": "invited", "trusted_proxies": "127.0.0.1"}
+    hand_in = into_folder(folder, pyrage.x25519.Identity.generate())
+    options = {"entrance": "invited", "trusted_proxies": "127.0.0.1", "hand_in": hand_in}
     with served(folder / "scratch", admin=str(written(folder)), **options) as place:
         yield place
 
@@ -263,6 +266,7 @@ def test_after_a_job_nothing_there_tells_of_a_person(
         numbers = admin.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
         assert 'likeness_jobs_total{outcome="done",way="photo"} 1.0' in numbers
         assert "1 done today" in page
+        assert "likeness_hand_ins_waiting 0.0" in numbers
         kept = repr(place.services.sessions.tally.days(1))
         portraits = [one["id"] for one in ann.get("/status").json()["portraits"]]
         secrets = [*ticket.split("."), session.id, *portraits, "canary", "otto", "127.0.0.1"]

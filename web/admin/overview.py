@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pipeline.bases import manifest
 from pipeline.job_counts import GPU_FAILED, Census
@@ -98,7 +97,6 @@ class Watch:
         queue, tally = services.job_queue, services.sessions.tally
         disk, gpu = shutil.disk_usage(services.settings.scratch), self._gpu.read()
         invitations = services.entrance.invitations
-        hand_in: Any = getattr(services, "hand_in", None)
         ways = services.planning.ways
         return Overview(
             version=VERSION,
@@ -117,6 +115,6 @@ class Watch:
             gpu=gpu,
             gpu_failed=queue.gpu_failed or (gpu is not None and not gpu.answers),
             batches=invitations.batches() if invitations else None,
-            hand_ins=hand_in.counts() if hand_in else None,
+            hand_ins=services.hand_in.counts() if services.hand_in else None,
             warnings=log.warnings(),
         )

@@ -10,14 +10,15 @@ import hmac
 import os
 import re
 import secrets
-import stat
 from pathlib import Path
 
 from errors import BadSettings
+from web.private_toml import require_private
 
 LEAST = 32
 """Characters of a token."""
 
+_SETTING = "LIKENESS_ADMIN"
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
 
 
@@ -29,9 +30,8 @@ class Token:
         Raises:
             BadSettings: the file cannot be read, can be read by others, or holds no token.
         """
+        require_private(_SETTING, file)
         try:
-            if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise _wrong(file, "can be read by others; chmod 600 it")
             text = file.read_bytes().strip()
         except OSError as problem:
             reason = (problem.strerror or "unknown").lower()
@@ -69,4 +69,4 @@ def _hash(text: bytes) -> bytes:
 
 
 def _wrong(file: Path, mistake: str) -> BadSettings:
-    return BadSettings(f"LIKENESS_ADMIN: the file {file} {mistake}.")
+    return BadSettings(f"{_SETTING}: the file {file} {mistake}.")
