@@ -1,6 +1,6 @@
 """What a base of billions of weights needs to fit on one GPU.
 
-- Weights are read in bfloat16, file by file; on a GPU the denoiser becomes NF4 as it is read.
+- Denoisers are packed into NF4 as they are read, tensor by tensor (`weights`).
 - Unless a plan finds room for all at once, parts take turns on the GPU: a denoiser that does not
   work, and all of them while words are read, wait in the machine's memory.
 - Text encoders, often as large as the denoiser, are in memory only while they work.  What they say
@@ -20,11 +20,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from diffusers import PipelineQuantizationConfig
 from torch import nn
 
 from errors import BaseUnavailable
-from pipeline.bases import device, nf4
+from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions
 from pipeline.bases.plan import Offload, Plan
@@ -48,25 +47,16 @@ class Large(Base):
 
     _offload: Offload = "parts"
 
-    precise: ClassVar[tuple[str, ...]] = ()
-    """Submodules of the denoiser that are too sensitive for 4 bits, and small."""
-
     @classmethod
-    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
-        types = {"default": cls.compute_dtype, "vae": torch.float32}
-        options: dict[str, Any] = {"torch_dtype": types, **dict.fromkeys(cls._text_parts())}
-        config = nf4.while_reading(device, cls.compute_dtype, cls.precise) if quantise else None
-        if config is not None:
-            mapping = {cls.adapter_prefix: config}
-            options["quantization_config"] = PipelineQuantizationConfig(quant_mapping=mapping)
-        return options
+    def _others(cls) -> dict[str, Any]:
+        return super()._others() | dict.fromkeys(cls._text_parts())
 
     @classmethod
     def _text_parts(cls) -> tuple[str, ...]:
         """The parts of the pipeline that encode words."""
         return TEXT_PARTS[:1]
 
-    def _store(self) -> None:
+    def _settle(self) -> None:
         missing = [p for p in self._text_parts() if not (self.folder / p / "config.json").is_file()]
         if missing:
             raise BaseUnavailable(
@@ -78,8 +68,7 @@ class Large(Base):
         if self.resolution > TILES_ABOVE_PX:
             self.vae.enable_tiling()
         for denoiser in self._denoisers():
-            self._store_one(denoiser)
-            denoiser.to("cpu")
+            denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
         self.bring(self.denoiser, self.vae)
 
     def configure(self, plan: Plan) -> None:
@@ -98,17 +87,6 @@ class Large(Base):
             network.to(self.device if self._offload == "none" else "cpu")
         for network in working:
             network.to(self.device)
-
-    def _store_one(self, denoiser: nn.Module) -> None:
-        denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
-        read_so = getattr(denoiser, "is_quantized", False)
-        if self.quantised and not read_so:
-            nf4.quantise(denoiser, self.device, self.compute_dtype, precise=self.precise)
-        nf4.answer_in_compute_type(denoiser)
-        if read_so:
-            denoiser.to(device=self.device)
-            return
-        denoiser.to(device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last)
 
     # Words
 
