@@ -150,8 +150,15 @@ class Settings(BaseSettings):
     )
     oidc: str = Field(
         "",
-        description="With `oidc`: path of a TOML file, readable by its owner alone, that says "
-        "where people sign in ([entrance.md](entrance.md)).",
+        description="With `oidc`, and for an admin page by groups: path of a TOML file, readable "
+        "by its owner alone, that says where people sign in ([entrance.md](entrance.md)).",
+    )
+    admin: str = Field(
+        "",
+        description="Path of a file, readable by its owner alone, with the token that opens "
+        "`/admin` and `/metrics`; `python -m web.admin --new-token FILE` makes one. Without it and "
+        "without `admin_groups` in `LIKENESS_OIDC` they are not there "
+        "([monitoring.md](monitoring.md)).",
     )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."

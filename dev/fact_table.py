@@ -106,6 +106,14 @@ FACTS = {
     "counts their starts dies with the day",
     59: "where people sign in, a sign-in that is forged, replayed, another browser's, expired, for "
     "another server or signed by an unknown key starts nothing, and no token is kept",
+    67: "without `LIKENESS_ADMIN` and groups of admins `/admin` and `/metrics` are not there; with "
+    "them only the token or a member of the group comes in, and guessing reaches a limit",
+    68: "an admin's pass is good on `/admin` alone and for half an hour, a visitor's cookie opens "
+    "nothing there, and no foreign page makes or revokes invitations",
+    69: "`/admin`, `/metrics` and the counts on the disk hold no picture, name, look, session id "
+    "or address: numbers by day, for 30 days",
+    70: "what `/admin` and `/metrics` count is right, under 200 pages at once too, and what is "
+    "counted by day survives a restart",
 }
 
 

@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from errors import BadOrder, BadPhoto
-from pipeline.compositing.colour import delta_e, lab, linear, linear_exact, luminance
-from pipeline.compositing.composite import GRADES, graded
+from pipeline.compositing.colour import delta_e, lab, linear, luminance
+from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh, five
 from pipeline.compositing.framing import Frame, head_share
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.matting import cut_out
-from pipeline.compositing.render import alpha_in
+from pipeline.compositing.render import Lighting, alpha_in, render
 from pipeline.compositing.segmenter import Segmenter
-from pipeline.compositing.skin import read_skin
+from pipeline.compositing.skin import LEFT_EYE, RIGHT_EYE
 from pipeline.compositing.studio import Sitter, neutralised, sit
 from pipeline.photos.detection import Faces
 from pipeline.photos.quality import check_photo
@@ -49,8 +49,8 @@ _TILE = 240
 class Seen:
     """What was measured of one portrait.
 
-    eyes, head: shares of the height. stops: exposure of the skin beside this person's neutral skin
-    in the same grade, EV. exact: the photo had room. facing: neither turned far to a side nor bent
+    eyes, head: shares of the height. stops: how much brighter the face is than the same frame in
+    neutral light, EV. exact: the photo had room. facing: neither turned far to a side nor bent
     down. wall: CIELAB [16, 16, 3], NaN where no wall.
     """
 
@@ -71,13 +71,18 @@ def measured(
     face = max(tools.faces.detect(image), key=lambda found: found.box[2])
     upright = Frame(((1, 0, 0), (0, 1, 0)), image.shape[:2], 1.0, fade=False, exact=True)
     points = tools.mesh.find(image, face.landmarks).points
-    skin = luminance(read_skin(image, alpha, points).colour)
-    own = sitter.skin.colour if sitter.balance is None else sitter.balance @ sitter.skin.colour
-    neutral = linear_exact(graded(np.asarray(own, np.float32).reshape(1, 1, 3), GRADES[look.grade]))
+    neutral = render(
+        sitter.cut_out,
+        frame,
+        Lighting(balance=sitter.balance),
+        np.ones((*image.shape[:2], 3), np.float32),
+        GRADES[look.grade],
+        np.random.default_rng(0),
+    )
     return Seen(
         eyes=float(five(points)[:2, 1].mean() + 0.5) / height,
         head=head_share(alpha, five(points), upright),
-        stops=float(np.log2(skin / luminance(neutral)[0, 0])),
+        stops=float(np.log2(_brightness(image, points) / _brightness(neutral, points))),
         exact=frame.exact,
         facing=_facing(points),
         wall=_wall(image, alpha),
@@ -126,6 +131,15 @@ def _wall(image: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.floa
     person = cv2.resize((near > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     colours[person > 0] = np.nan
     return colours
+
+
+def _brightness(image: NDArray[np.uint8], points: NDArray[np.float32]) -> float:
+    """Median luminance of a face without its eyes; portraits are evened by the mean with them."""
+    face = np.zeros(image.shape[:2], np.uint8)
+    for part, value in ((slice(None), 1), (LEFT_EYE, 0), (RIGHT_EYE, 0)):
+        ring = np.round(points[part, :2]).astype(np.int32)
+        cv2.fillConvexPoly(face, cv2.convexHull(ring), value)
+    return float(np.median(luminance(linear(image)[face == 1])))
 
 
 def _facing(points: NDArray[np.float32]) -> bool:

@@ -22,6 +22,7 @@ from pipeline.bases.folder import INDEX, sees_pictures
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.hands import Hands
 from pipeline.compositing.matting import cut_out
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.imaging import CutOut, Face
@@ -127,7 +128,8 @@ def open_assembly(
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
         mesh = FaceMesh(settings.models / "faces")
-        album = Album(vault, decoder, faces, cutter(segmenter, mesh), keeping)
+        hands = Hands(settings.models / "faces")
+        album = Album(vault, decoder, faces, cutter(segmenter, mesh, hands), keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
@@ -174,10 +176,11 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
 
 
 def cutter(
-    segmenter: Segmenter, mesh: FaceMesh | None = None
+    segmenter: Segmenter, mesh: FaceMesh | None = None, hands: Hands | None = None
 ) -> Callable[[NDArray[np.uint8], Face], CutOut]:
-    """Cut people out with this segmenter; `mesh` says whether their faces are seen."""
-    return lambda image, face: cut_out(image, face, segmenter.matte, mesh)
+    """Cut people out with this segmenter; `mesh` says whether their faces are seen, and `hands`
+    whether a hand is before them."""
+    return lambda image, face: cut_out(image, face, segmenter.matte, mesh, hands)
 
 
 def training_px(facts: Facts | None) -> int | None:

@@ -67,7 +67,7 @@ class CutOut:
     person. confidence: of the matte, 0 to 1. faults: codes of what is wrong with it, none if it may
     be set before another wall: "face_hidden", "unsure", "holes", "head_missing", "hair_cut",
     "bystander". covered: what of the face something seems to hide, which is but a hint: "mouth",
-    "eyes", "half" or None.
+    "eyes", "half", "hand" or None.
     """
 
     colours: NDArray[np.uint8]

@@ -14,19 +14,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from errors import (
-    BadOrder,
-    Busy,
-    GpuFailed,
-    LikenessError,
-    OperatorError,
-    Stopped,
-    UnknownSession,
-)
+from errors import BadOrder, Busy, GpuFailed, LikenessError, OperatorError, Stopped, UnknownSession
 from messages import Message
 from pipeline import job as jobs
 from pipeline import kept_order, memory
 from pipeline.job import Services
+from pipeline.job_counts import Census, JobCounts
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.planning.pace import Countdown
 from pipeline.portraits.score import PortraitRecord, rank
@@ -61,6 +54,7 @@ class JobQueue:
     def __init__(self, services: Services, *, queue_length: int) -> None:
         """queue_length: how many jobs may wait at once."""
         self._services = services
+        self.counts = JobCounts(services.sessions.tally)
         self._changed = threading.Condition()
         self._turns = Turns(queue_length)
         self._running: str | None = None
@@ -181,6 +175,12 @@ class JobQueue:
         """
         return rank(load_sheet(self._services.vault, session))
 
+    def census(self) -> Census:
+        """What waits and runs at this moment."""
+        with self._changed:
+            jobs = [(job.order.way, job.progress.phase) for job in self._jobs.values()]
+            return Census.of(jobs, working=self._worker is None or self._worker.is_alive())
+
     def close(self) -> None:
         """Stop everything and wait for the worker."""
         with self._changed:
@@ -214,6 +214,8 @@ class JobQueue:
             kept_order.forget(self._services.vault, job.session)
 
     def _end(self, job: _QueuedJob, last: Progress) -> None:
+        if not self._closing and not job.goes_on:
+            self.counts.ended(job.order.way, last.phase, job.countdown)
         with self._changed:
             job.progress = last
             job.session = None
@@ -247,7 +249,6 @@ class JobQueue:
         assert job.session is not None
         if self.gpu_failed and job.order.needs_base:
             return self._gpu_failed(job)
-
         countdown = Countdown(self._seconds(job.order))
         with self._changed:
             job.countdown = countdown
@@ -271,6 +272,7 @@ class JobQueue:
         except GpuFailed as why:
             reason = str(why.__cause__).partition("\n")[0]
             log.critical("gpu_failed", job=job.number, reason=reason)
+            self.counts.gpu_failed()
             return self._gpu_failed(job)
         except LikenessError as why:
             log.warning("job_failed", job=job.number, error=type(why).__name__)

@@ -12,8 +12,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from pipeline.bases.plan import Plan
 from pipeline.compositing.tone import toned
 from pipeline.job import JobRun
 from pipeline.orders import FIRST_GUESS_SECONDS_PER_PORTRAIT, Progress, Report
+from pipeline.overlap import Behind, meanwhile
 from pipeline.photos.detection import SAME_PERSON
 from pipeline.photos.record import TrainingPhoto
 from pipeline.planning.cost import Workload
@@ -41,7 +43,7 @@ from pipeline.portraits.style import Style, crop
 from pipeline.portraits.tries import Portrait, Tries
 from pipeline.step_down import stepping_down
 from pipeline.training import train as training
-from pipeline.training.captions import captioned
+from pipeline.training.captions import captioned, measure
 from pipeline.training.train import (
     Checkpoints,
     Personalisation,
@@ -73,10 +75,16 @@ def paint_portraits(
     planned = services.planning.plan(Workload(len(photos), len(styles), order.count))
     if planned is not None:
         job.report(replace(waiting, seconds_left=planned.seconds))
-    base = services.load_base(job.stop)
+    learns = not services.vault.list(job.session, kinds.ADAPTER)
+    look = partial(measure, photos, services.segmenter.matte, services.mesh)
+    # Only a large base is read for longer than photos are measured.
+    early = learns and services.planning.gpu_plans
+    with meanwhile(look, job.stop) if early else nullcontext(partial(look, job.stop)) as seen:
+        base = services.load_base(job.stop)
+        before = base.fingerprint(job.stop)
+        photos = captioned(photos, base.knows, seen) if learns else photos
     recipe = recipe_for(base, len(photos))
     first = _first_plan(base, recipe, planned)
-    before = base.fingerprint(job.stop)
     guess = first.seconds_per_portrait or FIRST_GUESS_SECONDS_PER_PORTRAIT
     result.base, result.planned, result.plan = base.key, first, first
     result.seconds_per_portrait = seconds_per_portrait or guess
@@ -132,8 +140,6 @@ class _Painting:
         if vault.list(session, kinds.ADAPTER):
             adapter = vault.open(session, kinds.ADAPTER, "adapter")
         else:
-            matte, mesh = self.job.services.segmenter.matte, self.job.services.mesh
-            self.photos = captioned(self.photos, self.base.knows, matte, mesh, self.job.stop)
             adapter = stepping_down(self.base, result, "train", self._resumed, self._show_waiting)
             vault.put(session, kinds.ADAPTER, "adapter", adapter)
             vault.delete(session, kinds.CHECKPOINT)
@@ -167,29 +173,34 @@ class _Painting:
             self.message = message
             self._show_made(len(sheet.made), None)
 
+        def finish(shot: Shot, square: NDArray[np.uint8]) -> None:
+            """Judge a portrait, and keep the best of its tries; only of a job that goes on."""
+            if self.job.stop():
+                return
+            image = self._shaped(shot.style, square)
+            judged = judge.judged(sheet.next_id, shot, image)
+            portrait = tries.take(Portrait(planned[shot.index], judged, image))
+            if portrait is None:
+                return
+            sheet.add(replace(portrait.judged.record, id=sheet.next_id), portrait.image)
+            made = len(sheet.made)
+            result.seconds_per_portrait = (time.monotonic() - started) / (made - before)
+            self._show_made(made, (order.count - made) * result.seconds_per_portrait)
+
         def make(shots: list[Shot]) -> None:
-            group = result.plan.generation_batch if result.plan else None
+            group = result.plan.generation_batch if result.plan else self.base.batch
             given = starts.given(shots)
             if sees_pictures(self.base.folder):
                 given = shown(given, self.photos)
             making = generate(self.base, adapter, given, stop=self.job.stop, batch=group)
-            # Closed at once, also by an error in between: an open one keeps its adapter attached.
-            with closing(making):
-                try:
+            try:
+                # Closed at once, also by an error in between: an open one keeps its adapter
+                # attached. The next batch is sampled while the last one is finished.
+                with Behind(group) as behind, closing(making):
                     for shot, square in making:
-                        image = self._shaped(shot.style, square)
-                        judged = judge.judged(sheet.next_id, shot, image)
-                        portrait = tries.take(Portrait(planned[shot.index], judged, image))
-                        if portrait is None:
-                            continue
-                        record = replace(portrait.judged.record, id=sheet.next_id)
-                        sheet.add(record, portrait.image)
-                        made = len(sheet.made)
-                        pace = (time.monotonic() - started) / (made - before)
-                        result.seconds_per_portrait = pace
-                        self._show_made(made, (order.count - made) * pace)
-                finally:
-                    sheet.keep()
+                        behind.give(partial(finish, shot, square))
+            finally:
+                sheet.keep()
 
         def make_all() -> None:
             """Those that are not made yet, then again those that turned out badly."""

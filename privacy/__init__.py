@@ -26,7 +26,7 @@ The life of a session, as `sessions` keeps it and `sweeper` ends it:
 
 Modules, from the bottom up: `scratch` (the folder: lock and durable file operations), `stream` (the
 file format), `keys`, `database`, `clock`, `kinds`, `file_rows`, `vault` (files of a session),
-`sessions`, `sweeper`. Beside them: `harden` (the process), `log`.
+`sessions`, `sweeper`. Beside them: `tally` (numbers by day), `harden` (the process), `log`.
 
 Not protected: a process with root's rights on this machine while a session is open (it can read the
 DEK from RAM), a visitor's browser that leaks the ticket, file sizes and times, and old disk blocks,

@@ -15,6 +15,7 @@ import logging
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -23,6 +24,16 @@ from structlog.typing import EventDict
 _WINDOW_S = 60.0
 _REMEMBERED = 500  # different lines; beyond that the oldest is forgotten
 _LOUD = ("warning", "error", "critical")
+
+_said: Counter[tuple[str, str]] = Counter()
+
+
+def warnings() -> dict[tuple[str, str], int]:
+    """Level and event of each warning and error that was said since the start → how often.
+
+    An event is a word of our code, such as `sweep_failed`; what was said beside it is not kept.
+    """
+    return dict(_said.copy())
 
 
 def configure(level: str) -> None:
@@ -36,6 +47,7 @@ def configure(level: str) -> None:
     def count(_: object, __: str, event: EventDict) -> EventDict:
         if event["level"] not in _LOUD:
             return event
+        _said[event["level"], event["event"]] += 1
         times = repeats.count(repr(event))
         if times is None:
             raise structlog.DropEvent

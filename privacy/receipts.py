@@ -34,8 +34,7 @@ from privacy import kinds
 from privacy.database import Database
 from privacy.receipt_lines import COUNTED, Line, hour
 from privacy.receipt_log import ReceiptLog
-
-_SWEEP_S = 300.0  # the sweep that erases what is overdue may take this long to come by
+from privacy.units import SWEEP_S
 
 log = structlog.get_logger()
 
@@ -93,7 +92,7 @@ class Receipts:
             (log_id, session_id),
         )
         if new:
-            erase_by = hour(erase_at + _SWEEP_S, up=True)
+            erase_by = hour(erase_at + SWEEP_S, up=True)
             self._note(session_id, {"event": "opened", "erase_by": erase_by})
 
     def erased(self, session_id: str) -> None:

@@ -26,6 +26,7 @@ from privacy.database import Database
 from privacy.keys import DataKey, MasterKey, Session, Ticket, unwrap, wrap
 from privacy.receipts import Receipts
 from privacy.shares import Shares
+from privacy.tally import Tally
 from privacy.vault import Vault
 
 __all__ = ["Deadline", "Doomed", "Reason", "Session", "Sessions"]
@@ -70,6 +71,7 @@ class Sessions:
         """
         self.on_erase: list[Callable[[str], None]] = []
         self.receipts = Receipts(database, clock.now)
+        self.tally = Tally(database, clock.now)
         self.shares = Shares(database, vault, master_key, self.alive)
         self._database, self._vault, self._clock = database, vault, clock
         self._master_key, self._master = master_key, master_key.fingerprint
@@ -276,8 +278,12 @@ class Sessions:
             self._unscrubbed = True
             for session_id in gone:
                 self.receipts.erased(session_id)
-            return [
-                session_id
+            erased = [
+                (session_id, deadline)
                 for session_id in gone
-                if self._database.change("DELETE FROM sessions WHERE id = ?", (session_id,))
+                for (deadline,) in self._database.rows(
+                    "DELETE FROM sessions WHERE id = ? RETURNING erase_at", (session_id,)
+                )
             ]
+        self.tally.erased([deadline for _, deadline in erased])
+        return [session_id for session_id, _ in erased]

@@ -48,6 +48,7 @@ class Sweeper:
         self._sessions.receipts.flush()  # what could not be written earlier
         self._sessions.receipts.renew_checkpoint()
         self._sessions.scrub()
+        self._sessions.tally.forget()
         found = self._vault.reconcile()
         if erased or found.files or found.rows or found.strangers:
             log.info(

@@ -126,6 +126,18 @@ def test_compose_files_follow_the_schema(name: str) -> None:
         validator.validate(document)
 
 
+def test_compose_files_say_nothing_twice() -> None:
+    """PyYAML takes the last of two equal keys; Compose reads neither and stops."""
+    for name in COMPOSE:
+        pending = [yaml.compose((ROOT / name).read_text())]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, yaml.MappingNode):
+                keys = [key.value for key, _ in node.value]
+                assert sorted(set(keys)) == sorted(keys), name
+                pending += [value for _, value in node.value]
+
+
 @pytest.mark.parametrize("name", COMPOSE)
 def test_every_container_is_locked_down(name: str) -> None:
     document = compose(name)

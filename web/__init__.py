@@ -10,6 +10,7 @@
                                                   deletion   delete, goodbye
                                                   receipts   look-up, the log
                                                   privacy    /privacy
+                                                  admin      numbers for whoever runs it
                                                   gradio/page (mounted at /studio)
 
 Every route that touches a visitor's data takes `dependencies.Visitor`, which opens the session from

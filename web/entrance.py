@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
@@ -21,6 +22,9 @@ from web.http.proxies import identity_of
 from web.passes import Passes
 from web.quota import DailyQuota
 from web.units import TEN_MINUTES_S
+
+if TYPE_CHECKING:
+    from web.sign_in import SignIn
 
 _SIGNED_IN_S = 1800.0
 
@@ -44,15 +48,8 @@ class Entrance:
         self.invitations = Invitations(settings.receipts, now) if invited else None
         # As many as may start, so that a department with an expired link does not lock the door.
         self._refused = RateLimiter(settings.starts_per_address, TEN_MINUTES_S)
-        self._sign_in = None
-        if settings.entrance == "oidc":
-            try:
-                from web.sign_in import SignIn
-            except ImportError:
-                raise BadSettings(
-                    "LIKENESS_ENTRANCE: oidc needs Authlib; pip install -r requirements.txt."
-                ) from None
-            self._sign_in = SignIn(settings.oidc)
+        signs_in = settings.entrance == "oidc"
+        self._sign_in = sign_in_class()(settings.oidc) if signs_in else None
         # Who has signed in and not started yet, by the day's mark alone (`DailyQuota.mark`).
         self._passes = Passes[bytes](_SIGNED_IN_S)
         self.quota = DailyQuota(settings.sessions_per_person, now)
@@ -115,3 +112,18 @@ class Entrance:
         if self.invitations is not None:
             self.invitations.forget_expired()
         self.quota.forget_yesterday()
+
+
+def sign_in_class() -> type[SignIn]:
+    """`SignIn`, which is imported only where people sign in.
+
+    Raises:
+        BadSettings: what it needs is not installed.
+    """
+    try:
+        from web.sign_in import SignIn
+    except ImportError:
+        raise BadSettings(
+            "LIKENESS_OIDC: signing in needs Authlib; pip install -r requirements.txt."
+        ) from None
+    return SignIn

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from settings import Settings
+from web.admin.wall import Wall
 from web.editor import Editor
 from web.gradio import guard
 from web.gradio.upload_names import VirtualFiles
@@ -17,6 +18,7 @@ from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
 from web.http.prefix import Mounted, Prefix
 from web.routes import (
+    admin,
     brand,
     check,
     deletion,
@@ -38,7 +40,11 @@ def build(settings: Settings, services: Services) -> FastAPI:
     """The whole web layer over connected services.
 
     Serve it with uvicorn's access log off: addresses and paths belong in no log.
+
+    Raises:
+        BadSettings: the wall of the admin page is described wrongly.
     """
+    wall = Wall(settings)
     guard.prepare()
     from web.gradio import page  # after the guard: this import loads Gradio
 
@@ -61,6 +67,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
         privacy.router(),
         check.router(settings),
         brand.router(),
+        *([admin.router(wall, services)] if wall.stands else []),
     ):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

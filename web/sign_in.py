@@ -52,6 +52,7 @@ class Issuer(BaseModel):
     client_id: str = Field(min_length=1)
     client_secret: str = Field(min_length=1, repr=False)
     groups: tuple[str, ...] = ()
+    admin_groups: tuple[str, ...] = ()
     groups_claim: str = "groups"
 
 
@@ -67,14 +68,26 @@ class _Begun:
 class SignIn:
     """Sign-ins at one issuer. Thread-safe."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, *, admins: bool = False) -> None:
         """
+        Args:
+            admins: only who is in one of `admin_groups` comes in; else who is in one of `groups`,
+                or everybody where there are none.
+
         Raises:
             BadSettings: the file cannot be read, can be read by others, or says something wrong.
         """
         self._issuer = _read(Path(file))
+        self._allowed = self._issuer.admin_groups if admins else self._issuer.groups
+        self._everybody = not admins and not self._allowed
         self._begun = Passes[_Begun](_BEGUN_S)
         self._few = ConcurrencyLimiter(_AT_ONCE)
+
+    @classmethod
+    def for_admins(cls, file: str) -> SignIn | None:
+        """Sign-ins of admins; None where the file names no `admin_groups`. Raises as above."""
+        found = cls(file, admins=True)
+        return found if found._allowed else None
 
     def begin(self, redirect_uri: str, contact: str) -> tuple[str, str]:
         """The issuer's address to send a browser to, and the state that it has to bring back.
@@ -118,8 +131,9 @@ class SignIn:
             )
             keys = KeySet.import_key_set(_fetch(client, known["jwks_uri"]))
             claims = self._verified(token["id_token"], keys, begun.nonce)
-        allowed, said = set(self._issuer.groups), claims.get(self._issuer.groups_claim) or []
-        if allowed and not allowed & set([said] if isinstance(said, str) else map(str, said)):
+        said = claims.get(self._issuer.groups_claim) or []
+        groups = {said} if isinstance(said, str) else set(map(str, said))
+        if not self._everybody and groups.isdisjoint(self._allowed):
             raise NotAdmitted("entrance.group", contact=contact)
         return f"{claims['iss']} {claims['sub']}"
 

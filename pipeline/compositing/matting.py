@@ -13,11 +13,12 @@ import cv2
 import numpy as np
 
 from pipeline.compositing.closed_form import solve_alpha
-from pipeline.compositing.covering import measured
+from pipeline.compositing.covering import HAND, hides, measured
 from pipeline.compositing.dispute import disputed, glasses, settled
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.faults import confidence, faults
 from pipeline.compositing.foreground import bounds, person_colours
+from pipeline.compositing.hands import Hands
 from pipeline.compositing.local_colour import local_colour
 from pipeline.compositing.refine import SIDE, Floats, Picture, coarse_matte, shrunk
 from pipeline.compositing.segmenter import Segment
@@ -44,7 +45,11 @@ _CLEAR, _SOLID = 0.02, 0.98
 
 
 def cut_out(
-    image: Picture, face: Face | None, segment: Segment, mesh: FaceMesh | None = None
+    image: Picture,
+    face: Face | None,
+    segment: Segment,
+    mesh: FaceMesh | None = None,
+    hands: Hands | None = None,
 ) -> CutOut:
     """Separate the person of a face from the room.
 
@@ -53,6 +58,7 @@ def cut_out(
         face: whom to cut out, in pixels of the image; None if no face was found.
         segment: gives uint8 [h, w], 255 = person, of uint8 RGB [h, w, 3] (`Segmenter.matte`).
         mesh: says whether the face can be seen; None if that is not asked.
+        hands: says whether a hand is before it; None if that is not asked.
 
     Raises:
         BaseUnavailable: the network's file is missing or altered.
@@ -74,12 +80,14 @@ def cut_out(
     final = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)
     sure = confidence(coarse, final)
     colours = person_colours(image, bytes_)
-    seen, covered = _seen(image, face, mesh)
+    seen, covered = _seen(image, face, mesh, hands)
     wrong = faults(final, small_face, clean, sure, seen)
     return CutOut(colours, bytes_, sure, wrong, covered)
 
 
-def _seen(image: Picture, face: Face | None, mesh: FaceMesh | None) -> tuple[float, str | None]:
+def _seen(
+    image: Picture, face: Face | None, mesh: FaceMesh | None, hands: Hands | None
+) -> tuple[float, str | None]:
     """How sure the mesh is of the face, 0 to 1, and what of it is covered; 1 if it is not asked."""
     if face is None or mesh is None:
         return 1.0, None
@@ -87,6 +95,8 @@ def _seen(image: Picture, face: Face | None, mesh: FaceMesh | None) -> tuple[flo
         found = mesh.find(image, face.landmarks)
     except ValueError:  # the landmarks fall on one point
         return 0.0, None
+    if hands is not None and any(hides(hand, found) for hand in hands.find(image, face.box)):
+        return found.presence, HAND
     return found.presence, measured(image, found, face.score).part
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compositing.clothes import SURE, separate, toned
-from pipeline.compositing.colour import encoded, linear, luminance
+from pipeline.compositing.colour import linear, luminance
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh, Mesh, five
 from pipeline.compositing.framing import DISTANCES, SHAPES, Frame, Refusal, Wish, choose
@@ -35,8 +35,8 @@ WALLS_KEPT = 6
 """Painted walls in RAM: 12 MB each at 1024 px."""
 
 _MOST_EVENED = 2**0.4
-"""Most that the light on skin is scaled by to be alike: the skin of a face in profile is hard to
-find, and must not decide more."""
+"""Most that the light on a face is scaled by to be alike: the points of a face in profile are hard
+to find, and must not decide more."""
 
 SAME_WALL = 1
 """The variant that all portraits have where they are to be alike, and that the editor shows."""
@@ -198,21 +198,21 @@ def framed_by(sitter: Sitter, wish: Wish) -> NDArray[np.float32]:
 
 
 def _evened(field: Floats, sitter: Sitter) -> Floats:
-    """Scale the lights' field [h, w, 3] so that bare skin stays as bright as in neutral light."""
+    """Scale the lights' field [h, w, 3] so that the face stays as bright as in neutral light."""
     size, photo = field.shape[1::-1], sitter.cut_out.alpha.shape[::-1]
+    outline = cv2.convexHull(
+        np.round(sitter.points[:, :2] * np.divide(size, photo)).astype(np.int32)
+    )
+    face = cv2.fillConvexPoly(np.zeros(field.shape[:2], np.uint8), outline, 1) > 0
     colours = cv2.resize(sitter.cut_out.colours, size, interpolation=cv2.INTER_AREA)
-    alpha = cv2.resize(sitter.cut_out.alpha, size, interpolation=cv2.INTER_AREA)
-    points = np.asarray(sitter.points[:, :2] * np.divide(size, photo), np.float32)
-    light = linear(np.asarray(colours, np.uint8))
+    light = linear(np.asarray(colours[face][:, None], np.uint8))
     if sitter.balance is not None:
         light = np.maximum(cv2.transform(light, sitter.balance), 0)
-
-    def brightness(lit: Floats) -> float:
-        picture = (encoded(lit) * 255 + 0.5).astype(np.uint8)
-        skin = read_skin(picture, np.asarray(alpha, np.uint8), points)
-        return max(float(luminance(skin.colour)), 1e-3)
-
-    ratio = brightness(light) / brightness(light * field)
+    neutral, lit = (
+        float(luminance(np.minimum(shown, 1)).mean())
+        for shown in (light, light * field[face][:, None])
+    )
+    ratio = max(neutral, 1e-3) / max(lit, 1e-3)
     return np.asarray(field * np.clip(ratio, 1 / _MOST_EVENED, _MOST_EVENED), np.float32)
 
 

@@ -85,6 +85,10 @@ class Countdown:
         self._start = now()
         self._end = self._start + expected_s
 
+    def elapsed(self) -> float:
+        """Seconds since the job began."""
+        return self._now() - self._start
+
     def shown(self, progress: Progress, reported: bool = False) -> Progress:
         """The progress with `seconds_left` and `share` set.
 

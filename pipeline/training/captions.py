@@ -103,26 +103,32 @@ class Seen:
 def captioned(
     photos: Sequence[TrainingPhoto],
     knows: Callable[[str], bool],
-    segment: Segment,
-    mesh: FaceMesh,
-    stop: Callable[[], bool],
+    measured: Callable[[], Sequence[Seen]],
 ) -> list[TrainingPhoto]:
     """The photos, each with what its caption says beside person and wall.
 
     knows: whether the base understands a text; if it does not understand such captions, the photos
-    are given back as they are.
+    are given back as they are, and `measured` is not asked for what was seen in each.
+    """
+    if not knows(_TYPICAL):
+        return list(photos)
+    return [replace(p, said=words) for p, words in zip(photos, said(measured()), strict=True)]
+
+
+def measure(
+    photos: Sequence[TrainingPhoto], segment: Segment, mesh: FaceMesh, stop: Callable[[], bool]
+) -> list[Seen]:
+    """Measure the photos of one person, one after the other.
 
     Raises:
         Stopped: `stop` said so; it is asked before each photo.
     """
-    if not knows(_TYPICAL):
-        return list(photos)
     measured = []
     for photo in photos:
         if stop():
             raise Stopped
         measured.append(seen(photo, segment, mesh))
-    return [replace(p, said=words) for p, words in zip(photos, said(measured), strict=True)]
+    return measured
 
 
 def seen(photo: TrainingPhoto, segment: Segment, mesh: FaceMesh) -> Seen:

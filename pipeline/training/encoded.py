@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import cv2
@@ -15,10 +16,14 @@ from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions
 from pipeline.imaging import face_bump
+from pipeline.overlap import ahead
 from pipeline.training.dataset import Example
 
 if TYPE_CHECKING:
     from pipeline.training.train import Recipe
+
+AHEAD = 4
+"""Pictures that are prepared while one is encoded: less than 8 MB each, at 1024 pixels."""
 
 Part = tuple[torch.Tensor, Conditions, torch.Tensor]
 """Latents [b, C, h, w], conditions, and the weight of each place, [b, 1, h, w] with mean 1."""
@@ -34,19 +39,20 @@ class Encoded:
         self.latents: list[torch.Tensor] = []
         self.weights: list[torch.Tensor] = []
         captions, sizes = [], []
-        for example in examples:
-            if stop():
-                raise Stopped
-            captions.append(example.caption)
-            sizes.append(example.sizes)
-            with device.during("encode"):
-                latents = base.encode_images(example.image[None])
-            self.latents += latents
-            self.weights += (
-                face_weight(latents, recipe.face_weight)
-                if example.weight is None
-                else place_weight(latents, example.weight)
-            )
+        with closing(ahead(examples, AHEAD)) as coming:
+            for example in coming:
+                if stop():
+                    raise Stopped
+                captions.append(example.caption)
+                sizes.append(example.sizes)
+                with device.during("encode"):
+                    latents = base.encode_images(example.image[None])
+                self.latents += latents
+                self.weights += (
+                    face_weight(latents, recipe.face_weight)
+                    if example.weight is None
+                    else place_weight(latents, example.weight)
+                )
         with device.during("words"):
             self.conditions = base.encode_prompts(captions) | base.told_sizes(sizes)
             self.no_words = base.encode_prompts([""])

@@ -140,7 +140,7 @@ def train(
     it does after a crash, so that a trial changes nothing in it.
 
     report: called after every step.
-    stop: asked before each picture is made, and before each block of a network.
+    stop: asked before each picture is encoded, and before each block of a network.
     micro_batch: pictures at once, None for the recipe's batch; the steps stay what they are.
 
     Raises:

@@ -262,6 +262,36 @@ def test_an_issuer_that_is_down_is_a_sentence(tmp_path: Path) -> None:
         assert client.get("/health").text == "ok"
 
 
+@pytest.mark.fact(67, 68)
+def test_only_a_group_of_admins_signs_in_to_the_admin_page(issuer: Issuer, tmp_path: Path) -> None:
+    file = described(tmp_path, issuer.url, 'admin_groups = ["design"]\n')
+    with served(tmp_path / "scratch", oidc=str(file)) as place, browser(place) as ann:
+
+        def inside(client: httpx.Client) -> bool:
+            return "Sessions and erasure" in client.get("/admin").text
+
+        def back_at(client: httpx.Client, who: str) -> str:
+            return from_issuer(client.get("/admin/sign-in").headers["location"], who)
+
+        assert "Sign in with" in ann.get("/admin").text
+        with browser(place) as bob:
+            answer = bob.get(back_at(bob, "bob.lindqvist"))
+            assert (answer.status_code, "You were not let in" in answer.text) == (403, True)
+            back = back_at(ann, "ann.okafor")
+            assert bob.get(back).status_code == 403  # begun in another browser
+            assert not inside(bob)
+        assert ann.get(back).status_code == 403  # and over by that
+        again = back_at(ann, "ann.okafor")
+        assert ann.get(again).status_code == 200
+        assert inside(ann)
+        assert ann.get(again).status_code == 403
+        assert start(ann) == 303  # the entrance is open here, and needs no sign-in
+        assert ann.get("/sign-in").status_code == 404
+        bearer = {"authorization": f"Bearer {ann.cookies['likeness-admin-pass']}"}
+        assert ann.get("/metrics", headers=bearer).status_code == 404  # there is no token
+        assert ann.post("/admin/enter", data={"token": ""}).status_code == 403
+
+
 def test_where_nobody_signs_in_there_is_no_way_to(tmp_path: Path) -> None:
     with served(tmp_path / "scratch") as place, browser(place) as client:
         assert client.get("/sign-in").status_code == 404

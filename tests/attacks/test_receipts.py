@@ -254,7 +254,7 @@ def test_killed_at_any_step_of_an_erasure_there_is_one_receipt(tmp_path: Path, a
     template = Logged(tmp_path / "template")
     ticket = template.opened()
     template.close()
-    steps = range(1, 49)
+    steps = range(1, 54)
     orders = []
     for step in steps:
         folder = tmp_path / str(step)

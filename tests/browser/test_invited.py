@@ -1,29 +1,40 @@
-"""A browser with an invitation: its secret goes into no address that the server sees."""
+"""An admin makes an invitation, on a phone; in a browser that follows it its secret goes into no
+address that the server sees."""
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from urllib.parse import urldefrag
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from privacy.invitations import expiry
-from tests.support.browser import Watch, visit
+from tests.attacks.test_admin import TOKEN, written
+from tests.support.browser import PHONE, Watch, visit
 from tests.support.web import served
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.fact(56)
+@pytest.mark.fact(56, 68)
 def test_an_invitation_opens_the_studio_once(
     chromium: Browser, tmp_path: Path, watch: Watch
 ) -> None:
-    with served(tmp_path / "scratch", entrance="invited", contact="Ann") as place:
-        invitations = place.services.entrance.invitations
-        assert invitations is not None
-        (secret,) = invitations.make(1, label="", expires=expiry(time.time(), 1))
+    options = {"entrance": "invited", "contact": "Ann", "admin": str(written(tmp_path))}
+    with served(tmp_path / "scratch", **options) as place:
+        with visit(chromium, place.url, watch, viewport=PHONE, java_script_enabled=False) as page:
+            page.goto("/admin")
+            page.get_by_label("Token").fill(TOKEN)
+            page.get_by_role("button", name="Come in").click()
+            expect(page.get_by_role("heading", name="Sessions and erasure")).to_be_visible()
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            page.get_by_role("link", name="Invitations").click()
+            page.get_by_label("How many").fill("1")
+            page.get_by_label("Label").fill("spring")
+            page.get_by_role("button", name="Make links").click()
+            address, secret = urldefrag(page.get_by_label("Copy them now").input_value())
+            assert address == f"{place.url}/"
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         for told in ("", "has been used already"):
             with visit(chromium, place.url, watch) as page:
                 page.goto("/")

@@ -1,6 +1,6 @@
 """The main job as a visitor does it: the real server, the real base, a real Chromium.
 
-Eight photos of somebody who does not exist, one file that is no photo, a dozen portraits (a
+Eight photos of somebody who does not exist, one file that is no photo, eight portraits (a
 hundred would only take longer), then everything deleted. Training is the real one, with the full
 recipe, and so is what the portraits are judged by.
 """
@@ -34,7 +34,7 @@ from tests.support.browser import (
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
-PORTRAITS = 12
+PORTRAITS = 8
 MINUTE_MS = 60_000
 
 

@@ -17,6 +17,7 @@ from errors import BadOrder, BaseUnavailable, Busy, GpuFailed, Stopped
 from messages import Message
 from pipeline import job, kept_order
 from pipeline.assembly import Assembly
+from pipeline.job_counts import GPU_FAILED
 from pipeline.job_queue import JobQueue
 from pipeline.orders import Order, Progress
 from pipeline.photos.record import SAMPLE
@@ -374,6 +375,10 @@ def test_once_the_gpu_failed_only_what_needs_no_painting_is_done(
         assert drained.wait(60)
         assert [phase(job_queue, v) for v in (a, b, c)] == ["failed", "done", "failed"]
         assert gate.ran == [a.id, b.id]
+        # What goes on in the next process has not ended.
+        counted = assembly.services.sessions.tally.since_start()
+        assert counted[GPU_FAILED] == counted["jobs/photo/done"] == 1
+        assert not [name for name in counted if "failed" in name and name != GPU_FAILED]
         with refused(Busy, "Portraits from your photos are still made"):
             job_queue.submit(d, painted)
         job_queue.submit(d, ORDER)

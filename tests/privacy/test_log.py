@@ -33,15 +33,17 @@ def test_few_lines_are_remembered() -> None:
 def test_a_flood_of_errors_is_a_line_of_each_kind() -> None:
     code = """
 import logging, structlog
-from privacy.log import configure
+from privacy.log import configure, warnings
 configure("info")
 for number in range(1000):
     logging.getLogger("asyncio").error("no descriptor for %s", number)
     structlog.get_logger().error("sweep_failed", error="OSError")
     structlog.get_logger().info("photo", number=1)
+print(warnings())
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     lines = ran.stderr.splitlines()
     assert sum("asyncio" in line for line in lines) == 1
     assert sum("sweep_failed" in line for line in lines) == 1
     assert sum("event='photo'" in line for line in lines) == 1000  # news is not held back
+    assert ran.stdout == "{('error', 'sweep_failed'): 1000}\n"

@@ -19,8 +19,10 @@ from PIL import Image, ImageDraw
 from errors import BadOrder, UnknownSession
 from messages import Message
 from pipeline.compositing.look import PhotoLook
-from pipeline.orders import Order, Progress, Way
+from pipeline.job_counts import Census, JobCounts
+from pipeline.orders import Order, OrderedWay, Progress, Way
 from pipeline.photos.album import Album
+from pipeline.planning.pace import Countdown
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import is_kept, load_sheet
 from pipeline.portraits.style import Style
@@ -76,8 +78,10 @@ class FakeJobQueue:
         self.step_s = step_s
         self.orders: list[Order] = []
         self._stays_at = ""
+        self.counts = JobCounts(sessions.tally)
         self._sessions, self._vault, self._album = sessions, vault, album
         self._progress: dict[str, Progress] = {}
+        self._ways: dict[str, OrderedWay] = {}
         self._stopping: dict[str, threading.Event] = {}
         self._threads: dict[str, threading.Thread] = {}
         sessions.on_erase.append(self._forget)
@@ -91,6 +95,7 @@ class FakeJobQueue:
                 raise BadOrder("order.no_photo")
             raise BadOrder("order.no_photos", needed=4)
         self.orders.append(order)
+        self._ways[session.id] = order.way
         self._stopping[session.id] = threading.Event()
         self._progress[session.id] = Progress("queued", place=1, message=Message("job.ahead.next"))
         thread = threading.Thread(target=self._work, args=(session, order), daemon=True)
@@ -108,6 +113,11 @@ class FakeJobQueue:
 
     def portraits(self, session: Session) -> list[PortraitRecord]:
         return rank(load_sheet(self._vault, session))
+
+    def census(self) -> Census:
+        """All of them run at once: none waits."""
+        jobs = [(self._ways[name], progress.phase) for name, progress in self._progress.items()]
+        return Census.of(jobs, working=True)
 
     def deliver(
         self, session: Session, count: int, style: str = "corporate", way: Way = "painted"
@@ -153,6 +163,7 @@ class FakeJobQueue:
         if order.keep_adapter:
             self._vault.put(session, "adapter", "adapter", b"a model")
         self._sessions.delivered(session)
+        self.counts.ended(order.way, "done", Countdown(0.0))
         show[session.id] = Progress("done", made=order.count, count=order.count)
 
     def _trained(self, session: Session, order: Order, stopping: threading.Event) -> bool:

@@ -58,7 +58,12 @@ class Place:
 
 @contextmanager
 def place(
-    scratch: Path, *, now: Callable[[], float] = time.time, step_s: float = 0.02, **settings: object
+    scratch: Path,
+    *,
+    now: Callable[[], float] = time.time,
+    step_s: float = 0.02,
+    queue: Callable[[Sessions, Vault, Album, float], Any] = FakeJobQueue,
+    **settings: object,
 ) -> Iterator[Place]:
     """The application over real sessions, vault and album in `scratch`."""
     beside = {"receipts": scratch.with_name(f"{scratch.name}-receipts")}
@@ -96,7 +101,7 @@ def place(
         )
         brand = load_brand(chosen.brand, chosen.styles)
         styles = brand.styles or STYLES
-        job_queue = FakeJobQueue(sessions, vault, album, step_s)
+        job_queue = queue(sessions, vault, album, step_s)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
         services = Services(

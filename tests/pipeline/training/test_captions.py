@@ -18,7 +18,7 @@ from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from pipeline.photos.record import TrainingPhoto
 from pipeline.training import checkpoint
-from pipeline.training.captions import Seen, captioned, colour_name, said, seen
+from pipeline.training.captions import Seen, captioned, colour_name, measure, said, seen
 from pipeline.training.dataset import recompose
 from pipeline.training.train import Personalisation
 from settings import ROOT
@@ -156,7 +156,7 @@ def test_a_base_with_words_of_its_own_keeps_its_captions(base: Base) -> None:
     """Nothing is measured: nobody is there to do it."""
     photos = noise_photos(2)
     nobody: Any = None
-    assert captioned(photos, base.knows, middle, nobody, lambda: False) == photos
+    assert captioned(photos, base.knows, nobody) == photos
     pictures = recompose(
         photos, middle, 64, variants=1, knows=base.knows, rng=np.random.default_rng(1)
     )
@@ -182,4 +182,4 @@ def test_what_is_said_decides_which_training_it_is(base: Base) -> None:
 
 def test_a_stop_is_heard_before_each_photo(mesh: FaceMesh) -> None:
     with pytest.raises(Stopped):
-        captioned(noise_photos(2), understands, middle, mesh, lambda: True)
+        measure(noise_photos(2), middle, mesh, lambda: True)
