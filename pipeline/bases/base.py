@@ -135,6 +135,9 @@ class Base(Denoising):
     def prepare_prompts(self, prompts: Collection[str]) -> None:
         """Told the prompts of looks: a family may encode these at once, and keep what it read."""
 
+    def expect_prompts(self, prompts: Collection[str]) -> None:
+        """Told the prompts of looks that come later: a family may read these with the next ones."""
+
     @contextmanager
     def heeding(self, stop: Stop) -> Iterator[None]:
         """For the time of the block, `stop` is asked before each block of any network that works.

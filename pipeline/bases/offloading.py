@@ -3,7 +3,8 @@
 - Denoisers are packed into NF4 as they are read, tensor by tensor (`weights`).
 - Unless a plan finds room for all at once, parts take turns on the GPU: a denoiser that does not
   work, and all of them while words are read, wait in the machine's memory.
-- Text encoders, often as large as the denoiser, are in memory only while they work.  What they say
+- Text encoders, often as large as the denoiser, are in memory only while they work: once in a job,
+  for captions and for the prompts that are told to come (`expect_prompts`).  What they say
   of a look's prompt is kept, on the CPU, for as long as the base is loaded: it is made of words in
   `styles/` and has nothing to do with who somebody is.  What they say of a caption is forgotten
   with the training that it was read for.
@@ -64,6 +65,7 @@ class Large(Base):
             )
         self._looks: dict[str, Conditions] = {}
         self._captions: dict[str, Conditions] = {}
+        self._expected: tuple[str, ...] = ()
         self.vae.enable_slicing()
         if self.resolution > TILES_ABOVE_PX:
             self.vae.enable_tiling()
@@ -106,11 +108,16 @@ class Large(Base):
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """On the CPU, whatever the base's device: `loss` and `sample` move what they use."""
         if new := [p for p in prompts if p not in self._looks and p not in self._captions]:
-            read = self._read(["", *new])  # no words are asked for next, and nobody's
-            self._looks[""] = read.pop("")
+            # No words are asked for next, and nobody's.
+            looks = ["", *(p for p in self._expected if p not in self._looks)]
+            read = self._read([*looks, *new])
+            self._looks |= {prompt: read.pop(prompt) for prompt in dict.fromkeys(looks)}
             self._captions |= read
         rows = [self._looks.get(prompt) or self._captions[prompt] for prompt in prompts]
         return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+
+    def expect_prompts(self, prompts: Collection[str]) -> None:
+        self._expected = tuple(prompts)
 
     def prepare_prompts(self, prompts: Collection[str]) -> None:
         """Encode those of looks that are new, in one loading of the text encoders, and keep them.
