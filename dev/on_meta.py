@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from dev.architectures import META, TYPE
-from pipeline.bases.nf4 import AnswersInComputeType
+from pipeline.bases.nf4 import Linear
 
 
 class _Attention(torch.autograd.Function):
@@ -71,7 +71,7 @@ def _unpacked(answer: torch.Tensor) -> torch.Tensor:
     return answer
 
 
-class _Packed(AnswersInComputeType):
+class _Packed(Linear):
     """A 4-bit layer of the product, without bitsandbytes' kernels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -80,12 +80,11 @@ class _Packed(AnswersInComputeType):
 
 
 def pack(network: nn.Module, layers: Collection[str]) -> None:
-    """Replace these linear layers by 4-bit ones, and have peft see it as after reading on a GPU."""
+    """Replace these linear layers by 4-bit ones, and have peft see it as after reading."""
     for name in layers:
         linear = network.get_submodule(name)
         assert isinstance(linear, nn.Linear)
-        sizes = linear.in_features, linear.out_features
-        packed = _Packed(*sizes, bias=linear.bias is not None, compute_dtype=TYPE, device=META)
+        packed = _Packed(linear.in_features, linear.out_features, linear.bias is not None, TYPE)
         data = torch.empty((linear.weight.numel() + 1) // 2, 1, dtype=torch.uint8, device=META)
         packed.weight = Params4bit(data, requires_grad=False, quant_type="nf4")
         network.set_submodule(name, packed.requires_grad_(False).to(TYPE))

@@ -44,14 +44,8 @@ from pipeline.portraits.tries import Portrait, Tries
 from pipeline.step_down import stepping_down
 from pipeline.training import train as training
 from pipeline.training.captions import captioned, measure
-from pipeline.training.train import (
-    Checkpoints,
-    Personalisation,
-    Recipe,
-    TrainStep,
-    recipe_for,
-)
-from pipeline.trials import split, trials
+from pipeline.training.train import Checkpoints, Personalisation, Recipe, TrainStep, recipe_for
+from pipeline.trials import expect, split, trials
 from privacy import kinds
 
 
@@ -89,6 +83,7 @@ def paint_portraits(
     result.base, result.planned, result.plan = base.key, first, first
     result.seconds_per_portrait = seconds_per_portrait or guess
     painting = _Painting(job, base, recipe, photos)
+    expect(job, base, styles)
     try:
         painting.paint(painting.learn(), list(styles))
     finally:

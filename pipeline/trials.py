@@ -20,12 +20,14 @@ from pipeline.imaging import align
 from pipeline.job import JobRun
 from pipeline.photos.quality import FACE_SIDE, sharpness
 from pipeline.photos.record import TrainingPhoto
-from pipeline.portraits.generate import Shot, generate, plan
+from pipeline.portraits.generate import Shot, all_prompts, generate, plan
 from pipeline.portraits.judge import Judge
 from pipeline.portraits.references import shown
 from pipeline.portraits.score import person_vector
 from pipeline.portraits.starts import Starts
+from pipeline.portraits.style import Style
 from pipeline.training.choice import Choice, Trials
+from pipeline.training.train import subject_for
 
 MANY = 14
 """Photos of which two are held out."""
@@ -65,8 +67,7 @@ def trials(
     if not held_out:
         return None
     services, moments = job.services, LARGE if base.large else SMALL
-    shots = plan(list(services.styles.values()), moments.portraits, SEED)
-    shots = Starts(photos, services.segmenter.matte).given(shots)
+    shots = Starts(photos, services.segmenter.matte).given(_shots(job, base))
     if sees_pictures(base.folder):
         shots = shown(shots, photos)
     judge = Judge(services.faces, services.mesh, held_out)
@@ -78,6 +79,19 @@ def trials(
         job.result.choice = told
 
     return Trials(held_out, moments, Trial(base, shots, judge, job.stop, at_once).score, tell)
+
+
+def _shots(job: JobRun, base: Base) -> list[Shot]:
+    """What is painted to try each adapter."""
+    moments = LARGE if base.large else SMALL
+    return plan(list(job.services.styles.values()), moments.portraits, SEED)
+
+
+def expect(job: JobRun, base: Base, styles: Sequence[Style]) -> None:
+    """Tell a base the words of all that a job will paint, so that it may read them at once."""
+    order = job.order
+    shots = [*_shots(job, base), *plan(list(styles), order.count, order.seed)]
+    base.expect_prompts(all_prompts(base, shots, subject_for(base, order.class_word)))
 
 
 @dataclass(frozen=True)

@@ -240,7 +240,7 @@ class Measuring:
             return NOTHING
         wordless = replace(self.facts, text_encoder=0)
         found = cost.Cost(draft, wordless, _reached())
-        seconds = (found.step_s / draft.batch, found.portrait_s - cost.SECONDS_PER_SCORE)[work]
+        seconds = (found.step_s / draft.batch, found.painted_s)[work]
         return Computed(seconds, found.peaks[work])
 
     def _settled(self) -> None:

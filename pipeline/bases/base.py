@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import diffusers
 import numpy as np
@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pipeline.bases import nf4
 from pipeline.bases.denoising import Conditions, Denoising, Sampling
 from pipeline.bases.fingerprint import fingerprint_of
 from pipeline.bases.plan import UNTILED_PX, Plan
 from pipeline.bases.stopping import Stop, between_blocks, between_tensors, never
+from pipeline.bases.weights import Storing, read_denoiser, read_pipeline
 
 SMALLEST_OUTPUT_PX = 800
 """Portraits of a base with a lower resolution are enlarged by a whole factor to at least this."""
@@ -54,31 +54,40 @@ class Base(Denoising):
     recipe: dict[str, Any] = {}  # noqa: RUF012  set by `load_base`, never changed
     """What the folder says about training, over the defaults of `train.Recipe`."""
 
-    def __init__(
-        self, folder: Path, pipeline: Any, device: torch.device, *, quantised: bool
-    ) -> None:
+    denoiser_class: ClassVar[type[Any]]
+    """Of diffusers."""
+
+    precise: ClassVar[tuple[str, ...]] = ()
+    """Submodules of the denoiser that are too sensitive for 4 bits, and small."""
+
+    def __init__(self, folder: Path, pipeline: Any, storing: Storing) -> None:
         self.folder = folder
         self.key = folder.name
-        self.device = device
-        self.quantised = quantised
+        self.storing = storing
+        self.device = storing.device
         self.denoiser: nn.Module = self._take(pipeline)
         for network in self.networks():
             network.requires_grad_(False).eval()
-        self._store()
+        self._settle()
 
     @classmethod
-    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
-        """Arguments of `from_pretrained` for this family: small bases are read whole."""
+    def read(cls, folder: Path, storing: Storing) -> Self:
+        """Read a folder of this family.
+
+        Raises:
+            BaseUnavailable: files are missing, cut or foreign.
+        """
+        part = cls.adapter_prefix
+        denoiser = read_denoiser(cls.denoiser_class, folder.name, folder / part, storing)
+        return cls(folder, read_pipeline(folder, {**cls._others(), part: denoiser}), storing)
+
+    @classmethod
+    def _others(cls) -> dict[str, Any]:
+        """Arguments of `from_pretrained` for all but the denoiser: small bases are read whole."""
         return {"torch_dtype": torch.float32}
 
-    def _store(self) -> None:
-        """Bring the denoiser into the form and to the place where it stays."""
-        if self.quantised:
-            nf4.quantise(self.denoiser, self.device, self.compute_dtype)
-        # 4-bit weights are stored as uint8, which a floating type does not change.
-        self.denoiser.to(
-            device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last
-        )
+    def _settle(self) -> None:
+        """Bring all networks to where they are to begin with."""
 
     def configure(self, plan: Plan) -> None:
         """Work as planned: side of the pictures, what is computed again, what is done in tiles."""
@@ -125,6 +134,9 @@ class Base(Denoising):
 
     def prepare_prompts(self, prompts: Collection[str]) -> None:
         """Told the prompts of looks: a family may encode these at once, and keep what it read."""
+
+    def expect_prompts(self, prompts: Collection[str]) -> None:
+        """Told the prompts of looks that come later: a family may read these with the next ones."""
 
     @contextmanager
     def heeding(self, stop: Stop) -> Iterator[None]:

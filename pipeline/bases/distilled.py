@@ -13,21 +13,19 @@ from typing import Any
 
 from torch import nn
 
-from errors import BaseUnavailable
-from pipeline.bases import nf4
 from pipeline.bases.manifest import DISTILLED
 from pipeline.bases.offloading import Large
-from pipeline.bases.weights import incomplete, require_whole
+from pipeline.bases.weights import read_denoiser, reading
 
 
 class MayBeDistilled(Large):
     distilled: nn.Module | None = None
     _distilled_solver: Any = None
 
-    def _take_distilled(self, like: Any, scheduler: Any) -> None:
+    def _take_distilled(self, own: nn.Module, scheduler: Any) -> None:
         """Read the distilled denoiser, if there is one, and the scheduler beside it.
 
-        like, scheduler: the base's own.
+        own, scheduler: the base's own denoiser and scheduler.
 
         Raises:
             BaseUnavailable: files are missing, cut or foreign.
@@ -35,23 +33,13 @@ class MayBeDistilled(Large):
         folder = self.folder / DISTILLED
         if not folder.is_dir():
             return
-        config = None
-        if self.quantised:
-            config = nf4.while_reading(self.device, self.compute_dtype, self.precise)
-        like.to("cpu")  # one at a time: the memory of a small GPU is for the one that is read
-        options = {"local_files_only": True, "use_safetensors": True}
-        try:
-            network = type(like).from_pretrained(
-                folder / self.adapter_prefix,
-                torch_dtype=self.compute_dtype,
-                quantization_config=config,
-                **options,
-            )
-            require_whole(folder / self.adapter_prefix, network)
-            solver = type(scheduler).from_pretrained(folder / "scheduler").config
-        except (OSError, ValueError, KeyError, RuntimeError) as problem:
-            raise BaseUnavailable(incomplete(self.key)) from problem
-        self.distilled, self._distilled_solver = network, solver
+        own.to("cpu")  # one at a time: the memory of a small GPU is for the one that is read
+        self.distilled = read_denoiser(
+            self.denoiser_class, self.key, folder / self.adapter_prefix, self.storing
+        )
+        with reading(self.key):
+            solver = type(scheduler).from_pretrained(folder / "scheduler", local_files_only=True)
+            self._distilled_solver = solver.config
 
     def _denoisers(self) -> list[nn.Module]:
         return [self.denoiser, *([self.distilled] if self.distilled is not None else [])]

@@ -13,7 +13,7 @@ from pipeline.bases import manifest as manifests
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Sampling
 from pipeline.bases.stopping import Stop, between_tensors, never
-from pipeline.bases.weights import read_pipeline
+from pipeline.bases.weights import Storing
 
 
 def load_base(
@@ -36,10 +36,9 @@ def load_base(
     manifest = manifests.require_licence(folder, acknowledged)
     folders.require_unaltered(folder, stop)
     torch.set_num_threads(device.threads())
-    chosen = device.choose()
     with between_tensors(stop):
-        pipeline = read_pipeline(folder, family.reading(chosen, quantise=quantise))
-        base = family(folder, pipeline, chosen, quantised=quantise)
+        storing = Storing(device.choose(), family.compute_dtype, quantise, family.precise)
+        base = family.read(folder, storing)
     base.recipe = folders.recipe(folder, manifest)
     if manifest is not None and manifest.sampling:
         base.sampling = Sampling(**manifest.sampling)

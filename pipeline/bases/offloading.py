@@ -1,9 +1,10 @@
 """What a base of billions of weights needs to fit on one GPU.
 
-- Weights are read in bfloat16, file by file; on a GPU the denoiser becomes NF4 as it is read.
+- Denoisers are packed into NF4 as they are read, tensor by tensor (`weights`).
 - Unless a plan finds room for all at once, parts take turns on the GPU: a denoiser that does not
   work, and all of them while words are read, wait in the machine's memory.
-- Text encoders, often as large as the denoiser, are in memory only while they work.  What they say
+- Text encoders, often as large as the denoiser, are in memory only while they work: once in a job,
+  for captions and for the prompts that are told to come (`expect_prompts`).  What they say
   of a look's prompt is kept, on the CPU, for as long as the base is loaded: it is made of words in
   `styles/` and has nothing to do with who somebody is.  What they say of a caption is forgotten
   with the training that it was read for.
@@ -20,11 +21,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
-from diffusers import PipelineQuantizationConfig
 from torch import nn
 
 from errors import BaseUnavailable
-from pipeline.bases import device, nf4
+from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions
 from pipeline.bases.plan import Offload, Plan
@@ -48,25 +48,16 @@ class Large(Base):
 
     _offload: Offload = "parts"
 
-    precise: ClassVar[tuple[str, ...]] = ()
-    """Submodules of the denoiser that are too sensitive for 4 bits, and small."""
-
     @classmethod
-    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
-        types = {"default": cls.compute_dtype, "vae": torch.float32}
-        options: dict[str, Any] = {"torch_dtype": types, **dict.fromkeys(cls._text_parts())}
-        config = nf4.while_reading(device, cls.compute_dtype, cls.precise) if quantise else None
-        if config is not None:
-            mapping = {cls.adapter_prefix: config}
-            options["quantization_config"] = PipelineQuantizationConfig(quant_mapping=mapping)
-        return options
+    def _others(cls) -> dict[str, Any]:
+        return super()._others() | dict.fromkeys(cls._text_parts())
 
     @classmethod
     def _text_parts(cls) -> tuple[str, ...]:
         """The parts of the pipeline that encode words."""
         return TEXT_PARTS[:1]
 
-    def _store(self) -> None:
+    def _settle(self) -> None:
         missing = [p for p in self._text_parts() if not (self.folder / p / "config.json").is_file()]
         if missing:
             raise BaseUnavailable(
@@ -74,12 +65,12 @@ class Large(Base):
             )
         self._looks: dict[str, Conditions] = {}
         self._captions: dict[str, Conditions] = {}
+        self._expected: tuple[str, ...] = ()
         self.vae.enable_slicing()
         if self.resolution > TILES_ABOVE_PX:
             self.vae.enable_tiling()
         for denoiser in self._denoisers():
-            self._store_one(denoiser)
-            denoiser.to("cpu")
+            denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
         self.bring(self.denoiser, self.vae)
 
     def configure(self, plan: Plan) -> None:
@@ -99,17 +90,6 @@ class Large(Base):
         for network in working:
             network.to(self.device)
 
-    def _store_one(self, denoiser: nn.Module) -> None:
-        denoiser.enable_gradient_checkpointing()  # type: ignore[operator]  # every ModelMixin's
-        read_so = getattr(denoiser, "is_quantized", False)
-        if self.quantised and not read_so:
-            nf4.quantise(denoiser, self.device, self.compute_dtype, precise=self.precise)
-        nf4.answer_in_compute_type(denoiser)
-        if read_so:
-            denoiser.to(device=self.device)
-            return
-        denoiser.to(device=self.device, dtype=self.compute_dtype, memory_format=torch.channels_last)
-
     # Words
 
     def knows(self, text: str) -> bool:
@@ -128,11 +108,16 @@ class Large(Base):
     def encode_prompts(self, prompts: Sequence[str]) -> Conditions:
         """On the CPU, whatever the base's device: `loss` and `sample` move what they use."""
         if new := [p for p in prompts if p not in self._looks and p not in self._captions]:
-            read = self._read(["", *new])  # no words are asked for next, and nobody's
-            self._looks[""] = read.pop("")
+            # No words are asked for next, and nobody's.
+            looks = ["", *(p for p in self._expected if p not in self._looks)]
+            read = self._read([*looks, *new])
+            self._looks |= {prompt: read.pop(prompt) for prompt in dict.fromkeys(looks)}
             self._captions |= read
         rows = [self._looks.get(prompt) or self._captions[prompt] for prompt in prompts]
         return {key: torch.stack([row[key] for row in rows]) for key in rows[0]}
+
+    def expect_prompts(self, prompts: Collection[str]) -> None:
+        self._expected = tuple(prompts)
 
     def prepare_prompts(self, prompts: Collection[str]) -> None:
         """Encode those of looks that are new, in one loading of the text encoders, and keep them.

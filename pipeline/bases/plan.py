@@ -35,6 +35,7 @@ class Way(NamedTuple):
 
 WAYS = {
     "whole": Way(8, 12, "none"),
+    "near": Way(2, 12, "none"),
     "pairs": Way(2, 12),
     "singles": Way(1, 12),
     "again": Way(8, 6, checkpointing=True),
@@ -42,7 +43,8 @@ WAYS = {
     "tiles": Way(1, 1, checkpointing=True, tiling=True),
     "words": Way(1, 1, "words", checkpointing=True, tiling=True),
 }
-"""Every way to run a job, the roomiest first. In "again" activations are computed twice."""
+"""Every way to run a job, the roomiest first; in "near" nothing waits on the CPU either, in "again"
+activations are computed twice."""
 
 HELPS: dict[Stage, tuple[str, ...]] = {
     "words": ("offload",),

@@ -107,10 +107,15 @@ class Cost:
         return way.accumulation * self._computed(flops, way.micro_batch, launches)
 
     @property
-    def portrait_s(self) -> float:
-        """Seconds of a portrait."""
+    def painted_s(self) -> float:
+        """Seconds until a portrait is painted."""
         way = self.way
         return self._painted(way.resolution, self.facts.solver_steps, way.generation_batch)
+
+    @property
+    def portrait_s(self) -> float:
+        """Seconds of a portrait, which is scored while the next ones are painted."""
+        return max(self.painted_s, SECONDS_PER_SCORE)
 
     def trials_s(self, photos: int) -> float:
         """Seconds of all portraits, small ones, that are painted to choose an adapter."""
@@ -119,8 +124,8 @@ class Cost:
             return 0.0
         moments = LARGE if facts.large else SMALL
         steps = trial_steps(facts.solver_steps) if facts.large else facts.solver_steps
-        each = moments.portraits * self._painted(way.learnt_px, steps, way.micro_batch)
-        return len(moments.shares) * (each + self._turn_s)
+        each = self._painted(way.learnt_px, steps, way.micro_batch) + SECONDS_PER_SCORE
+        return len(moments.shares) * (moments.portraits * each + self._turn_s)
 
     def other_s(self, work: Workload) -> float:
         """Seconds of all that is neither learning nor painting."""
@@ -129,13 +134,12 @@ class Cost:
         seconds = START_SECONDS + self._computed(flops) + self._turn_s
         if not facts.large:
             return seconds
-        # Text encoders are read for captions, trials and portraits, most of words of their own.
+        # Text encoders are read once, for captions and the words of trials and portraits together.
         prompts = work.photos * facts.variants + work.count + work.styles + 1
         flops = prompts * facts.words * 2 * facts.text_encoder
         reading = flops / (CPU_TFLOPS * 1e12) if way.offload == "words" else self._computed(flops)
         moving = 0.0 if way.offload == "none" else 2 * facts.packed * NF4 / MOVED_BYTES_PER_S
-        readings = 3 if work.photos >= ENOUGH else 2
-        return seconds + reading + readings * (2 * facts.text_encoder / READ_BYTES_PER_S + moving)
+        return seconds + reading + 2 * facts.text_encoder / READ_BYTES_PER_S + moving
 
     @property
     def _turn_s(self) -> float:
@@ -151,7 +155,7 @@ class Cost:
         launches = max(1, guided // facts.together) * facts.launches_again / at_once
         decoding = self._computed(side**2 * DECODE_FLOPS_PER_PIXEL)
         decoding *= 1.3 if self.way.tiling else 1
-        return steps * self._computed(flops, at_once, launches) + decoding + SECONDS_PER_SCORE
+        return steps * self._computed(flops, at_once, launches) + decoding
 
     def _at_once(self, group: int) -> int:
         """As `generate` does: fewer, where each has pictures beside it."""

@@ -171,6 +171,11 @@ def prompts_of(base: Base, shot: Shot, subject: str) -> tuple[str, str]:
     return shot.style.words(subject), shot.style.negative
 
 
+def all_prompts(base: Base, shots: Sequence[Shot], subject: str) -> list[str]:
+    """What a base is asked for, and led away from, in all of these shots."""
+    return [text for shot in shots for text in prompts_of(base, shot, subject)]
+
+
 def enlarge(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """uint8 [S, S, 3] -> uint8 [side, side, 3] by Lanczos resampling and an unsharp mask."""
     if image.shape[0] == side:

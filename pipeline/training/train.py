@@ -125,6 +125,11 @@ class Checkpoints:
         return now.step % self.every == 0 and now.step < now.steps
 
 
+def subject_for(base: Base, class_word: str) -> str:
+    """What captions call the person, and prompts after them."""
+    return PERSON.replace("person", class_word) if base.large else PERSON
+
+
 def train(
     base: Base,
     person: Personalisation,
@@ -154,7 +159,7 @@ def train(
     choice = saved.choice if saved else Choice()
     rng = np.random.default_rng(person.seed)
     material = (person.photos, person.segment, base.resolution)
-    subject = PERSON.replace("person", person.class_word) if base.large else PERSON
+    subject = subject_for(base, person.class_word)
     examples = (
         framed(*material, variants=recipe.variants, rng=rng, subject=subject)
         if base.large

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -14,12 +15,15 @@ from errors import Stopped
 from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Sampling
+from pipeline.bases.loading import load_base
+from pipeline.bases.moments import LARGE, trial_steps
 from pipeline.photos.record import TrainingPhoto
 from pipeline.portraits.generate import plan
 from pipeline.portraits.style import load_styles
 from pipeline.trials import Trial, quicker, split
 from settings import ROOT
 from tests.support.nobody import noise_photos
+from tests.support.tiny_base import build_tiny_flux2_klein
 
 
 def photos_of(count: int) -> list[TrainingPhoto]:
@@ -77,6 +81,31 @@ def some_adapter(base: Base) -> bytes:
 @pytest.mark.slow
 def test_a_score_is_the_mean_of_the_portraits(base: Base, some_adapter: bytes) -> None:
     assert trial(base).score(some_adapter) == 1.5
+
+
+def test_a_large_base_tries_with_its_distilled_denoiser_at_the_size_of_learning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_tiny_flux2_klein(tmp_path / "klein")
+    base: Any = load_base(tmp_path / "klein")
+    base.configure(replace(base.as_it_is(rank=4, steps=1, batch=1), resolution=32))
+    base.sampling = Sampling(steps=9, guidance=1.0)
+    before, own, painted = base.fingerprint(), base.denoiser, list[tuple[object, int]]()
+    for denoiser in base._denoisers():
+        denoiser.register_forward_pre_hook(
+            lambda network, _, given: painted.append((network, given["hidden_states"].shape[1])),
+            with_kwargs=True,
+        )
+    with adapter.fresh(base, rank=4, alpha=4, seed=1):
+        person = adapter.dump(base)
+    shots = plan(list(load_styles(ROOT / "styles").values()), LARGE.portraits, seed=3)
+    judge = Counting()
+    assert trial(base, shots=shots, judge=judge, at_once=4).score(person) == 2.5
+    assert judge.seen == LARGE.portraits
+    places = (32 // 16) ** 2  # a patch is 16 pixels
+    assert painted == [(base.distilled, places)] * trial_steps(9)
+    assert base.denoiser is own
+    assert base.fingerprint() == before
 
 
 def test_a_trial_that_runs_short_of_memory_is_skipped_and_leaves_the_base_as_it_was(

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
-from diffusers import Flux2KleinPipeline
+from diffusers import Flux2KleinPipeline, Flux2Transformer2DModel
 from diffusers.pipelines.flux2.pipeline_flux2_klein import compute_empirical_mu
 
 from pipeline.bases.denoising import Conditions, Sampling
@@ -22,6 +22,7 @@ from pipeline.bases.pictures import holding
 
 class Flux2Klein(FlowMatching):
     sampling = Sampling(steps=28, guidance=4.0)
+    denoiser_class: ClassVar[type[Any]] = Flux2Transformer2DModel
     precise: ClassVar[tuple[str, ...]] = (
         "time_guidance_embed",
         "x_embedder",

@@ -14,6 +14,7 @@ from diffusers import (
     DDPMScheduler,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
+    UNet2DConditionModel,
     UniPCMultistepScheduler,
 )
 from diffusers.models.attention_processor import AttnProcessor
@@ -26,6 +27,7 @@ from pipeline.bases.denoising import Conditions, Sampling
 class StableDiffusion(Base):
     sampling = Sampling(steps=12, guidance=2.0, noise=0.5, adapter=1.25)
     adapter_prefix: ClassVar[str] = "unet"
+    denoiser_class: ClassVar[type[Any]] = UNet2DConditionModel
     solvers: ClassVar[tuple[type[Any], ...]] = (
         DPMSolverMultistepScheduler,
         UniPCMultistepScheduler,
@@ -38,10 +40,10 @@ class StableDiffusion(Base):
     timesteps weigh the same."""
 
     @classmethod
-    def reading(cls, device: torch.device, *, quantise: bool) -> dict[str, Any]:
+    def _others(cls) -> dict[str, Any]:
         # Stable Diffusion 1.5 comes with a filter of pictures, which knows nothing of portraits.
         without = {"safety_checker": None, "feature_extractor": None}
-        return super().reading(device, quantise=quantise) | without
+        return super()._others() | without
 
     def _take(self, pipeline: Any) -> nn.Module:
         self._take_words(pipeline)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from diffusers import ZImageTransformer2DModel
 from diffusers.models.transformers.transformer_z_image import SEQ_MULTI_OF
 from diffusers.pipelines.z_image.pipeline_z_image import calculate_shift
 from torch import nn
@@ -22,6 +23,7 @@ TOKENS = 256
 
 class ZImage(FlowMatching):
     sampling = Sampling(steps=28, guidance=5.0)
+    denoiser_class: ClassVar[type[Any]] = ZImageTransformer2DModel
     precise: ClassVar[tuple[str, ...]] = (
         "t_embedder",
         "cap_embedder",

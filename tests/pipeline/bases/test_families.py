@@ -21,7 +21,7 @@ from bitsandbytes.optim import AdamW8bit
 from diffusers import DiffusionPipeline, DPMSolverMultistepScheduler
 
 from errors import BaseUnavailable, Stopped, TamperedError
-from pipeline.bases import adapter, nf4
+from pipeline.bases import adapter
 from pipeline.bases.base import Base
 from pipeline.bases.denoising import Conditions, Sampling
 from pipeline.bases.flow import FlowMatching
@@ -285,22 +285,6 @@ def test_very_large_pictures_are_decoded_in_tiles(
     monkeypatch.setattr("pipeline.bases.offloading.TILES_ABOVE_PX", SIDE - 1)
     base: Any = load_base(folders["z-image"])
     assert base.vae.use_tiling
-
-
-def test_a_gpu_quantises_while_reading_and_nothing_else_can(folders: dict[str, Path]) -> None:
-    assert nf4.while_reading(torch.device("cpu"), torch.bfloat16, ()) is None
-    config = nf4.while_reading(torch.device("cuda"), torch.bfloat16, ["proj_out"])
-    assert config is not None
-    assert config.quantization_method() == "nf4"
-    assert config.bnb_4bit_use_double_quant
-    assert config.bnb_4bit_compute_dtype == torch.bfloat16
-    assert config.llm_int8_skip_modules == ["proj_out"]
-    for key in LARGE:
-        index = DiffusionPipeline.load_config(folders[key])["_class_name"]
-        family = {"StableDiffusionXLPipeline": "unet"}.get(index, "transformer")
-        assert index.startswith(("Stable", "ZImage", "Flux2"))
-        options = type(load_base(folders[key])).reading(torch.device("cuda"), quantise=True)
-        assert list(options["quantization_config"].quant_mapping) == [family]
 
 
 def test_klein_learns_beside_its_base_and_paints_with_the_distilled_one(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
+from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 from bitsandbytes.nn import Linear4bit
 
 from pipeline.bases import nf4
@@ -25,14 +27,33 @@ def test_linear_layers_are_stored_in_four_bits_with_quantised_scales(base: Base)
         assert linear.weight.quant_state.nested
 
 
+CPU = torch.device("cpu")
+
+
 def test_bytes_are_counted_as_they_are_stored() -> None:
-    network = torch.nn.Linear(256, 128, bias=False)
-    assert nf4.stored_bytes(network) == 4 * 256 * 128
-    network = torch.nn.Sequential(network)
-    nf4.quantise(network, torch.device("cpu"), torch.bfloat16)
+    layer = torch.nn.Linear(256, 128, bias=False)
+    assert nf4.stored_bytes(layer) == 4 * 256 * 128
+    layer.weight = nf4.packed(layer.weight.detach(), CPU, torch.bfloat16)
     weights, scales = 256 * 128 // 2, 256 * 128 // 64  # 4 bits each; a byte for 64 of them
     tables = 2_048  # of levels, and what the quantisation state says in JSON
-    assert weights + scales < nf4.stored_bytes(network) < weights + scales + tables
+    assert weights + scales < nf4.stored_bytes(layer) < weights + scales + tables
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_weights_are_packed_to_the_bit_as_bitsandbytes_packs_them(dtype: torch.dtype) -> None:
+    weight = torch.randn(96, 80, generator=torch.Generator().manual_seed(1)).to(dtype)
+    ours = nf4.packed(weight, CPU, torch.bfloat16)
+    theirs, state = quantize_4bit(weight, quant_type="nf4", compress_statistics=True)
+    assert torch.equal(ours, theirs)
+    assert torch.equal(ours.quant_state.absmax, state.absmax)
+    assert torch.equal(ours.quant_state.state2.absmax, state.state2.absmax)
+    assert torch.equal(ours.quant_state.offset, state.offset)
+    assert (ours.quant_state.blocksize, ours.quant_state.shape) == (64, weight.shape)
+    ahead = dequantize_4bit(ours.data, ours.quant_state)
+    state.dtype = torch.float32
+    back = dequantize_4bit(theirs, state)
+    assert ahead.dtype == torch.bfloat16
+    assert torch.equal(ahead, back.bfloat16())
 
 
 def test_a_quantised_prediction_is_within_a_tenth_of_the_plain_one(
@@ -49,13 +70,15 @@ def test_a_quantised_prediction_is_within_a_tenth_of_the_plain_one(
     assert 0 < (ours - plain).norm() < 0.1 * plain.norm()
 
 
-def test_layers_answer_in_their_compute_type_whoever_made_them() -> None:
-    network = torch.nn.Sequential(torch.nn.Linear(64, 64))
-    nf4.quantise(network, torch.device("cpu"), torch.bfloat16)
+def test_layers_answer_in_their_compute_type() -> None:
+    plain = torch.nn.Linear(64, 64)
+    network = torch.nn.Sequential(plain)
+    nf4.replace_linears(network, torch.bfloat16)
+    layer = network[0]
+    assert isinstance(layer, nf4.Linear)
+    layer.weight = nf4.packed(plain.weight.detach(), CPU, torch.bfloat16)
+    layer.bias = torch.nn.Parameter(plain.bias.detach().bfloat16(), requires_grad=False)
     x = torch.linspace(-1, 1, 64)[None]
-    before = network(x)
-    nf4.answer_in_compute_type(network)
-    assert isinstance(network[0], Linear4bit)
-    assert before.dtype == torch.float32
-    assert network(x).dtype == torch.bfloat16
-    assert torch.equal(network(x), before.bfloat16())
+    answer = network(x)
+    assert answer.dtype == torch.bfloat16
+    assert torch.allclose(answer.float(), plain(x), atol=0.1)

@@ -77,6 +77,18 @@ def test_looks_are_read_once_and_captions_for_their_training(
     assert same(fresh.encode_prompts(captions), once)
 
 
+def test_words_that_are_told_to_come_are_read_with_the_captions(
+    base: Large, read: list[list[str]]
+) -> None:
+    base.expect_prompts(LOOKS)
+    with base.heeding(lambda: False):
+        base.encode_prompts(["photo of sks person"])
+    base.prepare_prompts(LOOKS)
+    base.encode_prompts(LOOKS)
+    [once] = read
+    assert sorted(once) == sorted({"", *LOOKS, "photo of sks person"})
+
+
 def test_looks_that_were_not_asked_for_lately_make_room(
     base: Large, read: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,8 @@ FIRST = Plan(1024, 16, 500, 4, 4, 12, offload="none", lower=(768, 512), train_re
         ("encode", {}, {"offload": "parts"}),
         ("encode", {"offload": "parts"}, {"tiling": True}),
         ("encode", {"offload": "words", "tiling": True}, {"resolution": 768}),
-        ("train", {}, {"micro_batch": 2, "offload": "parts"}),
+        ("train", {}, {"micro_batch": 2}),
+        ("train", {"micro_batch": 2}, {"offload": "parts"}),
         ("train", {"micro_batch": 1, "offload": "words"}, {"checkpointing": True}),
         (
             "train",
