@@ -284,7 +284,7 @@ class JobQueue:
             return replace(job.progress, phase="failed", message=Message("job.sentence.broke"))
         self._seconds_per_portrait = result.seconds_per_portrait
         self._services.planning.pace.learn(result)
-        log.info("job_done", job=job.number, seconds=result.seconds, made=result.headshots)
+        log.info("job_done", job=job.number, seconds=result.seconds, made=result.made)
         return Progress(
             "done",
             made=result.headshots,

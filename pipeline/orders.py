@@ -136,3 +136,9 @@ class Report:
     seconds_per_step: float | None = None
     memory: dict[Work, dict[str, int]] = field(default_factory=dict)
     steps_down: int = 0
+
+    @property
+    def made(self) -> int:
+        """Portraits of all ways."""
+        ways = (self.photo, self.dressed)
+        return self.headshots + sum(way.headshots for way in ways if way is not None)
