@@ -22,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pipeline.bases import device
 from pipeline.bases.denoising import Conditions, Denoising, Sampling
 from pipeline.bases.fingerprint import fingerprint_of
 from pipeline.bases.plan import UNTILED_PX, Plan
@@ -219,7 +220,7 @@ class Base(Denoising):
     def decode(self, latents: torch.Tensor) -> NDArray[np.uint8]:
         """Scaled latents [B, C, h, w] -> uint8 [B, R, R, 3] RGB."""
         unscaled = self.unscaled(latents).to(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self.compute_dtype):
+        with device.autocast(self.device, self.compute_dtype):
             pixels = self.vae.decode(unscaled).sample
         levels = (pixels.float().clamp(-1, 1) + 1) * 127.5
         return levels.round().byte().permute(0, 2, 3, 1).contiguous().cpu().numpy()

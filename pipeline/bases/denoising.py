@@ -17,6 +17,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 
 from errors import BaseUnavailable, Stopped
+from pipeline.bases import device
 
 Conditions = dict[str, torch.Tensor]
 """What the denoiser is told besides latents and time; every tensor is [B, ...]."""
@@ -60,7 +61,7 @@ class Denoising(ABC):
 
     device: torch.device
 
-    compute_dtype: torch.dtype = torch.bfloat16
+    compute_dtype: torch.dtype = device.compute_dtype()
 
     solver_config: Any
     """The scheduler's, as diffusers read it from the folder."""
@@ -143,7 +144,7 @@ class Denoising(ABC):
     ) -> torch.Tensor:
         """Mean squared error of the prediction for given noise [B, C, h, w] and times [B]."""
         noisy, target = self._lesson(latents, noise, times)
-        with torch.autocast(self.device.type, self.compute_dtype):
+        with device.autocast(self.device, self.compute_dtype):
             prediction = self.predict(noisy, times, self._moved(conditions))
         error = (prediction.float() - target).square() * weight
         share = self._share(times)
