@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import stat
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from errors import BadSettings
-from pipeline.portraits.style import read_toml
 
 
 def read_private(setting: str, file: Path) -> dict[str, Any]:
@@ -18,19 +18,19 @@ def read_private(setting: str, file: Path) -> dict[str, Any]:
     Raises:
         BadSettings: it cannot be read, can be read by others, or is no TOML.
     """
-    require_private(setting, file)
     try:
-        return read_toml(file)
-    except BadSettings as problem:
-        raise BadSettings(f"{setting}: {problem.sentence}") from None
+        return tomllib.loads(private_bytes(setting, file).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadSettings(f"{setting}: {file.name} is not valid TOML: {problem}.") from None
 
 
-def require_private(setting: str, file: Path) -> None:
-    """Raise BadSettings for a file that is not there or can be read by others."""
+def private_bytes(setting: str, file: Path) -> bytes:
+    """What stands in a file. Raises BadSettings: it cannot be read, or others can read it, too."""
     try:
-        mode = file.stat().st_mode
+        mode, data = file.stat().st_mode, file.read_bytes()
     except OSError as problem:
         reason = (problem.strerror or "unknown").lower()
         raise BadSettings(f"{setting}: the file {file} cannot be read ({reason}).") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadSettings(f"{setting}: the file {file} can be read by others; chmod 600 it.")
+    return data

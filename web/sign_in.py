@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hmac
 import secrets
-import stat
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +31,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from errors import BadSettings, NotAdmitted
 from web.http.limits import ConcurrencyLimiter
 from web.passes import Passes
+from web.private_toml import read_private
+
+_SETTING = "LIKENESS_OIDC"
 
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "EdDSA"]  # no shared secret
 _PATIENCE_S = 10.0  # with the issuer
@@ -191,17 +192,11 @@ def _fetch(client: Any, address: str) -> Any:
 
 
 def _read(file: Path) -> Issuer:
+    table = read_private(_SETTING, file)
     try:
-        if file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise _wrong(file, "can be read by others; chmod 600 it")
-        issuer = Issuer(**tomllib.loads(file.read_text()))
-    except OSError as problem:
-        raise _wrong(file, f"cannot be read ({(problem.strerror or 'unknown').lower()})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        raise _wrong(file, "is not TOML") from None
-    except (ValidationError, TypeError) as problem:
-        errors = problem.errors() if isinstance(problem, ValidationError) else []
-        names = ", ".join(str(error["loc"][0]) for error in errors)
+        issuer = Issuer.model_validate(table)
+    except ValidationError as problem:
+        names = ", ".join(str(error["loc"][0]) for error in problem.errors())
         raise _wrong(file, f"says something wrong: see {names} in docs/entrance.md") from None
     here = urlsplit(issuer.issuer).hostname in ("localhost", "127.0.0.1", "::1")
     if not here and not issuer.issuer.startswith("https://"):
@@ -210,4 +205,4 @@ def _read(file: Path) -> Issuer:
 
 
 def _wrong(file: Path, mistake: str) -> BadSettings:
-    return BadSettings(f"LIKENESS_OIDC: the file {file} {mistake}.")
+    return BadSettings(f"{_SETTING}: the file {file} {mistake}.")

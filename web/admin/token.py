@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 
 from errors import BadSettings
-from web.private_toml import require_private
+from web.private_toml import private_bytes
 
 LEAST = 32
 """Characters of a token."""
@@ -30,17 +30,11 @@ class Token:
         Raises:
             BadSettings: the file cannot be read, can be read by others, or holds no token.
         """
-        require_private(_SETTING, file)
-        try:
-            text = file.read_bytes().strip()
-        except OSError as problem:
-            reason = (problem.strerror or "unknown").lower()
-            raise _wrong(file, f"cannot be read ({reason})") from None
+        text = private_bytes(_SETTING, file).strip()
         if len(text) < LEAST or not _TOKEN.fullmatch(text):
-            raise _wrong(
-                file,
-                f"does not hold one token of at least {LEAST} letters, digits or signs; "
-                "python -m web.admin --new-token FILE makes one",
+            raise BadSettings(
+                f"{_SETTING}: the file {file} does not hold one token of at least {LEAST} letters, "
+                "digits or signs; python -m web.admin --new-token FILE makes one."
             )
         self._hash = _hash(text)
 
@@ -66,7 +60,3 @@ def make(file: Path) -> None:
 
 def _hash(text: bytes) -> bytes:
     return hashlib.sha256(text).digest()
-
-
-def _wrong(file: Path, mistake: str) -> BadSettings:
-    return BadSettings(f"{_SETTING}: the file {file} {mistake}.")
