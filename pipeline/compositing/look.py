@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,7 @@ def photo_look(file: Path, table: Any, name: str = "photo") -> PhotoLook:
     if not isinstance(table, dict):
         raise BadSettings(f"{file.name}: 'photo' must be a table.")
     only(where, table, _KEYS)
-    if "wall" not in table:
-        raise BadSettings(f"{where}: the key 'wall' is missing.")
+    needed(where, table, ("wall",))
     if isinstance(table["wall"], str) and is_picture(table["wall"]):
         table = table | {"wall": _picture(where, file.parent, table["wall"])}
     else:
@@ -119,6 +118,17 @@ def only(where: str, table: Mapping[str, Any], keys: Collection[str]) -> None:
     for key in table:
         if key not in keys:
             raise BadSettings(f"{where}: {key!r} is not one of {', '.join(keys)}.")
+
+
+def needed(where: str, table: Mapping[str, Any], keys: Iterable[str]) -> None:
+    """Check that a table has all of these keys.
+
+    Raises:
+        BadSettings: it lacks one.
+    """
+    for key in keys:
+        if key not in table:
+            raise BadSettings(f"{where}: the key {key!r} is missing.")
 
 
 def member(where: str, key: str, value: Any, known: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from errors import BadSettings
-from pipeline.compositing.look import only
+from pipeline.compositing.look import needed, only
 
 POOLS = ("attire", "expression", "pose", "distance")
 PLACES = ("subject", *POOLS)
@@ -87,9 +87,7 @@ def painted_look(file: str, table: Any) -> PaintedLook:
         raise BadSettings(f"{file}: 'painted' must be a table.")
     known = (*_TEXTS, *POOLS)
     only(where, table, known)
-    for key in known:
-        if key not in table and key != "negative":
-            raise BadSettings(f"{where}: the key {key!r} is missing.")
+    needed(where, table, (key for key in known if key != "negative"))
     for key in (key for key in _TEXTS if key in table):
         if not isinstance(table[key], str) or (key != "negative" and not table[key].strip()):
             raise BadSettings(f"{where}: {key!r} must be a text that is not empty.")

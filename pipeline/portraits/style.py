@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BadOrder, BadSettings
-from pipeline.compositing.look import PhotoLook, photo_look
+from pipeline.compositing.look import PhotoLook, needed, photo_look
 from pipeline.portraits.painted_look import PaintedLook, painted_look
 
 GROUPS = ("work", "editorial", "social", "monochrome")
@@ -151,9 +151,7 @@ def _load(path: Path) -> Style:
     for key in table:
         if key not in (*_REQUIRED, *_OPTIONAL, _PHOTO, _PAINTED) and not _LANGUAGE.fullmatch(key):
             raise BadSettings(f"{path.name}: {key!r} is not a key of a style.")
-    for key in _REQUIRED:
-        if key not in table:
-            raise BadSettings(f"{path.name}: the key {key!r} is missing.")
+    needed(path.name, table, _REQUIRED)
     translations = {name: table.pop(name) for name in list(table) if _LANGUAGE.fullmatch(name)}
     photo = photo_look(path, table.pop(_PHOTO)) if _PHOTO in table else None
     painted = painted_look(path.name, table.pop(_PAINTED)) if _PAINTED in table else None

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import BadSettings
+from pipeline.compositing.look import needed
 from pipeline.portraits.style import Style, load_styles, read_toml
 from web.brand import appearance, files, looks
 from web.brand.checks import Told, beside, colour, known, text, told
@@ -97,8 +98,7 @@ def load(path: str, styles: Path) -> Brand:
     file = Path(path).expanduser()
     where, table = file.name, read_toml(file)
     known(where, table, _KEYS)
-    if "name" not in table:
-        raise BadSettings(f"{where}: the key 'name' is missing.")
+    needed(where, table, ("name",))
     name = text(where, "name", table["name"])
     languages = _languages(where, table.get("languages", list(LANGUAGES)))
     if "accent_dark" in table and "accent" not in table:

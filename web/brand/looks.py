@@ -24,7 +24,7 @@ from typing import Any
 
 from errors import BadSettings
 from pipeline.compositing.clothes import TONES
-from pipeline.compositing.look import Alike, PhotoLook, member, number, photo_look
+from pipeline.compositing.look import Alike, PhotoLook, member, needed, number, photo_look
 from pipeline.compositing.walls import PICTURES, is_picture
 from pipeline.portraits.style import Style
 from web.brand.checks import beside, known, told
@@ -81,8 +81,7 @@ def _wall(file: Path, key: str, table: Any, languages: Sequence[str]) -> Style:
     if not _KEY.fullmatch(key):
         raise BadSettings(f"{where}: a wall's key may have the letters a to z, digits and hyphens.")
     known(where, table, _WALL)
-    if "name" not in table:
-        raise BadSettings(f"{where}: the key 'name' is missing.")
+    needed(where, table, ("name",))
     if ("colour" in table) == ("picture" in table):
         raise BadSettings(f"{where}: a wall has either 'colour' or 'picture'.")
     words = {

@@ -20,6 +20,7 @@ import httpx2
 import pyrage
 
 from errors import BadSettings
+from pipeline.compositing.look import needed
 from settings import Settings
 from web.brand.checks import Told, known, text, told
 from web.done import Done
@@ -76,9 +77,7 @@ def load(settings: Settings) -> tuple[Receiver | None, Done | None]:
     chosen = [name for name in _CHANNELS if name in table]
     if len(chosen) != 1:
         raise BadSettings(f"{where}: exactly one of [folder], [webhook] and [mail] must be there.")
-    for key in ("to", "contact"):
-        if key not in table:
-            raise BadSettings(f"{where}: the key {key!r} is missing.")
+    needed(where, table, ("to", "contact"))
     channel = _MAKE[chosen[0]](f"{where} [{chosen[0]}]", table[chosen[0]], settings)
     hold = _number(where, table, "hold_minutes", _HOLD_MINUTES, (0, _MOST_HOLD_MINUTES))
     return (
@@ -242,11 +241,9 @@ def _trusted(where: str, table: Mapping[str, Any]) -> ssl.SSLContext:
         ) from None
 
 
-def _all(where: str, table: Any, needed: Sequence[str], more: Sequence[str] = ()) -> None:
-    known(where, table, tuple(dict.fromkeys((*needed, *more))))
-    for key in needed:
-        if key not in table:
-            raise BadSettings(f"{where}: the key {key!r} is missing.")
+def _all(where: str, table: Any, required: Sequence[str], more: Sequence[str] = ()) -> None:
+    known(where, table, tuple(dict.fromkeys((*required, *more))))
+    needed(where, table, required)
 
 
 def _number(
