@@ -121,10 +121,9 @@ def portal_state_of(request: Request, settings: Settings) -> str:
 
 
 def hand_way_back(response: Response, settings: Settings, address: str) -> None:
-    """Send the signed way back to the portal along to the goodbye page; empty: take it away."""
-    age_s = _GOODBYE_S if address else 0
+    """Send the signed way back to the portal along to the goodbye page."""
     cookie = quote(address, safe="")
-    _set_cookie(response, settings, _scoped(settings, _WAY_BACK), cookie, age_s, _GOODBYE)
+    _set_cookie(response, settings, _scoped(settings, _WAY_BACK), cookie, _GOODBYE_S, _GOODBYE)
 
 
 def handed_way_back(request: Request, settings: Settings) -> str:

@@ -14,11 +14,10 @@ from web.http.cookies import (
     hand_way_back,
     handed_receipt,
     handed_way_back,
-    portal_state_of,
     take_receipt,
 )
 from web.http.dependencies import Parts, TicketText, Visitor
-from web.routes.hand_in import outcome
+from web.routes.hand_in import way_back
 from web.routes.receipts import shown
 
 
@@ -40,14 +39,12 @@ def router() -> APIRouter:
         r = Ticket.parse(ticket).receipt()
         if services.hand_in is not None:
             services.hand_in.take_all_back(session)
-        became = outcome(services, session, deleting=True)
+        back = way_back(request, services, session, deleting=True)
         services.sessions.erase(session.id, "user")
         response = JSONResponse({"next": "/goodbye"})
         dismiss(response, services.settings)
-        state = portal_state_of(request, services.settings)
-        if services.done is not None and state:
-            way_back = services.done.way_back(state, became, services.now())
-            hand_way_back(response, services.settings, way_back)
+        if back:
+            hand_way_back(response, services.settings, back)
         hand_receipt(response, services.settings, r)
         return response
 
@@ -55,12 +52,12 @@ def router() -> APIRouter:
     def goodbye(request: Request, services: Parts) -> Response:
         """Shows the receipt once. A session without photos has none."""
         r = handed_receipt(request, services.settings)
-        way_back = handed_way_back(request, services.settings)
-        ours = services.done is not None and services.done.is_ours(way_back)
+        back = handed_way_back(request, services.settings)
+        ours = services.done is not None and services.done.is_ours(back)
         response = pages.page(
             "goodbye.html",
             receipt=shown(services.sessions.receipts, r),
-            way_back=way_back if ours else "",
+            way_back=back if ours else "",
         )
         take_receipt(response, services.settings)
         return response

@@ -77,17 +77,28 @@ def router() -> APIRouter:
     @routes.get("/session/done")
     def back_to_the_portal(request: Request, services: Parts, session: Visitor) -> Response:
         """To the portal, with what it may know. Where that is stands in the operator's file."""
-        state = portal_state_of(request, services.settings)
-        if services.done is None or not state:
+        address = way_back(request, services, session)
+        if not address:
             raise UnknownSession
-        address = services.done.way_back(state, outcome(services, session), services.now())
         return RedirectResponse(address, 303)
 
     return routes
 
 
-def outcome(services: Services, session: Session, *, deleting: bool = False) -> Outcome:
-    """What the portal is told of a session. deleting: all that can be taken back was."""
+def way_back(
+    request: Request, services: Services, session: Session, *, deleting: bool = False
+) -> str:
+    """The address at the portal that the browser came from; empty if it came from none.
+
+    deleting: all that can be taken back was, and the rest is about to be erased.
+    """
+    state = portal_state_of(request, services.settings)
+    if services.done is None or not state:
+        return ""
+    return services.done.way_back(state, _outcome(services, session, deleting), services.now())
+
+
+def _outcome(services: Services, session: Session, deleting: bool) -> Outcome:
     given = services.hand_in.all_of(session) if services.hand_in else []
     has = ("delivered",) if deleting else ("delivered", "sending", "waiting")
     if any(one.state in has for one in given):
