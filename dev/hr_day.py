@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import settings as configuration
-from dev.make_screens import DEVICES, MINUTE_MS, QUALITY
+from dev.make_screens import DEVICES, MINUTE_MS, Album
 from dev.own_server import own_server
 
 COMPANY = configuration.ROOT / "deploy" / "example-company"
@@ -37,12 +37,10 @@ SIZE, WALL_PX, COLUMNS = "Badge", (180, 240), 5
 
 
 class Day:
-    """What was done, how often and for how long, and the screens of it."""
+    """What was done, how often and for how long."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
         self._seconds: dict[str, list[float]] = {}
-        self._taken = 0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -50,14 +48,6 @@ class Day:
         yield
         self._seconds.setdefault(name, []).append(time.monotonic() - began)
         print(f"{name}: {self._seconds[name][-1]:.1f} s", file=sys.stderr, flush=True)
-
-    def screen(self, page: Page, name: str) -> None:
-        self._taken += 1
-        page.evaluate("() => document.fonts.ready")
-        page.wait_for_timeout(700)  # pictures decode, bars come to rest
-        file = self._folder / f"hr-{self._taken}-{name}.webp"
-        with Image.open(io.BytesIO(page.screenshot())) as picture:
-            picture.convert("RGB").save(file, quality=QUALITY, method=6)
 
     def table(self) -> str:
         rows = ["| step | times | seconds, all | longest |", "|---|---|---|---|"]
@@ -93,12 +83,12 @@ def invitations(count: int, url: str, receipts: Path) -> list[str]:
     return done.stdout.split()
 
 
-def visit(page: Page, link: str, photo: Path, day: Day, *, first: bool) -> None:
-    """From the link to portraits that were handed in; screens of the first person."""
+def visit(page: Page, link: str, photo: Path, day: Day, album: Album | None) -> None:
+    """From the link to portraits that were handed in."""
     with day.step("a person opens the link and adds a photo"):
         page.goto(link)
-        if first:
-            day.screen(page, "welcome")
+        if album:
+            album.take("welcome")
         page.get_by_role("checkbox", name="The photos I add").check()
         with page.expect_file_chooser() as chooser:
             page.locator("#choose").click()
@@ -109,8 +99,8 @@ def visit(page: Page, link: str, photo: Path, day: Day, *, first: bool) -> None:
         page.get_by_role("checkbox", name="Acme blue").check()
         page.get_by_role("button", name="Create my portraits").click()
         expect(page.locator("body[data-stage=done]")).to_have_count(1, timeout=5 * MINUTE_MS)
-    if first:
-        day.screen(page, "portraits")
+    if album:
+        album.take("portraits")
     with day.step("one portrait is handed in"):
         with page.expect_response("**/heart"):
             page.locator(".tile:visible .heart").first.click()
@@ -122,13 +112,13 @@ def visit(page: Page, link: str, photo: Path, day: Day, *, first: bool) -> None:
         dialog.get_by_label("Your name or staff number").fill("4711")
         yes = dialog.locator("[data-slot=yes]")
         expect(yes).to_be_enabled(timeout=MINUTE_MS)
-        if first:
-            day.screen(page, "hand-in")
+        if album:
+            album.take("hand-in")
         yes.click()
         expect(page.locator(".given li")).to_contain_text("lies ready", timeout=MINUTE_MS)
-    if first:
+    if album:
         page.locator(".given li").scroll_into_view_if_needed()
-        day.screen(page, "given")
+        album.take("given")
 
 
 def fetch(box: Path, key: pyrage.x25519.Identity) -> list[Image.Image]:
@@ -157,17 +147,18 @@ def wall(pictures: Sequence[Image.Image]) -> Image.Image:
     return made
 
 
-def leave(page: Page, day: Day, *, first: bool) -> None:
+def leave(page: Page, day: Day, album: Album | None) -> None:
     with day.step("a person deletes everything"):
         page.get_by_role("button", name="Delete everything").click()
         page.get_by_role("button", name="Yes, delete everything").click()
         expect(page.get_by_role("heading", name="Your receipt")).to_be_visible(timeout=MINUTE_MS)
-    if first:
-        day.screen(page, "goodbye")
+    if album:
+        album.take("goodbye")
 
 
-def walk(photos: Sequence[Path], browser: Browser, folder: Path, day: Day) -> Image.Image:
-    """The whole day; the wall of what HR has at its end."""
+def walk(photos: Sequence[Path], browser: Browser, folder: Path, out: Path) -> Day:
+    """The whole day, with the screens of the first person and the wall of all in `out`."""
+    day = Day()
     with day.step("the kit is copied, HR's key made"):
         company, box, key = kit(folder)
     receipts = folder / "receipts"
@@ -184,26 +175,28 @@ def walk(photos: Sequence[Path], browser: Browser, folder: Path, day: Day) -> Im
         print(f"started in {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
         with day.step("invitations are made"):
             links = invitations(len(photos), url, receipts)
-        pages = []
-        for number, (link, photo) in enumerate(zip(links, photos, strict=True)):
-            context = browser.new_context(base_url=url, **DEVICES["desktop"])
-            pages.append(context.new_page())
-            visit(pages[-1], link, photo, day, first=number == 0)
-            if number:
-                pages[-1].goto("about:blank")  # the tab is closed; the cookie stays
+        pages: list[tuple[Page, Album | None]] = []
+        for link, photo in zip(links, photos, strict=True):
+            page = browser.new_context(base_url=url, **DEVICES["desktop"]).new_page()
+            album = None if pages else Album(page, "hr", out)
+            pages.append((page, album))
+            visit(page, link, photo, day, album)
+            if album is None:
+                page.goto("about:blank")  # the tab is closed; the cookie stays
         with day.step("HR fetches and opens what was handed in"):
             pictures = fetch(box, key)
-        for number, page in enumerate(pages):
-            if number:
+        for page, album in pages:
+            if album is None:
                 page.goto("/studio/")
-            leave(page, day, first=number == 0)
+            leave(page, day, album)
     with day.step("the log of receipts is checked"):
         subprocess.run(
             [sys.executable, "-m", "privacy.verify_log", receipts, "--key", receipts / "log.pub"],
             cwd=configuration.ROOT,
             check=True,
         )
-    return wall(pictures)
+    wall(pictures).save(out / "wall.png")
+    return day
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -216,11 +209,10 @@ def main(arguments: Sequence[str]) -> int:
         print("This needs Chromium: apt install chromium", file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
-    day = Day(out)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         people = photos or sorted(SAMPLES.glob("*.jpg"))
-        walk(people, browser, Path(folder), day).save(out / "wall.png")
+        day = walk(people, browser, Path(folder), out)
         browser.close()
     print(day.table())
     return 0
