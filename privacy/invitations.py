@@ -74,6 +74,11 @@ class Batch:
     expires: int
     revoked: bool
 
+    @property
+    def most(self) -> int:
+        """Sessions that they may start, all together."""
+        return self.links * self.uses
+
 
 class Invitations:
     """All invitations of this server. Thread-safe."""

@@ -26,6 +26,7 @@ _REMEMBERED = 500  # different lines; beyond that the oldest is forgotten
 _LOUD = ("warning", "error", "critical")
 
 _said: Counter[tuple[str, str]] = Counter()
+_saying = threading.Lock()
 
 
 def warnings() -> dict[tuple[str, str], int]:
@@ -33,7 +34,8 @@ def warnings() -> dict[tuple[str, str], int]:
 
     An event is a word of our code, such as `sweep_failed`; what was said beside it is not kept.
     """
-    return dict(_said.copy())
+    with _saying:
+        return dict(_said)
 
 
 def configure(level: str) -> None:
@@ -47,7 +49,8 @@ def configure(level: str) -> None:
     def count(_: object, __: str, event: EventDict) -> EventDict:
         if event["level"] not in _LOUD:
             return event
-        _said[event["level"], event["event"]] += 1
+        with _saying:
+            _said[event["level"], event["event"]] += 1
         times = repeats.count(repr(event))
         if times is None:
             raise structlog.DropEvent

@@ -71,9 +71,10 @@ def _show(invitations: Invitations) -> None:
     for batch in invitations.batches():
         day = datetime.fromtimestamp(batch.expires, UTC).date()
         end = "revoked" if batch.revoked else f"until {day}"
-        most = batch.links * batch.uses
         name = batch.label or "(no label)"
-        print(f"{name}: {batch.links} links, {batch.started} of {most} sessions started, {end}")
+        print(
+            f"{name}: {batch.links} links, {batch.started} of {batch.most} sessions started, {end}"
+        )
 
 
 def _revoke(invitations: Invitations, which: str) -> int:

@@ -24,9 +24,9 @@ from privacy.tally import LATE, ON_TIME
 from web.admin.overview import Overview
 
 _HAND_INS = {
-    "waiting": "Portraits that were handed in and not delivered yet.",
+    "waiting": "Hand-ins that were not delivered yet.",
     "failing": "Of those, how many could not be delivered when it was tried.",
-    "delivered_today": "Portraits that were delivered today (UTC), since the start.",
+    "delivered_today": "Hand-ins that were delivered today (UTC), since the start.",
 }
 
 
@@ -121,11 +121,10 @@ def _machine(seen: Overview) -> Iterator[Metric]:
 
 def _invitations(batches: Sequence[Batch]) -> Metric:
     family = _family("invitations", "Sessions that invitations may start, by what became.", "state")
-    good = [batch for batch in batches if not batch.revoked]
     numbers = {
-        "made": sum(batch.links * batch.uses for batch in batches),
+        "made": sum(batch.most for batch in batches),
         "used": sum(batch.started for batch in batches),
-        "revoked": sum(b.links * b.uses - b.started for b in batches if b not in good),
+        "revoked": sum(batch.most - batch.started for batch in batches if batch.revoked),
     }
     for state, number in numbers.items():
         family.add_metric((state,), number)

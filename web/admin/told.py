@@ -83,7 +83,7 @@ def labels(batches: Sequence[Batch]) -> list[Label]:
             name,
             links=sum(batch.links for batch in made),
             started=sum(batch.started for batch in made),
-            most=sum(batch.links * batch.uses for batch in made),
+            most=sum(batch.most for batch in made),
             until=time.strftime("%Y-%m-%d", time.gmtime(max(batch.expires for batch in made))),
             revoked=all(batch.revoked for batch in made),
         )
@@ -121,7 +121,7 @@ def _sessions(seen: Overview) -> Rows:
         (f"Erased in {DAYS} days", f"{all_days[ON_TIME]} on time, {all_days[LATE]} late"),
     ]
     if seen.batches is not None:
-        most = sum(batch.links * batch.uses for batch in seen.batches)
+        most = sum(batch.most for batch in seen.batches)
         used = sum(batch.started for batch in seen.batches)
         rows.append(("Invitations", f"{used} of {most} used"))
     return rows
