@@ -10,7 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,11 @@ from pipeline.bases.folder import INDEX, sees_pictures
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
+from pipeline.compositing.framing import Wish
 from pipeline.compositing.hands import Hands
 from pipeline.compositing.matting import cut_out
 from pipeline.compositing.segmenter import Segmenter
+from pipeline.compositing.studio import has_room, wish_of
 from pipeline.imaging import CutOut, Face
 from pipeline.job import Services
 from pipeline.orders import Limits
@@ -37,6 +39,7 @@ from pipeline.photos.ingest import Decoder
 from pipeline.planning.calibration import FILE_NAME as CALIBRATION
 from pipeline.planning.facts import Facts, facts_of_folder
 from pipeline.planning.planning import Planning, require_gpu
+from pipeline.portraits.photo_way import PORTRAIT_PX
 from pipeline.portraits.style import Style, load_styles
 from privacy import kinds
 from privacy.clock import Clock
@@ -128,8 +131,8 @@ def open_assembly(
         closing.callback(decoder.close)
         keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
         mesh = FaceMesh(settings.models / "faces")
-        hands = Hands(settings.models / "faces")
-        album = Album(vault, decoder, faces, cutter(segmenter, mesh, hands), keeping)
+        cut = cutter(segmenter, mesh, Hands(settings.models / "faces"), common_wish(looks))
+        album = Album(vault, decoder, faces, cut, keeping)
         services = Services(
             vault=vault,
             sessions=sessions,
@@ -176,11 +179,29 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
 
 
 def cutter(
-    segmenter: Segmenter, mesh: FaceMesh | None = None, hands: Hands | None = None
+    segmenter: Segmenter,
+    mesh: FaceMesh | None = None,
+    hands: Hands | None = None,
+    common: Wish | None = None,
 ) -> Callable[[NDArray[np.uint8], Face], CutOut]:
     """Cut people out with this segmenter; `mesh` says whether their faces are seen, and `hands`
-    whether a hand is before them."""
-    return lambda image, face: cut_out(image, face, segmenter.matte, mesh, hands)
+    whether a hand is before them. common: the frame that a photo should have room for."""
+
+    def cut(image: NDArray[np.uint8], face: Face) -> CutOut:
+        made = cut_out(image, face, segmenter.matte, mesh, hands)
+        if common is None:
+            return made
+        return replace(made, tight=not has_room(made.alpha, face.landmarks, common))
+
+    return cut
+
+
+def common_wish(looks: Mapping[str, Style]) -> Wish | None:
+    """The frame that all portraits of a company have in common; None where looks have their own."""
+    for style in looks.values():
+        if style.photo is not None and style.photo.alike is not None:
+            return wish_of(style.photo, style.crop, style.photo.frame, PORTRAIT_PX)
+    return None
 
 
 def training_px(facts: Facts | None) -> int | None:

@@ -67,7 +67,8 @@ class CutOut:
     person. confidence: of the matte, 0 to 1. faults: codes of what is wrong with it, none if it may
     be set before another wall: "face_hidden", "unsure", "holes", "head_missing", "hair_cut",
     "bystander". covered: what of the face something seems to hide, which is but a hint: "mouth",
-    "eyes", "half", "hand" or None.
+    "eyes", "half", "hand" or None. tight: has no room for the frame that a company's portraits have
+    in common, a hint as well.
     """
 
     colours: NDArray[np.uint8]
@@ -75,6 +76,7 @@ class CutOut:
     confidence: float = 1.0
     faults: tuple[str, ...] = ()
     covered: str | None = None
+    tight: bool = False
 
     @property
     def edges_sure(self) -> bool:

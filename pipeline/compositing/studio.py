@@ -130,6 +130,12 @@ def nearest(
     return frame
 
 
+def has_room(alpha: NDArray[np.uint8], landmarks: NDArray[np.floating], wish: Wish) -> bool:
+    """Tell whether a photo gives the wished frame to the pixel."""
+    frame = choose(alpha, landmarks, wish)
+    return not isinstance(frame, Refusal) and frame.exact
+
+
 def clothes_are_clear(sitter: Sitter) -> bool:
     """Tell whether clothes can be told from skin and hair, so that they may be toned."""
     cut_out = sitter.cut_out

@@ -100,9 +100,12 @@ def number_of(photo_id: str) -> int | None:
 
 
 def said_of(cut_out: CutOut) -> Message:
-    """What to say of a good photo: its fault, what hides the face, doubtful edges, or just that."""
+    """What to say of a good photo: its fault, what hides the face, too little room around the head,
+    doubtful edges, or just that."""
     if cut_out.faults:
         return Message(f"photos.fault.{cut_out.faults[0]}")
     if cut_out.covered:
         return Message(f"photos.covered.{cut_out.covered}")
+    if cut_out.tight:
+        return Message("photos.tight")
     return Message("verdict.good" if cut_out.edges_sure else "photos.look_closely")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from errors import BadOrder, Stopped
 from pipeline.compositing.composite import GRADES
 from pipeline.compositing.face_mesh import FaceMesh
-from pipeline.compositing.framing import Frame, Refusal, Wish, choose
+from pipeline.compositing.framing import Frame, Refusal, Wish
 from pipeline.compositing.head import Head, head_of, head_zone
 from pipeline.compositing.look import PhotoLook
 from pipeline.compositing.studio import (
@@ -26,6 +26,7 @@ from pipeline.compositing.studio import (
     Studio,
     dressed,
     framed_by,
+    has_room,
     neutralised,
     sit,
     wish_of,
@@ -151,8 +152,8 @@ class PhotoWay:
         """Whether a photo gives the wished frame to the pixel."""
         if (number, wish) not in self._exact:
             sitter = self._sitters[number]
-            frame = choose(sitter.cut_out.alpha, framed_by(sitter, wish), wish)
-            self._exact[number, wish] = not isinstance(frame, Refusal) and frame.exact
+            landmarks = framed_by(sitter, wish)
+            self._exact[number, wish] = has_room(sitter.cut_out.alpha, landmarks, wish)
         return self._exact[number, wish]
 
     def _dressed(self, number: int, look: PhotoLook) -> Sitter:

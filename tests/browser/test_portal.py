@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from playwright.sync_api import Browser, BrowserContext, FilePayload, FrameLocat
 from privacy.keys import Ticket
 from settings import Settings
 from tests.support.browser import with_preferences
+from tests.support.hand_in import PORTAL_SECRET
 from tests.support.portal import RESOLVE, Portal, portal
 from web.http.cookies import admit
 from web.routes import welcome
@@ -66,6 +68,27 @@ def test_the_studio_opens_in_the_frame(
         (cookie,) = context.cookies()
         assert cookie["name"] == "__Host-likeness"
         assert cookie["partitionKey"] == framing.url.rpartition(":")[0]
+
+
+@pytest.mark.fact(66)
+def test_the_portal_gets_its_visitor_back_out_of_the_frame(
+    chromium: Browser, framing: Portal, tmp_path: Path
+) -> None:
+    with with_preferences(chromium, tmp_path, BLOCKED, RESOLVE) as context:
+        page = context.new_page()
+        page.goto(f"{framing.url}/?state=a.word")
+        frame = page.frame_locator("iframe")
+        frame.get_by_role("checkbox", name="The photos I add").check()
+        frame.get_by_role("button", name="Look around first").click()
+        frame.get_by_role("button", name="Delete everything").click()
+        frame.get_by_role("dialog").get_by_role("button", name="Delete everything").click()
+        frame.get_by_role("link", name="Back to the portal").click()
+        expect(page.get_by_text("You are back.")).to_be_visible()
+        place, _, query = page.url.partition("?")
+        assert place == f"{framing.url}/back"
+        said, _, signature = query.rpartition("&signature=")
+        assert said.startswith("state=a.word&outcome=deleted&time=")
+        assert signature == hmac.digest(PORTAL_SECRET.encode(), said.encode(), "sha256").hex()
 
 
 def test_without_partitioned_cookies_there_is_a_way_out_of_the_frame(

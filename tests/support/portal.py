@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import html
 import ssl
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from app import listen
+from tests.support.hand_in import PORTAL_SECRET, written
 from tests.support.waiting import until
 from tests.support.web import Place, place
 from web.http.connections import config
@@ -37,12 +39,16 @@ class Portal:
 
 @contextmanager
 def portal(folder: Path, **options: object) -> Iterator[Portal]:
-    """Both, on free ports; `options` of the server. A browser needs `RESOLVE` to find them."""
+    """Both, on free ports; `options` of the server. A browser needs `RESOLVE` to find them.
+
+    The portal wants visitors back at its `/back`; what its own address has behind "?" it hands on.
+    """
     folder.mkdir(exist_ok=True)
     tls = certificate(folder / "tls.pem", PORTAL, OURS)
     with _framing(tls) as shown:
         url = f"https://{PORTAL}:{shown.server_port}"
-        settings = {"https": True, "portals": url, **options}
+        done = {"url": f"{url}/back", "secret": PORTAL_SECRET}
+        settings = {"https": True, "portals": url, "hand_in": written(folder, done=done), **options}
         with place(folder / "scratch", **settings) as built, listen("127.0.0.1", 0) as listening:  # type: ignore[arg-type]
             server = uvicorn.Server(
                 config(built.app, ssl_certfile=str(tls), timeout_graceful_shutdown=1)
@@ -64,16 +70,17 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Page(BaseHTTPRequestHandler):
-    """Our page in a frame, and nothing else."""
+    """Our page in a frame, and where its visitors come back to."""
 
     server: _Server
 
     def do_GET(self) -> None:
-        body = (
-            "<!doctype html><title>Portal</title><h1>Portal</h1>"
-            f'<iframe src="{self.server.framed}/" width="1200" height="800" '
-            'allow="camera"></iframe>'
-        ).encode()
+        place, _, query = self.path.partition("?")
+        shown = "<p>You are back.</p>"
+        if place == "/":
+            src = f"{self.server.framed}/?{html.escape(query)}"
+            shown = f'<iframe src="{src}" width="1200" height="800" allow="camera"></iframe>'
+        body = f"<!doctype html><title>Portal</title><h1>Portal</h1>{shown}".encode()
         self.send_response(200)
         self.send_header("content-type", "text/html")
         self.send_header("content-length", str(len(body)))

@@ -14,6 +14,7 @@ from PIL import Image
 
 from errors import BadPhoto, DiskFull, UnknownSession
 from pipeline.assembly import cutter
+from pipeline.compositing.framing import Wish
 from pipeline.imaging import CutOut, Face
 from pipeline.photos.album import Album
 from pipeline.photos.arrivals import Keeping
@@ -397,6 +398,20 @@ def test_what_is_said_of_a_good_photo_depends_on_its_cut_out(
     album = Album(store.vault, decoder, models(), cut, Keeping(12, PX, PX))
     record = add(album, session, photos("a")[0])
     assert (record.verdict.key, record.cut_out_usable) == (said, usable)
+    for language in LANGUAGES:
+        with speaking(language):
+            assert tell(record.verdict)
+
+
+@pytest.mark.parametrize(("head", "said"), [(0.75, "verdict.good"), (0.45, "photos.tight")])
+def test_a_photo_without_room_for_the_companys_frame_is_told_so(
+    store: Store, decoder: Decoder, session: Session, head: float, said: str
+) -> None:
+    cut = cutter(segmenter(), common=Wish(head=head, eyes=0.46))
+    record = add(
+        Album(store.vault, decoder, models(), cut, Keeping(12, PX, PX)), session, photos("a")[0]
+    )
+    assert (record.verdict.key, record.cut_out_usable) == (said, True)
     for language in LANGUAGES:
         with speaking(language):
             assert tell(record.verdict)
