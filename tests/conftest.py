@@ -15,12 +15,14 @@ from PIL import Image
 
 import settings as configuration
 from dev.make_selfies import selfies
+from pipeline import assembly as assembling
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.bases.base import Base
 from pipeline.bases.loading import load_base
 from pipeline.compositing.segmenter import Segmenter
 from pipeline.photos.detection import Faces
 from privacy.keys import MasterKey
+from tests.support.cut_outs import cut_out_once
 from tests.support.faces import encoded
 from tests.support.hand import Hand
 from tests.support.tiny_base import build_tiny_base
@@ -52,6 +54,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_cut_out() -> Iterator[None]:
+    """Hundreds of tests bring the same photos: a second of the processor for each, each time."""
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(assembling, "cut_out", cut_out_once)
+        yield
 
 
 @pytest.fixture

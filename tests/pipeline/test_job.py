@@ -264,7 +264,7 @@ def test_an_order_that_was_cut_off_is_finished_not_begun_anew(
     """Portraits of before are the earlier order's; those of this one are made once each."""
     style = next(key for key, style in assembly.services.styles.items() if style.photo is not None)
     run(assembly, session, Order((style,), count=2, way="photo"))
-    order = Order((style,), count=20, way=way, keep_adapter=True, earlier=2)
+    order = Order((style,), count=12, way=way, keep_adapter=True, earlier=2)
     seen: list[Progress] = []
     with pytest.raises(Stopped):
         run(
