@@ -126,6 +126,8 @@ def _asked(given: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
     row = torch.empty(8, dtype=given, device="cuda")
     yield "linear", F.linear(picture, torch.empty(2, 8, device="cuda"))
     yield "conv2d", F.conv2d(picture, kernel)
+    film, cube = picture.unsqueeze(2), torch.empty(4, 4, 1, 3, 3, dtype=given, device="cuda")
+    yield "conv3d", F.conv3d(film, cube)
     yield (
         "scaled_dot_product_attention",
         F.scaled_dot_product_attention(picture, picture, picture),
@@ -133,6 +135,7 @@ def _asked(given: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
     yield "layer_norm", F.layer_norm(picture, (8,), row)
     yield "group_norm", F.group_norm(picture, 2)
     yield "rms_norm", F.rms_norm(picture, (8,), row)
+    yield "normalize", F.normalize(picture, dim=1)
     yield "exp", picture.exp()
     yield "rsqrt", picture.rsqrt()
     yield "pow", picture.pow(2)
