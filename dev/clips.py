@@ -89,6 +89,7 @@ def weights(denoiser: nn.Module, autoencoder: nn.Module) -> dict[str, int]:
         "packed": sum(packed),
         "largest": max(packed),
         "autoencoder": sum(p.numel() for p in autoencoder.parameters()),
+        "frames": FRAMES,
     }
 
 

@@ -25,6 +25,7 @@ from torch import nn
 
 from errors import BaseUnavailable
 from pipeline.bases import nf4
+from pipeline.bases.folder import pipeline_class
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,10 @@ def read_pipeline(folder: Path, options: dict[str, Any]) -> Any:
     """
     with reading(folder.name), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(
+        # Of its own class: diffusers' general one reads parts that only some of a class have, even
+        # where they are given, and a denoiser then once more as it is stored.
+        kind = getattr(diffusers, pipeline_class(folder))
+        pipeline = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, **options
         )
         for part, network in pipeline.components.items():

@@ -13,11 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from dev import clips
 from dev.architectures import ARCHITECTURES, TYPE, networks, targets_of
 from dev.count_base import measuring, training, weights
 from dev.on_meta import Alive, AsOnAGpu
+from pipeline.bases import manifest
+from pipeline.planning.clips import clip_facts_of
 from tests.support.h200 import measured
 from tests.support.planned import KNOWN
+from tools.fetch_base import BASES
 
 SMALLEST = pytest.mark.parametrize(
     "key", sorted(ARCHITECTURES.keys() - {"z-image-turbo", "sdxl-lightning"})
@@ -31,6 +35,15 @@ def test_the_manifests_count_what_the_architectures_have(key: str) -> None:
     counted = weights(architecture, *networks(architecture))
     assert counted == {name: getattr(KNOWN[key], name) for name in counted}
     assert architecture.resolutions == tuple(row.resolution for row in KNOWN[key].at[::-1])
+
+
+def test_the_clips_manifest_counts_what_its_architecture_has() -> None:
+    [key] = clips.MOVING
+    facts = clip_facts_of(manifest.parse(BASES / f"{key}.toml"))
+    assert facts is not None
+    counted = clips.weights(*clips.networks(clips.MOVING[key]))
+    assert counted == {name: getattr(facts, name) for name in counted}
+    assert clips.MOVING[key].resolutions == tuple(row.resolution for row in facts.at[::-1])
 
 
 @dataclass(frozen=True)
