@@ -38,8 +38,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
-from pipeline.bases.folder import CHECKSUMS, INDEX, file_digest, makes_clips
-from pipeline.bases.manifest import NAME
+from pipeline.bases.folder import CHECKSUMS, INDEX, file_digest
+from pipeline.bases.manifest import NAME, parse
 
 BASES = Path(__file__).resolve().parent / "bases"
 UNPINNED = "unpinned"
@@ -264,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     except FetchFailed as problem:
         print(problem, file=sys.stderr)
         return 1
-    moves = makes_clips(folder)
+    moves = parse(chosen.bases / f"{chosen.key}.toml").clip
     use = (
         "It moves portraits (docs/gpu.md)." if moves else f"Start with LIKENESS_BASE={chosen.key}."
     )

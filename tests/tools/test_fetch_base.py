@@ -257,7 +257,7 @@ def test_unknown_gated_vanished_and_unreachable_are_sentences(
 
 
 def test_a_licence_is_acknowledged_by_the_name_of_the_base(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     (tmp_path / manifest.NAME).write_text(MANIFEST)
     for said in ((), ("another",)):
         with pytest.raises(BaseUnavailable, match="Tiny is under the licence Nobody's"):

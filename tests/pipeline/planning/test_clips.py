@@ -9,14 +9,20 @@ import pytest
 from errors import BaseUnavailable
 from pipeline.bases import manifest
 from pipeline.bases.plan import smaller
-from pipeline.planning.cards import CARDS, GB
-from pipeline.planning.clips import LONGEST_S, clip_facts_of, plan_clip
+from pipeline.planning.cards import GB
+from pipeline.planning.clips import LONGEST_S, ClipFacts, clip_facts_of, plan_clip
 from pipeline.planning.planning import Machine
 from tests.support.planned import card, machine
 from tools.fetch_base import BASES
 
-FACTS = clip_facts_of(manifest.parse(BASES / "wan2.2-ti2v-5b.toml"))
-assert FACTS is not None
+
+def known() -> ClipFacts:
+    facts = clip_facts_of(manifest.parse(BASES / "wan2.2-ti2v-5b.toml"))
+    assert facts is not None
+    return facts
+
+
+FACTS = known()
 
 
 def test_a_card_of_24_gb_makes_the_largest_in_minutes() -> None:
@@ -30,14 +36,14 @@ def test_a_card_of_24_gb_makes_the_largest_in_minutes() -> None:
 
 
 def test_more_memory_never_makes_a_smaller_clip() -> None:
-    free = [gib * 2**30 for gib in range(9, 60, 3)]
+    free = [gib * 2**30 for gib in range(12, 60, 3)]
     sides = [plan_clip(FACTS, machine(f, 165)).resolution for f in free]
     assert sides == sorted(sides)
     assert len(set(sides)) > 1
 
 
 def test_a_slow_card_makes_a_smaller_clip_in_time() -> None:
-    slow, fast = (plan_clip(FACTS, machine(40 * GB, tflops)) for tflops in (40, 400))
+    slow, fast = (plan_clip(FACTS, machine(40 * GB, tflops)) for tflops in (20, 400))
     assert slow.resolution < fast.resolution
     assert slow.seconds is not None
     assert slow.seconds < LONGEST_S
@@ -61,7 +67,6 @@ def test_memory_that_runs_short_leads_to_a_smaller_clip() -> None:
 def test_a_step_takes_what_others_measured() -> None:
     """2.3 s for two predictions of 33 frames of 768 x 1024 pixels on an RTX 4090 (docs/gpu.md)."""
     tokens, counted = 9 * 24 * 32, 19 * 22 * 22
-    assert FACTS is not None
     row = FACTS.at[0]
     # Attention grows with the square of the tokens, all else with them: 2 flops a weight and token.
     linear = 2 * FACTS.packed * counted
@@ -76,4 +81,3 @@ def test_a_manifest_without_its_counts_is_damaged() -> None:
     with pytest.raises(BaseUnavailable, match="damaged or was altered"):
         clip_facts_of(broken)
     assert clip_facts_of(manifest.parse(BASES / "sdxl.toml")) is None
-    assert len(CARDS) > 10

@@ -21,7 +21,7 @@ from pipeline.portraits.animate import ALIKE, MOTIONS, animate
 from tests.conftest import SAMPLES
 from tests.support import tiny_base as tiny
 
-SIDE = 256
+SIDE = 128
 """A face can be found in frames of this side."""
 
 
@@ -65,7 +65,7 @@ def test_a_clip_is_shown_where_every_frame_is_the_person(
     monkeypatch.setattr(base, "encode_images", lambda p: given.append(p[0]) or encode(p))
 
     def shifted(_: torch.Tensor) -> NDArray[np.uint8]:
-        moves = (np.float32([[1, 0, n], [0, 1, n / 2]]) for n in range(5))
+        moves = (np.array([[1, 0, n], [0, 1, n / 2]], np.float32) for n in range(5))
         return np.stack([cv2.warpAffine(given[0], m, (SIDE, SIDE)) for m in moves])
 
     monkeypatch.setattr(base, "decode", shifted)
