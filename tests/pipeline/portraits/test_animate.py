@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -18,8 +19,9 @@ from pipeline.bases.loading import load_base
 from pipeline.bases.stopping import never
 from pipeline.photos.detection import Faces
 from pipeline.portraits.animate import ALIKE, MOTIONS, animate
-from tests.conftest import SAMPLES
 from tests.support import tiny_base as tiny
+
+SAMPLES = Path(__file__).parents[2] / "samples"
 
 SIDE = 128
 """A face can be found in frames of this side."""
