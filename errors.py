@@ -8,6 +8,7 @@
     │   └── BaseUnavailable  the base model is missing, altered or not licensed for this use
     ├── BadPhoto             a photo that cannot be used
     ├── BadOrder             a job that cannot start as asked: styles, count, too few photos
+    ├── ClipRefused          a portrait cannot be shown moving
     ├── UnknownSession       no such session, wrong secret, expired, erased: always the same answer
     ├── NotAdmitted          whoever wants to start a session may not (`LIKENESS_ENTRANCE`)
     ├── Busy                 a limit was reached; trying again later helps
@@ -106,6 +107,10 @@ class BadPhoto(LikenessError):
 
 class BadOrder(LikenessError):
     """The job cannot start as asked."""
+
+
+class ClipRefused(LikenessError):
+    """A portrait cannot move, or its clip is not shown: it may be somebody else."""
 
 
 class UnknownSession(LikenessError):

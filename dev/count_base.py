@@ -1,6 +1,7 @@
 """Count what planning needs to know of a base: weights, operations, kernels, activations.
 
     python -m dev.count_base sdxl          # prints the manifest's [model] and [[model.at]]
+    python -m dev.count_base wan2.2-ti2v-5b     # [clip] and [[clip.at]] of what moves portraits
 
 Builds the denoiser and the autoencoder of a base (`dev/architectures.py`), runs training and
 painting once at each resolution, and counts operations and the bytes that are alive at the same
@@ -20,6 +21,7 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from dev import clips
 from dev.architectures import ARCHITECTURES, META, TYPE, Architecture, networks, predict, targets_of
 from dev.on_meta import Alive, AsOnAGpu, measuring, pack, recomputed
 
@@ -130,10 +132,10 @@ def training(
     return step
 
 
-def _written(model: dict[str, Any]) -> str:
+def _written(model: dict[str, Any], table: str) -> str:
     lines = [f"{key} = {value}" for key, value in model.items() if key != "at"]
     for row in model["at"]:
-        lines += ["", "[[model.at]]", *(f"{key} = {value}" for key, value in row.items())]
+        lines += ["", f"[[{table}.at]]", *(f"{key} = {value}" for key, value in row.items())]
     return "\n".join(lines)
 
 
@@ -141,8 +143,10 @@ def main(arguments: list[str] | None = None) -> int:
     diffusers.utils.logging.set_verbosity_error()
     parser = argparse.ArgumentParser(prog="python -m dev.count_base", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("key", choices=ARCHITECTURES)
-    print(_written(count(parser.parse_args(arguments).key)))
+    parser.add_argument("key", choices=[*ARCHITECTURES, *clips.MOVING])
+    key = parser.parse_args(arguments).key
+    moves = key in clips.MOVING
+    print(_written(clips.count(key), "clip") if moves else _written(count(key), "model"))
     return 0
 
 

@@ -95,9 +95,12 @@ class AsOnAGpu(TorchFunctionMode):
     """Casts as `torch.autocast` does on CUDA, and fuses attention and RMS norms as CUDA does; the
     meta device does none of it."""
 
-    LOW = frozenset(("linear", "conv2d", "scaled_dot_product_attention"))
+    LOW = frozenset(("linear", "conv2d", "conv3d", "scaled_dot_product_attention"))
     HIGH = frozenset(
-        ("layer_norm", "group_norm", "rms_norm", "exp", "rsqrt", "pow", "__pow__", "__rpow__")
+        (
+            *("layer_norm", "group_norm", "rms_norm", "normalize"),
+            *("exp", "rsqrt", "pow", "__pow__", "__rpow__"),
+        )
     )
     """Names of functions whose arguments become bfloat16, and float32.  Of all that autocast casts,
     those that the bases call."""

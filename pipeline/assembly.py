@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from errors import BaseUnavailable
-from pipeline.bases.folder import INDEX, sees_pictures
+from pipeline.bases.folder import INDEX, makes_clips, sees_pictures
 from pipeline.bases.manifest import NAME as MANIFEST
 from pipeline.bases.manifest import require_licence
 from pipeline.compositing.face_mesh import FaceMesh
@@ -168,13 +168,19 @@ def require_base(folder: Path, acknowledged: Collection[str] = ()) -> None:
     """Fail at start rather than in a visitor's first job.
 
     Raises:
-        BaseUnavailable: the folder has no base in it, or one whose licence is not acknowledged.
+        BaseUnavailable: the folder has no base in it, one that makes no portraits, or one whose
+            licence is not acknowledged.
     """
     require_licence(folder, acknowledged)
     if not (folder / INDEX).is_file():
         raise BaseUnavailable(
             f"There is no base model in {folder}. Set LIKENESS_BASE to a folder under models/, "
             "for example studio-mini."
+        )
+    if makes_clips(folder):
+        raise BaseUnavailable(
+            f"The base model {folder.name!r} moves portraits and makes none. Set LIKENESS_BASE to "
+            "another folder under models/, for example studio-mini."
         )
 
 

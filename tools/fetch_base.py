@@ -39,7 +39,7 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
 from pipeline.bases.folder import CHECKSUMS, INDEX, file_digest
-from pipeline.bases.manifest import NAME
+from pipeline.bases.manifest import NAME, parse
 
 BASES = Path(__file__).resolve().parent / "bases"
 UNPINNED = "unpinned"
@@ -264,7 +264,11 @@ def main(arguments: list[str] | None = None) -> int:
     except FetchFailed as problem:
         print(problem, file=sys.stderr)
         return 1
-    print(f"{chosen.key} is complete in {folder}. Start with LIKENESS_BASE={chosen.key}.")
+    moves = parse(chosen.bases / f"{chosen.key}.toml").clip
+    use = (
+        "It moves portraits (docs/gpu.md)." if moves else f"Start with LIKENESS_BASE={chosen.key}."
+    )
+    print(f"{chosen.key} is complete in {folder}. {use}")
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.planning.cards import CARDS
+from pipeline.planning.clips import ClipFacts, clip_facts_of, plan_clip
 from pipeline.planning.cost import Workload
 from pipeline.planning.facts import Facts, facts_of
 from pipeline.planning.planning import Machine, choose
@@ -67,6 +68,29 @@ def tables(bases: Sequence[Facts]) -> str:
     return "\n\n".join(f"### {base.title} (`{base.key}`)\n\n{_table(base)}" for base in bases)
 
 
+def films(bases: Path) -> str:
+    """Markdown: for each base of the folder that makes clips, what is planned on each card."""
+    read = [clip_facts_of(manifests.parse(file)) for file in sorted(bases.glob("*.toml"))]
+    return "\n\n".join(_films(facts) for facts in read if facts is not None)
+
+
+def _films(facts: ClipFacts) -> str:
+    lines = [
+        "| card | GB | idle parts | side, px | peak, GiB | minutes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for card in CARDS:
+        row = f"| {card.name} | {card.gigabytes} | "
+        try:
+            p = plan_clip(facts, Machine(card.free, card.reached))
+        except BaseUnavailable:
+            lines.append(row + "does not fit |||| ")
+            continue
+        cells = [p.offload, str(p.resolution), f"{(p.generate_bytes or 0) / 2**30:.1f}"]
+        lines.append(row + " | ".join([*cells, f"{(p.seconds or 0) / 60:.1f}"]) + " |")
+    return "\n".join(lines)
+
+
 def _table(base: Facts) -> str:
     lines = [
         "| card | GB | way | learnt at, px | painted at, px | peak train, GiB | "
@@ -88,4 +112,4 @@ def _table(base: Facts) -> str:
 
 if __name__ == "__main__":
     every = known(ROOT / "tools" / "bases")
-    print(steps(every), tables(every), sep="\n\n")
+    print(steps(every), films(ROOT / "tools" / "bases"), tables(every), sep="\n\n")

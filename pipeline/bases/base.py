@@ -61,6 +61,9 @@ class Base(Denoising):
     precise: ClassVar[tuple[str, ...]] = ()
     """Submodules of the denoiser that are too sensitive for 4 bits, and small."""
 
+    exact: ClassVar[tuple[str, ...]] = ()
+    """Parts of names of the denoiser's tensors that are too sensitive for 16 bits."""
+
     def __init__(self, folder: Path, pipeline: Any, storing: Storing) -> None:
         self.folder = folder
         self.key = folder.name

@@ -104,8 +104,8 @@ class Denoising(ABC):
         return {"num_inference_steps": steps}
 
     @abstractmethod
-    def _shape(self) -> tuple[int, int, int]:
-        """C, h, w of the latents."""
+    def _shape(self) -> tuple[int, ...]:
+        """C, h, w of the latents; of a clip's C, f, h, w."""
 
     def initial_noise(self, seeds: Sequence[int]) -> torch.Tensor:
         """Noise [B, C, h, w]; each row depends on its own seed only, whatever shares the batch."""
@@ -222,7 +222,7 @@ class Denoising(ABC):
     ) -> torch.Tensor:
         """The prediction for every row of the conditions; latents are repeated for that."""
         rows = len(next(iter(conditions.values())))
-        given = latents.repeat(rows // len(latents), 1, 1, 1)
+        given = latents.repeat(rows // len(latents), *[1] * (latents.dim() - 1))
         return self.predict(given, self._time(timestep).expand(rows), conditions)
 
 

@@ -32,6 +32,9 @@ the manifest says about them."""
 SEEING = ("Flux2KleinPipeline",)
 """Pipeline classes of the families that know `bases.pictures`."""
 
+MOVING = ("WanPipeline",)
+"""Pipeline classes of the families that make clips of a portrait, and no portraits."""
+
 
 def sees_pictures(folder: Path) -> bool:
     """Tell whether this base can look at pictures, and keep a part of one.
@@ -40,6 +43,15 @@ def sees_pictures(folder: Path) -> bool:
         BaseUnavailable: as `pipeline_class`.
     """
     return pipeline_class(folder) in SEEING
+
+
+def makes_clips(folder: Path) -> bool:
+    """Tell whether this base moves portraits, and cannot make any.
+
+    Raises:
+        BaseUnavailable: as `pipeline_class`.
+    """
+    return pipeline_class(folder) in MOVING
 
 
 def pipeline_class(folder: Path) -> str:

@@ -37,7 +37,9 @@ def load_base(
     folders.require_unaltered(folder, stop)
     torch.set_num_threads(device.threads())
     with between_tensors(stop):
-        storing = Storing(device.choose(), family.compute_dtype, quantise, family.precise)
+        storing = Storing(
+            device.choose(), family.compute_dtype, quantise, family.precise, family.exact
+        )
         base = family.read(folder, storing)
     base.recipe = folders.recipe(folder, manifest)
     if manifest is not None and manifest.sampling:

@@ -30,6 +30,7 @@ class Manifest:
         `denoising.Sampling`; empty for the family's own.
     recipe: keys of `train.Recipe` over its defaults.
     model: counts for planning, as `dev/count_base` prints them; see `planning.facts`.
+    clip: the same of a base that makes clips; see `planning.clips`.
     distilled: portraits are made with a second, distilled denoiser.
     """
 
@@ -41,6 +42,7 @@ class Manifest:
     sampling: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
     model: dict[str, Any] = field(default_factory=dict)
+    clip: dict[str, Any] = field(default_factory=dict)
     distilled: bool = False
 
 
@@ -72,6 +74,7 @@ def parse(file: Path) -> Manifest:
             sampling=sampling and _sampling(sampling),
             recipe=content.get("recipe", {}),
             model=content.get("model", {}),
+            clip=content.get("clip", {}),
             distilled=any(s.get("into") == DISTILLED for s in content.get("sources", [])),
         )
     except (

@@ -14,6 +14,7 @@ FAMILIES = {
     "StableDiffusionXLPipeline": "pipeline.bases.families.sdxl:StableDiffusionXL",
     "ZImagePipeline": "pipeline.bases.families.z_image:ZImage",
     "Flux2KleinPipeline": "pipeline.bases.families.flux2_klein:Flux2Klein",
+    "WanPipeline": "pipeline.bases.families.wan:Wan",
 }
 """Pipeline class in a folder's model_index.json -> module:class that runs it."""
 

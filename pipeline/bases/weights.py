@@ -25,17 +25,24 @@ from torch import nn
 
 from errors import BaseUnavailable
 from pipeline.bases import nf4
+from pipeline.bases.folder import pipeline_class
 
 
 @dataclass(frozen=True)
 class Storing:
     """How a denoiser's weights are kept: where, in which type, and whether linear layers are packed
-    into 4 bits, but for those in the submodules that `precise` names."""
+    into 4 bits, but for those in the submodules that `precise` names. What has a part of `exact` in
+    its name stays in float32."""
 
     device: torch.device
     dtype: torch.dtype
     quantise: bool
     precise: Collection[str] = ()
+    exact: Collection[str] = ()
+
+    def dtype_of(self, name: str) -> torch.dtype:
+        """The type of a floating tensor of this name."""
+        return torch.float32 if set(self.exact) & set(name.split(".")) else self.dtype
 
 
 @contextmanager
@@ -80,7 +87,10 @@ def read_pipeline(folder: Path, options: dict[str, Any]) -> Any:
     """
     with reading(folder.name), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        pipeline = diffusers.DiffusionPipeline.from_pretrained(
+        # Of its own class: diffusers' general one reads parts that only some of a class have, even
+        # where they are given, and a denoiser then once more as it is stored.
+        kind = getattr(diffusers, pipeline_class(folder))
+        pipeline = kind.from_pretrained(
             folder, local_files_only=True, use_safetensors=True, **options
         )
         for part, network in pipeline.components.items():
@@ -115,7 +125,11 @@ def read_denoiser(kind: type[Any], base: str, folder: Path, storing: Storing) ->
             nf4.replace_linears(network, storing.dtype, storing.precise)
         _take(network, folder, storing)
         # What it made itself, such as tables of angles, goes along.
-        return network.to(device=storing.device, dtype=storing.dtype)
+        for name, table in list(network.named_buffers()):
+            if table.is_floating_point():
+                owner, _, own = name.rpartition(".")
+                setattr(network.get_submodule(owner), own, table.to(storing.dtype_of(name)))
+        return network.to(storing.device)
 
 
 def _take(network: nn.Module, folder: Path, storing: Storing) -> None:
@@ -153,7 +167,7 @@ def _put(network: nn.Module, name: str, tensor: torch.Tensor, storing: Storing) 
         return
     # Convolutions are faster with channels last, on every device.
     layout = torch.channels_last if tensor.dim() == 4 else torch.preserve_format
-    dtype = storing.dtype if tensor.is_floating_point() else tensor.dtype
+    dtype = storing.dtype_of(name) if tensor.is_floating_point() else tensor.dtype
     tensor = tensor.to(storing.device, dtype, memory_format=layout)
     if own in module._parameters:
         setattr(module, own, nn.Parameter(tensor, requires_grad=False))

@@ -13,11 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from dev import clips
 from dev.architectures import ARCHITECTURES, TYPE, networks, targets_of
 from dev.count_base import measuring, training, weights
 from dev.on_meta import Alive, AsOnAGpu
+from pipeline.bases import manifest
+from pipeline.planning.clips import clip_facts_of
 from tests.support.h200 import measured
 from tests.support.planned import KNOWN
+from tools.fetch_base import BASES
 
 SMALLEST = pytest.mark.parametrize(
     "key", sorted(ARCHITECTURES.keys() - {"z-image-turbo", "sdxl-lightning"})
@@ -31,6 +35,15 @@ def test_the_manifests_count_what_the_architectures_have(key: str) -> None:
     counted = weights(architecture, *networks(architecture))
     assert counted == {name: getattr(KNOWN[key], name) for name in counted}
     assert architecture.resolutions == tuple(row.resolution for row in KNOWN[key].at[::-1])
+
+
+def test_the_clips_manifest_counts_what_its_architecture_has() -> None:
+    [key] = clips.MOVING
+    facts = clip_facts_of(manifest.parse(BASES / f"{key}.toml"))
+    assert facts is not None
+    counted = clips.weights(*clips.networks(clips.MOVING[key]))
+    assert counted == {name: getattr(facts, name) for name in counted}
+    assert clips.MOVING[key].resolutions == tuple(row.resolution for row in facts.at[::-1])
 
 
 @dataclass(frozen=True)
@@ -126,6 +139,8 @@ def _asked(given: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
     row = torch.empty(8, dtype=given, device="cuda")
     yield "linear", F.linear(picture, torch.empty(2, 8, device="cuda"))
     yield "conv2d", F.conv2d(picture, kernel)
+    film, cube = picture.unsqueeze(2), torch.empty(4, 4, 1, 3, 3, dtype=given, device="cuda")
+    yield "conv3d", F.conv3d(film, cube)
     yield (
         "scaled_dot_product_attention",
         F.scaled_dot_product_attention(picture, picture, picture),
@@ -133,6 +148,7 @@ def _asked(given: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
     yield "layer_norm", F.layer_norm(picture, (8,), row)
     yield "group_norm", F.group_norm(picture, 2)
     yield "rms_norm", F.rms_norm(picture, (8,), row)
+    yield "normalize", F.normalize(picture, dim=1)
     yield "exp", picture.exp()
     yield "rsqrt", picture.rsqrt()
     yield "pow", picture.pow(2)

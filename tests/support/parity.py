@@ -422,6 +422,13 @@ SDXL with a distilled UNet and Euler's steps ("trailing", 8, no guidance) beside
 pipeline and `EulerDiscreteScheduler`: tiny bases with random weights, float32, CPU, the same words
 and noise. The norm of the difference by that of the latents is 1.4e-07, with an adapter 2.8e-07;
 `tests/pipeline/bases/test_few_steps.py` holds both below 0.0001.
+
+## A clip of a portrait
+
+Wan 2.2 TI2V beside diffusers' `WanImageToVideoPipeline`: a tiny one with random weights, float32,
+CPU, the same picture, prompts and noise; UniPC with guidance 5. The norm of the difference by that
+of the latents is 5.7e-07, and no frame differs by more than rounding to whole levels;
+`tests/pipeline/bases/test_wan.py` holds both, the first below 0.0001.
 """
 
 

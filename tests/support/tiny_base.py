@@ -15,6 +15,7 @@ import torch
 from diffusers import (
     AutoencoderKL,
     AutoencoderKLFlux2,
+    AutoencoderKLWan,
     AutoencoderTiny,
     DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
@@ -25,6 +26,9 @@ from diffusers import (
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
+    UniPCMultistepScheduler,
+    WanPipeline,
+    WanTransformer3DModel,
     ZImagePipeline,
     ZImageTransformer2DModel,
 )
@@ -36,6 +40,9 @@ from transformers import (
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3Model,
+    T5TokenizerFast,
+    UMT5Config,
+    UMT5EncoderModel,
 )
 
 import settings as configuration
@@ -229,6 +236,59 @@ def _klein_transformer() -> Flux2Transformer2DModel:
         axes_dims_rope=(4, 4, 4, 4),
         guidance_embeds=False,
     )
+
+
+def build_tiny_wan(folder: Path, *, seed: int = 0) -> None:
+    """Wan 2.2 TI2V: its autoencoder makes one place of 16 x 16 pixels, and of four frames."""
+    torch.manual_seed(seed)
+    words = ["<pad>", "</s>", "<unk>", *(f"\N{LOWER ONE EIGHTH BLOCK}{word}" for word in WORDS)]
+    tokenizer = T5TokenizerFast(vocab=[(word, -1.0) for word in words], extra_ids=0)
+    WanPipeline(
+        vae=AutoencoderKLWan(
+            base_dim=8,
+            decoder_base_dim=8,
+            z_dim=4,
+            dim_mult=[1, 2, 2, 2],
+            num_res_blocks=1,
+            temperal_downsample=[False, True, True],
+            latents_mean=[0.1, -0.2, 0.3, 0.0],
+            latents_std=[1.5, 0.7, 1.1, 0.9],
+            is_residual=True,
+            in_channels=12,
+            out_channels=12,
+            patch_size=2,
+            scale_factor_spatial=16,
+        ),
+        text_encoder=UMT5EncoderModel(
+            UMT5Config(
+                vocab_size=len(tokenizer),
+                d_model=WIDTH,
+                d_kv=16,
+                d_ff=2 * WIDTH,
+                num_layers=2,
+                num_heads=2,
+            )
+        ),
+        tokenizer=tokenizer,
+        transformer=WanTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=32,
+            in_channels=4,
+            out_channels=4,
+            text_dim=WIDTH,
+            freq_dim=WIDTH,
+            ffn_dim=2 * WIDTH,
+            num_layers=2,
+            rope_max_seq_len=64,
+        ),
+        scheduler=UniPCMultistepScheduler(
+            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
+        ),
+        expand_timesteps=True,
+    ).save_pretrained(folder)
+
+
+WORDS = ("a", "the", "person", "looks", "breathes", "turns", "head", "slowly", "light", "moves")
 
 
 def _filled(transformer: ZImageTransformer2DModel) -> ZImageTransformer2DModel:

@@ -20,6 +20,7 @@ from errors import BaseUnavailable
 from pipeline.assembly import require_base
 from pipeline.bases import manifest
 from pipeline.bases.loading import load_base
+from pipeline.planning.clips import clip_facts_of
 from pipeline.planning.facts import facts_of
 from pipeline.training.train import Recipe
 from tests.support.hub import COMMIT, Hub, serving
@@ -256,7 +257,7 @@ def test_unknown_gated_vanished_and_unreachable_are_sentences(
 
 
 def test_a_licence_is_acknowledged_by_the_name_of_the_base(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text("{}")
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     (tmp_path / manifest.NAME).write_text(MANIFEST)
     for said in ((), ("another",)):
         with pytest.raises(BaseUnavailable, match="Tiny is under the licence Nobody's"):
@@ -286,8 +287,18 @@ def test_every_manifest_is_complete(file: Path, tmp_path: Path) -> None:
     few = {"solver", "spacing"} if file.stem == "sdxl-lightning" else set()
     assert set(ours.sampling) == {"steps", "guidance"} | few
     Recipe(**ours.recipe)
-    counts = facts_of(ours)
-    assert counts is not None
+    for source in content["sources"]:
+        assert (source["revision"] == "unpinned") != bool(source.get("files"))
+        assert not [p for p in source["take"] if p.endswith((".bin", ".ckpt", ".pt", ".py"))]
+    counts, clips = facts_of(ours), clip_facts_of(ours)
+    assert (counts is None) != (clips is None)
+    if clips is not None:
+        assert clips.packed < clips.denoiser < 1e10
+        assert [row.resolution for row in clips.at] == sorted(
+            (row["resolution"] for row in content["clip"]["at"]), reverse=True
+        )
+    if counts is None:
+        return
     assert counts.packed < counts.denoiser < 1e10
     assert counts.words_stay == (file.stem == "sd15")
     assert counts.distilled == any(s.get("into") == "distilled" for s in content["sources"])
@@ -296,6 +307,3 @@ def test_every_manifest_is_complete(file: Path, tmp_path: Path) -> None:
         assert large.resolution > small.resolution
         assert large.recompute < large.keep
         assert all(asdict(large)[key] > value for key, value in asdict(small).items())
-    for source in content["sources"]:
-        assert (source["revision"] == "unpinned") != bool(source.get("files"))
-        assert not [p for p in source["take"] if p.endswith((".bin", ".ckpt", ".pt", ".py"))]
