@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import time
@@ -133,7 +134,8 @@ def test_the_server_does_not_start_with_a_large_base_and_without_a_gpu(
 ) -> None:
     base = tmp_path / "sdxl"
     base.mkdir()
-    (base / "model_index.json").write_text("{}")
+    index = {"_class_name": "StableDiffusionXLPipeline"}
+    (base / "model_index.json").write_text(json.dumps(index))
     shutil.copy(BASES / "sdxl.toml", base / "manifest.toml")
     settings = configuration.load(
         scratch=tmp_path / "scratch", receipts=tmp_path / "receipts", base=str(base)
