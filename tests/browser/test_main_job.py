@@ -1,7 +1,7 @@
 """The main job as a visitor does it: the real server, the real base, a real Chromium.
 
 Eight photos of somebody who does not exist, one file that is no photo, eight portraits (a
-hundred would only take longer), then everything deleted. Training is the real one, with a third of
+hundred would only take longer), then everything deleted. Training is the real one, with a fifth of
 the steps (the full recipe is measured by `make bench ONLY=main_job`), and so is what the portraits
 are judged by.
 """
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MINI = configuration.ROOT / "models" / "studio-mini"
 PORTRAITS = 8
-STEPS = 64
+STEPS = 40
 MINUTE_MS = 60_000
 
 
