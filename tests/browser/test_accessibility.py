@@ -1,5 +1,5 @@
-"""axe-core and thumbs: every step of the walk, light and dark on a desktop, and on a phone, which has
-the same colours."""
+"""axe-core and thumbs: every step of the walk, light and dark on a desktop, and on a phone, whose
+colours are the same."""
 
 from __future__ import annotations
 
