@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from errors import BadOrder
 from pipeline.compositing.colour import Floats
@@ -47,8 +48,11 @@ SHAPES = {"square": (1, 1), "4:5": (4, 5), "9:16": (9, 16)}
 _MARGIN = 0.05
 """Room about the frame, as a share of its longer side: more than anything moves."""
 
-_KEY_WAY = 42.0
+_KEY_WAY = 65.0
 """Degrees that the key light goes to either side."""
+
+_KEY_STRENGTH = 1.5
+"""What it has there at least: a light that hardly shapes a face cannot be seen to move."""
 
 _KERNEL = 2
 """Pixels of a frame that resampling reads on either side."""
@@ -60,7 +64,7 @@ _AHEAD = 4
 class Moving:
     """One portrait of a photo that can move; all that its frames share is worked out once.
 
-    size: height and width of the frames, even numbers.
+    size: height and width of the frames, even numbers. field: where everything goes.
     """
 
     def __init__(
@@ -82,7 +86,7 @@ class Moving:
         self.size = (frame.size[0] // 2 * 2, frame.size[1] // 2 * 2)
         self._frame = replace(frame, size=self.size)
         self._canvas = Canvas.about(self._frame, round(_MARGIN * max(self.size)))
-        self._field = Field(sitter, self._canvas)
+        self.field = Field(sitter, self._canvas)
         self._still = as_soft(studio.wall(sitting, self.size), self._frame)
         self._person = self._lit(light_for(sitting))
 
@@ -96,22 +100,29 @@ class Moving:
         """
         return ahead(self._made([pose(preset, at) for at in range(0, FRAMES, every)]), _AHEAD)
 
+    def bare(self) -> NDArray[np.bool_]:
+        """Where the wall is seen in every frame: bool [H, W]."""
+        margin = self._canvas.margin
+        reach = cv2.dilate(self._person[..., 3], np.ones((2 * margin + 1,) * 2, np.uint8))
+        return np.asarray(reach[self._canvas.shown] == 0)
+
     def _made(self, poses: list[Pose]) -> Generator[Picture, None, None]:
         ends = self._at_both_ends() if any(one.key for one in poses) else None
         wall = self._wall(any(one.wall for one in poses))
         for one in poses:
             lit = between(self._person, ends, one.key) if ends else self._person
-            x, y = self._field.places(one)
+            x, y = self.field.places(one)
             yield over(cv2.remap(lit, x, y, cv2.INTER_CUBIC), wall.at(one))
 
     def _at_both_ends(self) -> tuple[Picture, Picture]:
         """The person with the key light at both ends of its way."""
         own = light_for(self._sitting)
+        strength = max(own.strength, _KEY_STRENGTH)
         left, right = (
-            self._lit(replace(own, azimuth=float(np.clip(own.azimuth + way, -180, 180))))
+            replace(own, azimuth=float(np.clip(own.azimuth + way, -90, 90)), strength=strength)
             for way in (-_KEY_WAY, _KEY_WAY)
         )
-        return left, right
+        return self._lit(left), self._lit(right)
 
     def _lit(self, light: Light) -> Picture:
         """The person on the canvas in a light: uint8 RGBA."""

@@ -113,41 +113,42 @@ class Field:
     def back(self, pose: Pose) -> Floats:
         """Where the points of the grid came from, as a way there: float32 [h, w, 2] in pixels."""
         moved = self.moved(pose)
-        x = self._x / STEP - np.float32((STEP - 1) / 2 / STEP)
-        y = self._y / STEP - np.float32((STEP - 1) / 2 / STEP)
         way = -moved
         for _ in range(_TURNS):
-            there_x, there_y = x + way[..., 0] / STEP, y + way[..., 1] / STEP
-            way = -cv2.remap(
-                moved, there_x, there_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-            )
+            way = -_read(moved, self._x + way[..., 0], self._y + way[..., 1])
         return np.asarray(way, np.float32)
 
     def places(self, pose: Pose) -> tuple[Floats, Floats]:
-        """Where each pixel of the frame came from: x and y on the canvas, float32 [H, W] each."""
-        rows, columns = self.canvas.shown
+        """Where each of the portrait's pixels came from on the canvas: x and y, float32 [H, W]."""
         way = self.back(pose)
-        size = (way.shape[1] * STEP, way.shape[0] * STEP)
-        wide = cv2.resize(way, size, interpolation=cv2.INTER_LINEAR)[rows, columns]
-        y, x = (np.arange(s.start, s.stop, dtype=np.float32) for s in (rows, columns))
+        rows, columns = self.canvas.shown
+        x, y = (np.arange(s.start, s.stop, dtype=np.float32) for s in (columns, rows))
         if pose.closer == 0:
-            return wide[..., 0] + x, wide[..., 1] + y[:, None]
-        # The camera sees the moved person larger: first where in that picture, then where before.
-        near = np.float32(1 + pose.closer)
-        x, y = (
-            (v - np.float32(eye)) / near + np.float32(eye)
-            for v, eye in zip((x, y), self._eyes, strict=True)
-        )
-        grid_x = np.broadcast_to((x - np.float32((STEP - 1) / 2)) / STEP, wide.shape[:2])
-        grid_y = np.broadcast_to(((y - np.float32((STEP - 1) / 2)) / STEP)[:, None], wide.shape[:2])
-        wide = cv2.remap(
-            way,
-            np.ascontiguousarray(grid_x),
-            np.ascontiguousarray(grid_y),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+            size = (way.shape[1] * STEP, way.shape[0] * STEP)
+            wide = cv2.resize(way, size, interpolation=cv2.INTER_LINEAR)[rows, columns]
+        else:  # what comes nearer is the moved person: first where in that picture, then before it
+            x, y = (
+                (at - np.float32(eye)) / np.float32(1 + pose.closer) + np.float32(eye)
+                for at, eye in zip((x, y), self._eyes, strict=True)
+            )
+            wide = _read(way, *np.meshgrid(x, y))
         return wide[..., 0] + x, wide[..., 1] + y[:, None]
+
+    def carried(self, points: Floats, pose: Pose) -> Floats:
+        """Where points [n, 2] of the photo are in the portrait of a pose: float32 [n, 2]."""
+        affine = self.canvas.frame.affine
+        there = np.asarray(points @ affine[:, :2].T + affine[:, 2], np.float32)
+        moved = there + _read(self.moved(pose), there[:, :1], there[:, 1:])[:, 0]
+        return np.asarray(
+            self._eyes + (moved - self._eyes) * (1 + pose.closer) - self.canvas.margin, np.float32
+        )
+
+    def narrowest(self, pose: Pose) -> float:
+        """Least determinant of the movement's Jacobian; 1 where nothing moves, 0 a fold."""
+        moved = self.moved(pose) / STEP
+        down, across = (np.gradient(moved, axis=axis) for axis in (0, 1))
+        area = (1 + across[..., 0]) * (1 + down[..., 1]) - across[..., 1] * down[..., 0]
+        return float(area.min())
 
     def _depth_of(self, sitter: Sitter) -> Floats:
         """Depth on the grid in heights of the face, 0 at the silhouette and beyond."""
@@ -185,6 +186,14 @@ class Field:
         down = (self._y - np.float32(self._middle[1])) / np.float32(self._unit)
         below = _falling(down, 1.1, 3.0)
         return np.asarray(below * (1 - 0.35 * _falling(down, 0.4, 1.1)), np.float32)
+
+
+def _read(field: Floats, x: Floats, y: Floats) -> Floats:
+    """Values of the grid [h, w, 2] at places x, y [m, n] of the canvas: [m, n, 2]."""
+    half = np.float32((STEP - 1) / 2)
+    across, down = (np.ascontiguousarray((at - half) / STEP, np.float32) for at in (x, y))
+    read = cv2.remap(field, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.float32)
 
 
 def _falling(value: Floats, full: float, none: float) -> Floats:

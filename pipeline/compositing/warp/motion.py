@@ -41,9 +41,9 @@ WALL_REACH = 0.012
 def _swaying(t: float, most: float) -> Pose:
     """Sit: a slow sway of the head, in which no two axes meet, and one breath."""
     return Pose(
-        yaw=radians(2.6 * most) * sin(t),
+        yaw=radians(2.8 * most) * _to_and_fro(t),
         pitch=radians(0.9 * most) * (sin(2 * t + 0.6) - sin(0.6)),
-        roll=radians(0.75 * most) * (sin(t + 0.9) - sin(0.9)),
+        roll=radians(0.7 * most) * (sin(t + 0.9) - sin(0.9)),
         breath=_rise(t),
     )
 
@@ -55,17 +55,17 @@ def _calm(t: float) -> Pose:
 def _turn(t: float) -> Pose:
     """Look to one side and to the other; the camera goes round a little, so the wall goes by."""
     return Pose(
-        yaw=radians(6.5) * sin(t),
-        pitch=radians(1.6) * (sin(2 * t + 0.5) - sin(0.5)) * 0.5,
-        roll=radians(0.9) * sin(t),
+        yaw=radians(6.5) * _to_and_fro(t),
+        pitch=radians(0.8) * (sin(2 * t + 0.5) - sin(0.5)),
+        roll=radians(0.9) * _to_and_fro(t),
         breath=_rise(t),
-        wall=-WALL_REACH * sin(t),
+        wall=-WALL_REACH * _to_and_fro(t),
     )
 
 
 def _light(t: float) -> Pose:
     still = _swaying(t, 0.5)
-    return Pose(still.yaw, still.pitch, still.roll, still.breath, key=sin(t))
+    return Pose(still.yaw, still.pitch, still.roll, still.breath, key=_to_and_fro(t))
 
 
 def _push_in(t: float) -> Pose:
@@ -79,6 +79,12 @@ def _push_in(t: float) -> Pose:
         closer=0.075 * near,
         wall_closer=0.028 * near,
     )
+
+
+def _to_and_fro(t: float) -> float:
+    """From 0 to 1, to -1 and back to 0; slow about 0, where it begins and ends, so that a portrait
+    starts gently and nobody sees where the loop closes."""
+    return 0.9 * (sin(t) - 0.25 * sin(2 * t))
 
 
 def _rise(t: float) -> float:
