@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from errors import BadOrder
 from pipeline.compositing.colour import Floats
 from pipeline.compositing.composite import GRADES, wall_grain
-from pipeline.compositing.framing import Refusal, borders
+from pipeline.compositing.framing import SMALLEST_PX, Frame, Refusal, borders
 from pipeline.compositing.relight import Light
 from pipeline.compositing.render import as_soft, cut
 from pipeline.compositing.studio import (
@@ -35,7 +35,7 @@ from pipeline.compositing.studio import (
     nearest,
 )
 from pipeline.compositing.warp.field import Canvas, Field
-from pipeline.compositing.warp.layers import Picture, between, over, person_layer
+from pipeline.compositing.warp.layers import Picture, between, developed, layer, over
 from pipeline.compositing.warp.motion import FPS, FRAMES, PRESETS, WALL_REACH, Pose, pose
 from pipeline.compositing.warp.wall import Wall
 from pipeline.overlap import ahead
@@ -53,6 +53,9 @@ _KEY_WAY = 65.0
 
 _KEY_STRENGTH = 1.5
 """What it has there at least: a light that hardly shapes a face cannot be seen to move."""
+
+_LEAST_SIDE = -(-SMALLEST_PX * 16 // 9)
+"""Longer side of the smallest portrait of every shape; a preview is such a one, made smaller."""
 
 _KERNEL = 2
 """Pixels of a frame that resampling reads on either side."""
@@ -78,17 +81,21 @@ class Moving:
         """
         if shape not in SHAPES:
             raise KeyError(shape)
-        wish = replace(sitting.wish, shape=shape, side=side)
+        wish = replace(sitting.wish, shape=shape, side=max(side, _LEAST_SIDE))
         frame = nearest(sitter.cut_out.alpha, framed_by(sitter, wish), wish)
         if isinstance(frame, Refusal):
             raise BadOrder("moving.no_room")
         self._sitter, self._sitting, self._studio = sitter, sitting, studio
-        self.size = (frame.size[0] // 2 * 2, frame.size[1] // 2 * 2)
-        self._frame = replace(frame, size=self.size)
+        self._grade = GRADES[sitting.look.grade]
+        self._frame = _even(frame, side)
+        self.size = self._frame.size
         self._canvas = Canvas.about(self._frame, round(_MARGIN * max(self.size)))
         self.field = Field(sitter, self._canvas)
         self._still = as_soft(studio.wall(sitting, self.size), self._frame)
-        self._person = self._lit(light_for(sitting))
+        values, alpha = self._lit(light_for(sitting))
+        self._person = layer(values, alpha)
+        shown, rng = self._canvas.shown, np.random.default_rng(sitting.seed)
+        self._grain = wall_grain(values[shown], alpha[shown], rng)
 
     def frames(self, preset: str, every: int = 1) -> Generator[Picture, None, None]:
         """The frames of a preset of `PRESETS`: uint8 RGB [H, W, 3]; each `every`-th only.
@@ -96,7 +103,7 @@ class Moving:
         A second thread makes them a few ahead; close the generator where not all are taken.
 
         Raises:
-            KeyError: no such preset.
+            KeyError: no such preset. ValueError: `every` is 0.
         """
         return ahead(self._made([pose(preset, at) for at in range(0, FRAMES, every)]), _AHEAD)
 
@@ -122,16 +129,16 @@ class Moving:
             replace(own, azimuth=float(np.clip(own.azimuth + way, -90, 90)), strength=strength)
             for way in (-_KEY_WAY, _KEY_WAY)
         )
-        return self._lit(left), self._lit(right)
+        return layer(*self._lit(left)), layer(*self._lit(right))
 
-    def _lit(self, light: Light) -> Picture:
-        """The person on the canvas in a light: uint8 RGBA."""
+    def _lit(self, light: Light) -> tuple[Floats, Floats]:
+        """The person on the canvas in a light: values [h, w, 3] and alpha [h, w], 0 to 1."""
         sitter, frame = self._sitter, self._canvas.frame
         person, alpha = cut(sitter.cut_out, frame, lighting(sitter, self._sitting, light))
         person, alpha = self._continued(person), self._continued(alpha)
         margin = self._canvas.margin
         around = cv2.copyMakeBorder(self._still, *(4 * (margin,)), cv2.BORDER_REFLECT)
-        return person_layer(person, alpha, around, GRADES[self._sitting.look.grade])
+        return developed(person, alpha, around, self._grade), alpha
 
     def _continued(self, layer: Floats) -> Floats:
         """Go on beyond borders that cut the person: resampling reads there for the last pixels."""
@@ -151,13 +158,17 @@ class Moving:
 
     def _wall(self, goes_by: bool) -> Wall:
         """The wall as it stands, or one painted so much larger that it can go by."""
-        rows, columns = self._canvas.shown
-        shown, grade = self._person[rows, columns], GRADES[self._sitting.look.grade]
-        alpha = np.asarray(shown[..., 3] / 255, np.float32)
-        values = np.asarray(shown[..., :3] / 255, np.float32)
-        grain = wall_grain(values, alpha, np.random.default_rng(self._sitting.seed))
         if not goes_by:
-            return Wall(self._still, grade, grain)
+            return Wall(self._still, self._grade, self._grain)
         more = 2 * (round(WALL_REACH * max(self.size)) + 2)
         size = (self.size[0] + more, self.size[1] + more)
-        return Wall(as_soft(self._studio.wall(self._sitting, size), self._frame), grade, grain)
+        larger = as_soft(self._studio.wall(self._sitting, size), self._frame)
+        return Wall(larger, self._grade, self._grain)
+
+
+def _even(frame: Frame, side: int) -> Frame:
+    """A frame whose longer side has at most `side` pixels, and both an even number, as films do."""
+    ratio = min(1.0, side / max(frame.size))
+    first, second = ((a * ratio, b * ratio, (c + 0.5) * ratio - 0.5) for a, b, c in frame.matrix)
+    height, width = (max(2, round(n * ratio) // 2 * 2) for n in frame.size)
+    return replace(frame, matrix=(first, second), size=(height, width), scale=frame.scale * ratio)

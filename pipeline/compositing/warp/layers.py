@@ -17,18 +17,21 @@ _KNOWN = (0.05, 0.3)
 """Alpha below which a colour is taken from inside the edge; above the second it is its own."""
 
 
-def person_layer(light: Floats, alpha: Floats, wall: Floats, grade: Grade) -> Picture:
-    """A person, fitted to a wall and graded: uint8 RGBA [H, W, 4], colours not times alpha.
+def developed(light: Floats, alpha: Floats, wall: Floats, grade: Grade) -> Floats:
+    """A person, fitted to a wall and graded: float32 [H, W, 3], 0 to 1, not times alpha.
 
     light: linear light times alpha, float32 [H, W, 3]; alpha: [H, W]; wall: linear, [H, W, 3].
     Where alpha is small the colours go on as they are inside the edge, so that a moved pixel
     never mixes in what lies behind.
     """
     fitted = at_edges(light, alpha, shoulder(wall))
-    values = graded(_grown(fitted, alpha), grade)
-    rgb = cv2.convertScaleAbs(values, alpha=255.0)
-    cover = cv2.convertScaleAbs(alpha, alpha=255.0)
-    return np.asarray(cv2.merge((*cv2.split(rgb), cover)), np.uint8)
+    return graded(_grown(fitted, alpha), grade)
+
+
+def layer(values: Floats, alpha: Floats) -> Picture:
+    """Values [H, W, 3] and alpha [H, W], 0 to 1, as uint8 RGBA [H, W, 4]."""
+    whole = cv2.merge((*cv2.split(values), alpha))
+    return np.asarray(cv2.convertScaleAbs(whole, alpha=255.0), np.uint8)
 
 
 def _grown(fitted: Floats, alpha: Floats) -> Floats:
