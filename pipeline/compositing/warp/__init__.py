@@ -35,7 +35,7 @@ from pipeline.compositing.studio import (
     nearest,
 )
 from pipeline.compositing.warp.field import Canvas, Field
-from pipeline.compositing.warp.layers import Picture, between, developed, layer, over
+from pipeline.compositing.warp.layers import Picture, between, developed, layer, moved, over
 from pipeline.compositing.warp.motion import FPS, FRAMES, PRESETS, WALL_REACH, Pose, pose
 from pipeline.compositing.warp.wall import Wall
 from pipeline.overlap import ahead
@@ -110,7 +110,8 @@ class Moving:
     def bare(self) -> NDArray[np.bool_]:
         """Where the wall is seen in every frame: bool [H, W]."""
         margin = self._canvas.margin
-        reach = cv2.dilate(self._person[..., 3], np.ones((2 * margin + 1,) * 2, np.uint8))
+        alpha = np.ascontiguousarray(self._person[::2, ::2, 3])
+        reach = cv2.dilate(alpha, np.ones((2 * margin + 1,) * 2, np.uint8))
         return np.asarray(reach[self._canvas.shown] == 0)
 
     def _made(self, poses: list[Pose]) -> Generator[Picture, None, None]:
@@ -119,7 +120,7 @@ class Moving:
         for one in poses:
             lit = between(self._person, ends, one.key) if ends else self._person
             x, y = self.field.places(one)
-            yield over(cv2.remap(lit, x, y, cv2.INTER_CUBIC), wall.at(one))
+            yield over(moved(lit, x, y), wall.at(one))
 
     def _at_both_ends(self) -> tuple[Picture, Picture]:
         """The person with the key light at both ends of its way."""

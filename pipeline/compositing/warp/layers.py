@@ -29,9 +29,26 @@ def developed(light: Floats, alpha: Floats, wall: Floats, grade: Grade) -> Float
 
 
 def layer(values: Floats, alpha: Floats) -> Picture:
-    """Values [H, W, 3] and alpha [H, W], 0 to 1, as uint8 RGBA [H, W, 4]."""
-    whole = cv2.merge((*cv2.split(values), alpha))
-    return np.asarray(cv2.convertScaleAbs(whole, alpha=255.0), np.uint8)
+    """Values [H, W, 3] and alpha [H, W], 0 to 1, for `moved`: uint8 RGBA [2 H - 1, 2 W - 1, 4].
+
+    Twice as fine: a picture that is read between its pixels gets softer than one read at them,
+    and the first frame, which is, would flash among the others.
+    """
+    height, width = alpha.shape
+    whole = cv2.convertScaleAbs(cv2.merge((*cv2.split(values), alpha)), alpha=255.0)
+    twice = np.array([[2, 0, 0], [0, 2, 0]], np.float64)
+    size = (2 * width - 1, 2 * height - 1)
+    return np.asarray(
+        cv2.warpAffine(
+            whole, twice, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101
+        ),
+        np.uint8,
+    )
+
+
+def moved(person: Picture, x: Floats, y: Floats) -> Picture:
+    """A person's layer as read at places x, y [H, W] of the canvas: uint8 RGBA [H, W, 4]."""
+    return np.asarray(cv2.remap(person, x * 2, y * 2, cv2.INTER_CUBIC), np.uint8)
 
 
 def _grown(fitted: Floats, alpha: Floats) -> Floats:
@@ -85,6 +102,4 @@ def between(own: Picture, ends: tuple[Picture, Picture], at: float) -> Picture:
     square = at * at
     first, second = (square - at) / 2, (square + at) / 2
     mixed = cv2.addWeighted(ends[0], first, ends[1], second, 0, dtype=cv2.CV_16S)
-    return np.asarray(
-        np.clip(cv2.addWeighted(own, 1 - square, mixed, 1, 0, dtype=cv2.CV_16S), 0, 255), np.uint8
-    )
+    return np.asarray(cv2.addWeighted(own, 1 - square, mixed, 1, 0, dtype=cv2.CV_8U), np.uint8)
