@@ -1,17 +1,9 @@
 """Measure portraits that move: `python -m dev.measure_motion OUT PHOTO...`.
 
 Makes the loops of each photo in every preset and writes a sheet of twelve frames of each into OUT;
-prints a Markdown table, whose last lines are the worst of each preset. Needs the face models.
-
-| column | what |
-|---|---|
-| likeness | least cosine of SFace embeddings of a frame to the photo, over all frames; the points that align a face are carried along, so a detector that fails is no part of it |
-| faces | of the twelve frames of the sheet, those in which YuNet finds a face |
-| closing | mean difference of the last frame and the first one, beside the most of two neighbours |
-| jitter | second difference of the 468 points between frames, pixels: the most of any point by the movement itself; then the root mean square of points found anew in each frame, and that of the same net on the still portrait shifted as the face is: noise of the net and no movement |
-| flicker | most that a pixel's mean over the wall differs from the first frame's, grey levels; only where the wall stands still |
-| narrowest | least determinant of the movement's Jacobian: 1 unmoved, 0 a fold or a tear |
-"""  # noqa: E501
+prints a Markdown table, whose last lines are the worst of each preset. What its columns mean, and
+what was measured: docs/motion.md. Needs the face models.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +42,14 @@ LOOKS = ("linkedin-classic", "old-money", "bright-office", "clean-white")
 
 @dataclass(frozen=True)
 class Row:
-    """One loop, measured; see the module."""
+    """One loop, measured.
+
+    likeness: least cosine of a frame's embedding to the photo's. faces: found, of those on the
+    sheet. closing: mean difference of last and first frame, and the most of neighbours. jitter:
+    second differences in pixels, of the movement itself (the most of any point), and of points
+    found anew, of the frames and of a still picture that is shifted (root mean square). flicker:
+    of a wall that stands still, grey levels. narrowest: see `Field.narrowest`.
+    """
 
     name: str
     preset: str

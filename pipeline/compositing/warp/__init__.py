@@ -141,21 +141,19 @@ class Moving:
         around = cv2.copyMakeBorder(self._still, *(4 * (margin,)), cv2.BORDER_REFLECT)
         return developed(person, alpha, around, self._grade), alpha
 
-    def _continued(self, layer: Floats) -> Floats:
+    def _continued(self, plane: Floats) -> Floats:
         """Go on beyond borders that cut the person: resampling reads there for the last pixels."""
         cut_out = self._sitter.cut_out
         x, y = self._canvas.photo_places()
-        low, high = -np.inf, np.inf
-        edge = max(1.5, _KERNEL / self._frame.scale)
-        at = borders(cut_out.alpha)
-        height, width = cut_out.alpha.shape
-        held_x = np.clip(x, edge if at.left else low, width - 1 - edge if at.right else high)
-        held_y = np.clip(y, edge if at.top else low, height - 1 - edge if at.bottom else high)
+        edge, at = max(1.5, _KERNEL / self._frame.scale), borders(cut_out.alpha)
+        right, bottom = (n - 1 - edge for n in cut_out.alpha.shape[::-1])
+        held_x = np.clip(x, edge if at.left else -np.inf, right if at.right else np.inf)
+        held_y = np.clip(y, edge if at.top else -np.inf, bottom if at.bottom else np.inf)
         if np.array_equal(held_x, x) and np.array_equal(held_y, y):
-            return layer
+            return plane
         affine = self._canvas.frame.affine.astype(np.float32)
         x, y = (affine[i, 0] * held_x + affine[i, 1] * held_y + affine[i, 2] for i in range(2))
-        return np.asarray(cv2.remap(layer, x, y, cv2.INTER_LINEAR), np.float32)
+        return np.asarray(cv2.remap(plane, x, y, cv2.INTER_LINEAR), np.float32)
 
     def _wall(self, goes_by: bool) -> Wall:
         """The wall as it stands, or one painted so much larger that it can go by."""

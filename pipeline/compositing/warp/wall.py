@@ -19,15 +19,15 @@ class Wall:
         [H, W] of the frame, in encoded values."""
         self._values = graded(shoulder(wall), grade)
         self._grain = cv2.merge((grain, grain, grain))
-        self._at_rest = self.seen(1, 0)
+        self._at_rest = self._seen(1, 0)
 
     def at(self, pose: Pose) -> Picture:
         """The wall of a frame, uint8 RGB [H, W, 3]; not to be written to."""
         if pose.wall == 0 and pose.wall_closer == 0:
             return self._at_rest
-        return self.seen(1 + pose.wall_closer, pose.wall * max(self._grain.shape))
+        return self._seen(1 + pose.wall_closer, pose.wall * max(self._grain.shape))
 
-    def seen(self, larger: float, right: float) -> Picture:
+    def _seen(self, larger: float, right: float) -> Picture:
         """The wall enlarged about the frame's middle, then moved by pixels to the right."""
         height, width = self._grain.shape[:2]
         rows, columns = self._values.shape[:2]

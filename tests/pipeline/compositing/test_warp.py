@@ -92,6 +92,10 @@ def test_nothing_is_torn_or_read_beyond_the_photo(preset: str, right: int) -> No
     for at in range(0, FRAMES, 5):
         assert field.narrowest(pose(preset, at)) > 0.5
         x, y = field.places(pose(preset, at))
+        rows, columns = field.canvas.frame.size
+        assert x.min() >= 0 <= y.min()
+        assert x.max() <= columns - 1
+        assert y.max() <= rows - 1
         photo_x = back[0, 0] * x + back[0, 1] * y + back[0, 2]
         photo_y = back[1, 0] * x + back[1, 1] * y + back[1, 2]
         beside = (cut.right[0] <= photo_y) & (photo_y <= cut.right[1])
