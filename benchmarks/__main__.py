@@ -15,6 +15,7 @@ from benchmarks import (
     likeness,
     main_job,
     model,
+    motion,
     overlap,
     pages,
     photo_way,
@@ -25,6 +26,7 @@ from benchmarks.measure import Measurement
 BENCHMARKS = {
     "main_job": main_job.run,
     "photo_way": photo_way.run,
+    "motion": motion.run,
     "train_steps": model.train_steps,
     "generate_images": model.generate_images,
     "overlap": overlap.run,
