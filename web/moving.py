@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,8 +126,8 @@ class MovingPortraits:
         with self._at_once.hold(session.id):
             record, moving = self._begun(session, portrait_id, motion, FORMS[form])
             yield 0.0
-            work = filming(moving, motion.preset, form)
-            file = yield from self._watched(work, session, record)
+            with closing(filming(moving, motion.preset, form)) as work:
+                file = yield from self._watched(work, session, record)
             self._keep(session, record, name, file)
         yield 1.0
 

@@ -87,12 +87,19 @@ def composite(
     picture = _times(behind, rest)
     picture += at_edges(person, alpha, behind)
     values = graded(picture, grade)
-    level = float(np.clip(grain(values, alpha), _LEAST_GRAIN, _MOST_GRAIN))
-    rest *= _noise(rng, alpha.shape)
-    rest *= np.float32(level)
+    rest *= wall_grain(values, alpha, rng)
     values += cv2.merge((rest, rest, rest))
     # One pass: rounds to the nearest and stops at 255; what is below 0 is below half a level.
     return np.asarray(cv2.convertScaleAbs(values, alpha=255.0), np.uint8)
+
+
+def wall_grain(values: Floats, alpha: Floats, rng: np.random.Generator) -> Floats:
+    """Grain for a wall, as strong as the person's: float32 [H, W] of encoded values 0..1.
+
+    values: a graded picture of the person, [H, W, 3]; alpha: [H, W].
+    """
+    level = float(np.clip(grain(values, alpha), _LEAST_GRAIN, _MOST_GRAIN))
+    return _noise(rng, alpha.shape) * np.float32(level)
 
 
 def shoulder(light: Floats) -> Floats:

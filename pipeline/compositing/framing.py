@@ -73,6 +73,9 @@ SHAPES: Mapping[str, Shape] = {
 }
 """Shapes by name. "avatar" keeps the head within the circle that fits into its square."""
 
+ALL_SHAPES: Mapping[str, Shape] = {**SHAPES, "9:16": Shape(9, 16, eyes=0.36, head=0.62)}
+"""Those of portraits, and the upright one of films on telephones."""
+
 DISTANCES: Mapping[str, float] = {"face": 0.60, "head_and_shoulders": 0.45, "half_body": 0.28}
 """Height of the head as a share of the portrait's height, by the camera's distance."""
 
@@ -83,8 +86,7 @@ class Frame:
 
     matrix: 2 x 3, photo pixels to portrait pixels (centres of pixels at whole numbers). size: H, W
     of the portrait. scale: portrait pixels per photo pixel. fade: the person fades out above the
-    photo's lower border. exact: eyes and head are where and as large as the shape says,
-    or the wish.
+    photo's lower border. exact: eyes and head are as the shape or the wish says.
     """
 
     matrix: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -101,9 +103,9 @@ class Frame:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is asked for: a key of `SHAPES` and of `DISTANCES`, the longer side in pixels, whether
-    the person may fade out below, whether a wide picture has its head on the right. head: height
-    of the head as `DISTANCES` have it, in the place of a distance. eyes: the line of the
+    """What is asked for: a key of `ALL_SHAPES` and of `DISTANCES`, the longer side in pixels,
+    whether the person may fade out below, whether a wide picture has its head on the right. head:
+    height of the head as `DISTANCES` have it, in the place of a distance. eyes: the line of the
     eyes in the place of the shape's; room beside and above the head is then given up before it."""
 
     shape: str = "square"
@@ -141,7 +143,7 @@ def choose(
     Raises:
         KeyError: no such shape or distance.
     """
-    shape = SHAPES[wish.shape]
+    shape = ALL_SHAPES[wish.shape]
     head = _head(alpha, landmarks)
     cut = borders(alpha)
     if cut.top is not None and head.middle[1] < LEAST_ABOVE * head.height:
@@ -245,7 +247,7 @@ def _seen(
     wish: Wish,
 ) -> NDArray[np.bool_]:
     """Tell which frames [N] end inside every border that cuts the person within their reach."""
-    ratio = SHAPES[wish.shape].width / SHAPES[wish.shape].height
+    ratio = ALL_SHAPES[wish.shape].width / ALL_SHAPES[wish.shape].height
     corners = _corners(head, place, ratio)
     low, high = corners.min(axis=0), corners.max(axis=0)  # [2, N]: x, y
     height, width = size
@@ -276,7 +278,7 @@ def _framed(
     wish: Wish,
     exact: bool,
 ) -> Frame | Refusal:
-    shape = SHAPES[wish.shape]
+    shape = ALL_SHAPES[wish.shape]
     tall, eyes, across = place
     ratio = shape.width / shape.height
     most = int(MOST_ENLARGED * tall * max(1.0, ratio))
@@ -293,8 +295,6 @@ def _framed(
     matrix = tuple(
         (float(a), float(b), float(c)) for (a, b), c in zip(linear_part, shift, strict=True)
     )
-    corners = _corners(head, tuple(np.array([v]) for v in place), ratio)
-    fade = (
-        wish.fade and cut.bottom is not None and bool(corners[:, 1].max() > size[0] - 1 - _INSIDE)
-    )
+    lowest = _corners(head, tuple(np.array([v]) for v in place), ratio)[:, 1].max()
+    fade = wish.fade and cut.bottom is not None and bool(lowest > size[0] - 1 - _INSIDE)
     return Frame((matrix[0], matrix[1]), (rows, columns), float(scale), fade, exact)

@@ -52,9 +52,14 @@ def render(
     wall: float32 [H, W, 3] of the frame's size, see `walls.paint`.
     """
     colours, alpha = cut(person, frame, light)
+    return composite(colours, alpha, as_soft(wall, frame), grade, rng)
+
+
+def as_soft(wall: Floats, frame: Frame) -> Floats:
+    """A wall [H, W, 3] as soft as a photo in this frame."""
     if frame.scale > 1.05:  # an enlarged photo is soft, a wall as fine as the paper would show it
         wall = cv2.GaussianBlur(wall, (0, 0), 0.45 + 0.8 * (frame.scale - 1))
-    return composite(colours, alpha, wall, grade, rng)
+    return wall
 
 
 def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Floats]:

@@ -170,25 +170,37 @@ class Studio:
 
         Where a photo has no room for the wished distance, the nearest one is taken.
         """
-        look = sitting.look
         frame = nearest(sitter.cut_out.alpha, framed_by(sitter, sitting.wish), sitting.wish)
         if isinstance(frame, Refusal):
             return frame
-        variant = SAME_WALL if look.alike else sitting.seed % WALL_VARIANTS
-        wall = self._wall(look.wall, look.colour, look.depth_of_field, frame.size, variant)
-        light = light_of(sitting.look)
-        field = gain(sitter.shape, light.mirrored() if sitting.mirrored else light)
-        if look.alike:
-            field = _evened(field, sitter)
         picture = render(
             sitter.cut_out,
             frame,
-            Lighting(field, sitter.balance),
-            wall * np.float32(2**sitting.wall_stops) if sitting.wall_stops else wall,
+            lighting(sitter, sitting, light_for(sitting)),
+            self.wall(sitting, frame.size),
             GRADES[sitting.look.grade],
             np.random.default_rng(sitting.seed),
         )
         return picture, frame
+
+    def wall(self, sitting: Sitting, size: tuple[int, int]) -> Floats:
+        """The wall of a portrait of `size` (H, W), linear light [H, W, 3]; not to be written to."""
+        look = sitting.look
+        variant = SAME_WALL if look.alike else sitting.seed % WALL_VARIANTS
+        wall = self._wall(look.wall, look.colour, look.depth_of_field, size, variant)
+        return wall * np.float32(2**sitting.wall_stops) if sitting.wall_stops else wall
+
+
+def light_for(sitting: Sitting) -> Light:
+    """The lights of a portrait, on the side that it asks for."""
+    light = light_of(sitting.look)
+    return light.mirrored() if sitting.mirrored else light
+
+
+def lighting(sitter: Sitter, sitting: Sitting, light: Light) -> Lighting:
+    """What a light makes of a person's linear colours in a portrait."""
+    field = gain(sitter.shape, light)
+    return Lighting(_evened(field, sitter) if sitting.look.alike else field, sitter.balance)
 
 
 def framed_by(sitter: Sitter, wish: Wish) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator
+from contextlib import closing
 
 import numpy as np
 from PIL import Image
@@ -76,21 +77,24 @@ def _composed(sitter: Sitter, sitting: Sitting, studio: Studio) -> np.ndarray | 
 def preview(moving: Moving, preset: str) -> bytes:
     """A small WebP."""
     pictures = Pictures(PREVIEW, palette=False)
-    for frame in moving.frames(preset, PREVIEW.every):
-        pictures.add(frame)
+    with closing(moving.frames(preset, PREVIEW.every)) as frames:
+        for frame in frames:
+            pictures.add(frame)
     return pictures.finish()
 
 
 def still(moving: Moving, preset: str, how: Finish) -> bytes:
     """The first frame as JPEG, with the mark that `how` asks for."""
-    first = next(iter(moving.frames(preset)))
+    with closing(moving.frames(preset)) as frames:
+        first = next(frames)
     return finish(png_of(first), how, way="photo")
 
 
 def filming(moving: Moving, preset: str, name: str) -> Generator[float, None, bytes]:
-    """Write a form of `clip.FORMS`: after each frame the share that is done, in the end the file."""
+    """Write a form of `clip.FORMS`: after each frame the share that is done; returns the file."""
     form, film = FORMS[name], writer(name, moving.size)
-    for number, frame in enumerate(moving.frames(preset, form.every), start=1):
-        film.add(frame)
-        yield number / form.frames
+    with closing(moving.frames(preset, form.every)) as frames:
+        for number, frame in enumerate(frames, start=1):
+            film.add(frame)
+            yield number / form.frames
     return film.finish()
