@@ -97,12 +97,12 @@ _CODECS: Mapping[str, tuple[str, dict[str, str], dict[str, str]]] = {
     # The index before the frames, so that a player begins before all is there.
     "mp4": (
         "libsvtav1",
-        {"preset": "8", "crf": "25"},
+        {"preset": "10", "crf": "20"},
         {"moov_size": "8192", "fflags": "+bitexact"},
     ),
     "webm": (
         "libvpx-vp9",
-        {"deadline": "realtime", "cpu-used": "8", "crf": "25", "b": "0", "row-mt": "1"},
+        {"deadline": "realtime", "cpu-used": "8", "crf": "20", "b": "0", "row-mt": "1"},
         {"fflags": "+bitexact"},
     ),
 }

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import closing
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from errors import BadOrder
@@ -44,29 +45,32 @@ def recipe_of(record: PortraitRecord) -> Recipe:
         raise BadOrder("moving.old") from None
 
 
-def composed_again(
-    record: PortraitRecord, stored: bytes, sitter: Sitter, studio: Studio
-) -> tuple[Sitter, Sitting]:
-    """What a stored portrait is composed of, if that still gives the same picture.
-
-    stored: as PNG. sitter: its photo, as worn.
+def composed_of(record: PortraitRecord, sitter: Sitter) -> tuple[Sitter, Sitting]:
+    """What a portrait was composed of. sitter: its photo, as worn.
 
     Raises:
-        BadOrder: as `recipe_of`; or its photo or the wall is no longer what it was.
+        BadOrder: as `recipe_of`; or its photo is no longer what it was.
     """
     recipe = recipe_of(record)
-    worn = recipe.wearing(sitter)
-    made = worn and _composed(worn, recipe.sitting, studio)
-    with Image.open(io.BytesIO(stored), formats=("PNG",)) as opened:
-        before = np.asarray(opened.convert("RGB"), np.float32)
-    if made is None or worn is None or made.shape != before.shape:
-        raise BadOrder("moving.changed")
-    if float(np.abs(before - made).mean()) > SAME:
+    if (worn := recipe.wearing(sitter)) is None:
         raise BadOrder("moving.changed")
     return worn, recipe.sitting
 
 
-def _composed(sitter: Sitter, sitting: Sitting, studio: Studio) -> np.ndarray | None:
+def require_same(stored: bytes, sitter: Sitter, sitting: Sitting, studio: Studio) -> None:
+    """Compose a stored portrait, PNG, again, and look whether it still gives the same picture.
+
+    Raises:
+        BadOrder: it does not: its photo or the wall is no longer what it was.
+    """
+    made = _composed(sitter, sitting, studio)
+    with Image.open(io.BytesIO(stored), formats=("PNG",)) as opened:
+        before = np.asarray(opened.convert("RGB"), np.float32)
+    if made is None or made.shape != before.shape or np.abs(before - made).mean() > SAME:
+        raise BadOrder("moving.changed")
+
+
+def _composed(sitter: Sitter, sitting: Sitting, studio: Studio) -> NDArray[np.uint8] | None:
     try:
         made = studio.compose(sitter, sitting)
     except (KeyError, OSError):  # a wall or a grade that is not on offer any more
