@@ -131,7 +131,7 @@ export class Moving {
     download.hidden = false;
     slot(this.dialog, "make").hidden = true;
     this.#news(this.dialog.dataset.ready);
-    download.focus();
+    download.focus({ preventScroll: true });
     if (!film) return;
     this.film.src = address;
     if (this.pictures.still) this.film.poster = this.pictures.still;
