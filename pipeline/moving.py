@@ -79,7 +79,8 @@ class Films:
         Raises:
             Stopped: it was asked to. OSError: OUT cannot be written.
         """
-        studio, told = Studio(), []
+        studio = Studio()
+        told: list[dict[str, Any]] = []
         movable = [one for one in enumerate(records, start=1) if one[1].way == "photo"]
         bar = tqdm(total=self.chosen.moving, desc="Setting in motion", unit="film", disable=None)
         with bar:

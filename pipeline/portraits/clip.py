@@ -121,7 +121,7 @@ class Film:
         self._buffer = io.BytesIO()
         self._file = av.open(self._buffer, "w", format=name, options=container)
         self._stream: Any = self._file.add_stream(codec, rate=Fraction(FPS), options=options)
-        context = self._stream.codec_context
+        context: Any = self._stream.codec_context
         context.height, context.width = size
         context.pix_fmt, context.thread_count = "yuv420p", _THREADS
         # As the conversion does it, and as every player takes what is not HD.

@@ -61,7 +61,8 @@ def _tagged(file: bytes, source_type: str) -> bytes:
     buffer = io.BytesIO()
     # Else the container gets a random number, and a download could not be gone on with.
     exact = {"fflags": "+bitexact"}
-    read, written = av.open(io.BytesIO(file)), av.open(buffer, "w", format="webm", options=exact)
+    read = av.open(io.BytesIO(file))
+    written = av.open(buffer, "w", format="webm", options=exact)
     with read, written:
         film = read.streams.video[0]
         stream = written.add_stream_from_template(film)

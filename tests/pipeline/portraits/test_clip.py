@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import av
 import c2pa
@@ -41,6 +42,10 @@ for name in FORMS:
 """
 
 
+def frames_of(image: Any) -> int:
+    return int(image.n_frames)
+
+
 def frame(number: int) -> np.ndarray:
     """A soft picture that goes round in a circle and is where it was after all frames."""
     turn = 2 * np.pi * number / FRAMES
@@ -72,7 +77,7 @@ def shown(name: str, file: bytes) -> tuple[list[np.ndarray], float]:
     pictures, seconds = [], 0.0
     with Image.open(io.BytesIO(file)) as image:
         assert image.info["loop"] == 0  # for ever
-        for number in range(image.n_frames):
+        for number in range(frames_of(image)):
             image.seek(number)
             pictures.append(np.asarray(image.convert("RGB")))
             seconds += image.info["duration"] / 1000
