@@ -61,7 +61,7 @@ def _tagged(file: bytes, source_type: str) -> bytes:
     buffer = io.BytesIO()
     # Else the container gets a random number, and a download could not be gone on with.
     exact = {"fflags": "+bitexact"}
-    read = av.open(io.BytesIO(file))
+    read = av.open(io.BytesIO(file), "r")
     written = av.open(buffer, "w", format="webm", options=exact)
     with read, written:
         film = read.streams.video[0]
