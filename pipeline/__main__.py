@@ -120,7 +120,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.one(services.vault, session, record, how))
-            films = moving.Films(services, session, chosen, how, stop).write(records)
+            films = moving.Films(services, session, chosen, how, stop, tell).write(records)
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)

@@ -12,6 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from errors import BadOrder, OperatorError, Stopped
+from messages import Message
 from pipeline.compositing.studio import Sitter, Studio, sit
 from pipeline.compositing.warp import PRESETS, SHAPES, Moving
 from pipeline.job import Services
@@ -23,7 +24,6 @@ from pipeline.portraits.moving import composed_of, filming, require_same, still
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.sessions import Session
-from words import tell
 
 MOST = 24
 FORM = "mp4"
@@ -62,7 +62,8 @@ def require_photo_way(chosen: argparse.Namespace, ways: Sequence[str]) -> None:
 class Films:
     """Writes films of one session's portraits.
 
-    how: the mark, and who signs it. stop: becomes true when it is to end.
+    how: the mark, and who signs it. stop: becomes true when it is to end. tell: a message as a
+    sentence.
     """
 
     services: Services
@@ -70,6 +71,7 @@ class Films:
     chosen: argparse.Namespace
     how: Finish
     stop: Callable[[], bool]
+    tell: Callable[[Message], str]
 
     def write(self, records: list[PortraitRecord]) -> list[dict[str, Any]]:
         """Films and posters of the first that can move: what `--json` tells of each.
@@ -90,7 +92,7 @@ class Films:
                 try:
                     told.append(self._film(place, record, studio))
                 except BadOrder as why:  # the next one may have more room
-                    bar.write(f"{record.id}: {tell(why.message)}")
+                    bar.write(f"{record.id}: {self.tell(why.message)}")
                     continue
                 bar.update()
         return told
