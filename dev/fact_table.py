@@ -123,6 +123,7 @@ FACTS = {
     "or address: numbers by day, for 30 days",
     70: "what `/admin` and `/metrics` count is right, under 200 pages at once too, and what is "
     "counted by day survives a restart",
+    71: "a moving portrait is encrypted and erased as a portrait is",
 }
 
 

@@ -23,8 +23,8 @@ from typing import Any
 from tqdm import tqdm
 
 import settings as configuration
-from errors import BadFolder, BadOrder, BadSettings, LikenessError, OperatorError, Stopped
-from pipeline import job, memory
+from errors import BadOrder, BadSettings, LikenessError, OperatorError, Stopped
+from pipeline import folders, job, memory, moving
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.compositing.tone import TONES
 from pipeline.orders import CLASS_WORDS, ORDERED_WAYS, Order, Progress, Report
@@ -91,8 +91,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         LikenessError: one sentence about what could not be done. OSError: OUT cannot be written.
     """
     started = time.monotonic()
-    files = photo_files(chosen.photos)
-    _require_empty(chosen.out)
+    files = folders.photo_files(chosen.photos)
+    folders.require_empty(chosen.out)
     with _own_assembly() as assembly:
         services, settings = assembly.services, assembly.settings
         signs = signing.load(settings.c2pa_key, settings.c2pa_chain, settings.c2pa_sign)
@@ -107,6 +107,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             way=chosen.way or services.planning.default_way,
         )
         job.check(order, settings.min_photos, services)  # before minutes of work
+        moving.require_photo_way(chosen, order.ways)
         session, _ = services.sessions.create()
         try:
             services.album.compare(session)  # whoever runs this asks for the numbers
@@ -119,6 +120,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.one(services.vault, session, record, how))
+            films = moving.Films(services, session, chosen, how, stop, tell).write(records)
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)
@@ -132,6 +134,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         },
         "erased": erased,
     }
+    if chosen.moving:
+        told["moving"] = films
     if report.photo is not None:
         told["photo"] = {"seconds_cut_out": round(services.album.seconds_cut_out, 2)}
         told["photo"] |= asdict(report.photo)
@@ -155,29 +159,6 @@ def _painted(report: Report) -> dict[str, Any]:
         "memory": report.memory,
         "steps_down": report.steps_down,
     }
-
-
-def photo_files(folder: Path) -> list[Path]:
-    """The visible files of a folder by name.
-
-    Raises:
-        BadFolder: no such folder, or nothing in it.
-    """
-    if not folder.is_dir():
-        raise BadFolder(f"{folder} is not a folder. PHOTOS is the folder your selfies are in.")
-    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
-    if not files:
-        raise BadFolder(f"There are no photos in {folder}.")
-    return files
-
-
-def _require_empty(out: Path) -> None:
-    """Refuse to mix with, or write over, what somebody already has there."""
-    if out.exists() and not out.is_dir():
-        raise BadFolder(f"{out} is a file. OUT is a folder for the portraits.")
-    if out.is_dir() and any(out.glob("*.png")):
-        raise BadFolder(f"{out} already holds pictures. Choose another OUT, so that none is lost.")
-    out.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -261,6 +242,8 @@ def _say(result: dict[str, Any], out: Path) -> None:
             f"{likeness['share_same_person']:.0%} above the same-person line "
             f"(your photos among themselves: {likeness['baseline']:.2f})."
         )
+    if films := result.get("moving"):
+        print(f"Moving: {len(films)}, each beside its picture.")
     print("Erased: photos, adapter, key and working copies of the portraits.")
 
 
@@ -291,6 +274,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="photo: your own photo in a new studio; dressed: in other clothes, too; painted: "
         "by a model of your face; both: photo, painted (photo if left out; both with a GPU)",
     )
+    moving.options(parser)
     parser.add_argument("--json", type=Path, help="write what was measured to this file")
     return parser
 

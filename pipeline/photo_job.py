@@ -193,6 +193,7 @@ def record_of(portrait_id: str, made: PhotoPortrait, way: Way = "photo") -> Port
         px=(made.image.shape[1], made.image.shape[0]),
         affine=tuple(made.frame.affine.ravel().tolist()) if composed else None,
         fade=composed and made.frame.fade,
+        recipe=made.recipe.row() if composed and made.recipe else None,
     )
 
 

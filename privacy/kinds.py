@@ -25,6 +25,11 @@ PORTRAIT = "portrait"
 
 SHEET = "sheet"
 
+CLIP = "clip"
+"""A portrait that moves, as a file; `MOVING`: a small one that colleagues may see."""
+
+MOVING = "moving"
+
 HEARTS = "hearts"
 """The visitor's favourites; `VOTES`: those of colleagues, who came by the link in `SHARE`."""
 

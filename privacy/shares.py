@@ -28,7 +28,7 @@ from privacy.database import Database
 from privacy.keys import MasterKey, Session, ShareTicket, unwrap, wrap
 from privacy.vault import Vault
 
-READABLE = frozenset({kinds.PORTRAIT, kinds.SHEET, kinds.HEARTS, kinds.VOTES})
+READABLE = frozenset({kinds.PORTRAIT, kinds.SHEET, kinds.MOVING, kinds.HEARTS, kinds.VOTES})
 WRITABLE = frozenset({kinds.VOTES})
 
 log = structlog.get_logger()

@@ -28,7 +28,7 @@ FLOORS = (
     ("trials",),
     ("photo_job", "painted_job"),
     ("job_queue",),
-    ("assembly",),
+    ("assembly", "moving", "folders"),
     ("__main__",),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

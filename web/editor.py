@@ -26,6 +26,7 @@ from pipeline.photo_job import record_of
 from pipeline.photos.record import Stroke
 from pipeline.portraits.export import Finish, finish
 from pipeline.portraits.photo_way import measured
+from pipeline.portraits.recipe import Recipe
 from pipeline.portraits.sheet import KEPT, load_kept, sheet_file
 from pipeline.portraits.shots import PhotoShot
 from pipeline.portraits.style import Style
@@ -123,7 +124,7 @@ class Editor:
     """Answers the editors of all sessions. Thread-safe."""
 
     def __init__(self, services: Services) -> None:
-        self._services, self._studio = services, Studio()
+        self._services, self.studio = services, Studio()
         self.sitters = Sitters(services)
         self.turns = threading.BoundedSemaphore(AT_ONCE)
         self._rate = RateLimiter(PER_MINUTE, 60.0)
@@ -204,7 +205,7 @@ class Editor:
         if size not in SIZES:
             raise BadOrder("editor.unknown")
         with self._work(session):
-            image, _, _ = self._composed(session, photo_id, wanted, SIZES[size])
+            image, *_ = self._composed(session, photo_id, wanted, SIZES[size])
             data = _png(image) if size == "full" else jpeg(image)
             self.sitters.require(session, photo_id)
             return data
@@ -219,11 +220,10 @@ class Editor:
         vault = self._services.vault
         with self._work(session):
             style, _ = self._look(wanted.look)
-            image, frame, seated = self._composed(session, photo_id, wanted, FULL_PX)
+            image, frame, seated, recipe = self._composed(session, photo_id, wanted, FULL_PX)
             shot = PhotoShot(0, style, 0, "", mirrored=False, seed=SEED)
-            made = (image, frame)
-            faces = self._services.faces
-            portrait = measured(shot, seated.photo, seated.sitter, made, faces)
+            sat = (seated.photo, seated.sitter, (image, frame), self._services.faces)
+            portrait = replace(measured(shot, *sat), recipe=recipe)
             png = png_of(image)
             self.sitters.require(session, photo_id)
             with self._keeping:
@@ -256,16 +256,17 @@ class Editor:
 
     def _composed(
         self, session: Session, photo_id: str, wanted: Wanted, side: int
-    ) -> tuple[NDArray[np.uint8], Frame, Seated]:
+    ) -> tuple[NDArray[np.uint8], Frame, Seated, Recipe]:
         _, look = self._look(wanted.look)
         seated = self.sitters.seated(session, photo_id)
         wish = Wish(wanted.shape, side=side, fade=look.fade, head=wanted.head, eyes=look.eyes)
-        look = wanted.treated(look)
-        sitting = Sitting(look, wish, seed=SEED)
-        made = self._studio.compose(_wearing(seated, wanted.clothes), sitting)
+        sitting = Sitting(wanted.treated(look), wish, seed=SEED)
+        sitter = _wearing(seated, wanted.clothes)
+        made = self.studio.compose(sitter, sitting)
         if isinstance(made, Refusal):
             raise BadOrder("order.no_room")
-        return (*made, seated)
+        tone = None if wanted.clothes == AS_WORN else wanted.clothes
+        return (*made, seated, Recipe.of(sitting, tone, sitter))
 
 
 def choices(services: Services) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
 from web.http.prefix import Mounted, Prefix
+from web.moving import MovingPortraits
 from web.routes import (
     admin,
     brand,
@@ -26,6 +27,7 @@ from web.routes import (
     guests,
     hand_in,
     looks,
+    moving,
     photos,
     portraits,
     privacy,
@@ -53,13 +55,15 @@ def build(settings: Settings, services: Services) -> FastAPI:
     files = VirtualFiles()
     app.state.services = services
     app.state.editor = Editor(services)
+    app.state.moving = MovingPortraits(services, app.state.editor)
     # Ours first: the upload and file routes lie where Gradio has its own, and shadow them.
     for router in (
         welcome.router(settings),
         sign_in.router(settings),
-        photos.router(services, files, removed=app.state.editor.sitters.forget),
+        photos.router(services, files, removed=app.state.moving.photo_removed),
         status.router(),
         portraits.router(),
+        moving.router(app.state.moving),
         guests.router(),
         hand_in.router(),
         looks.router(),

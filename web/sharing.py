@@ -82,6 +82,28 @@ def preview(shares: Shares, guest: Guest, portrait_id: str) -> bytes:
     return finish(shares.read(guest, kinds.PORTRAIT, portrait_id), PREVIEW)
 
 
+def moving(shares: Shares, guest: Guest, portrait_id: str) -> bytes:
+    """The same as a small WebP that moves, where its person shows it so.
+
+    Raises:
+        UnknownSession: as `preview`, or it stands still.
+    """
+    _require_shown(shares, guest, portrait_id)
+    try:
+        return shares.read(guest, kinds.MOVING, portrait_id)
+    except KeyError:
+        raise UnknownSession from None
+
+
+def moves(shares: Shares, guest: Guest, portrait_id: str) -> bool:
+    """Whether a guest may see a portrait move."""
+    try:
+        shares.read(guest, kinds.MOVING, portrait_id)
+    except KeyError:
+        return False
+    return True
+
+
 def own_votes(shares: Shares, guest: Guest, voter: str) -> list[str]:
     """Ids of the portraits that this voter voted for."""
     found: list[str] = _votes(shares, guest).get(guest.pseudonym(voter), [])

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from errors import UnknownSession
@@ -34,13 +34,15 @@ AS_WORN = "own"
 @dataclass
 class Seated:
     """A photo in RAM. clear: whether its clothes can be toned. worn: the tone that was asked for
-    last, and the sitter in it. used: when the photo was last asked for."""
+    last, and the sitter in it. used: when the photo was last asked for. proven: ids of portraits
+    that were found to be composed of it."""
 
     photo: CutOutPhoto
     sitter: Sitter
     clear: bool
     worn: tuple[str, Sitter] | None = None
     used: float = 0.0
+    proven: set[str] = field(default_factory=set)
 
     def wearing(self, clothes: str) -> Sitter | None:
         """The sitter in clothes of a tone, or as worn; None if the clothes are not clear."""

@@ -35,6 +35,7 @@ from pipeline.compositing.texture import texture_ratio
 from pipeline.imaging import Face
 from pipeline.photos.detection import Faces
 from pipeline.photos.record import CutOutPhoto
+from pipeline.portraits.recipe import Recipe
 from pipeline.portraits.shots import PhotoShot
 
 PORTRAIT_PX = 1024
@@ -52,7 +53,7 @@ class PhotoPortrait:
     likeness: to that very photo, -1 to 1.
     texture: see `texture_ratio`, None where no skin is seen or it was not measured. box: left,
     top, width, height of the face as shares of the picture. embedding: float32 [128]. likeness and
-    embedding are None where faces are not compared.
+    embedding are None where faces are not compared. recipe: by which it was composed.
     """
 
     shot: PhotoShot
@@ -63,6 +64,7 @@ class PhotoPortrait:
     texture: float | None
     box: tuple[float, float, float, float]
     embedding: NDArray[np.float32] | None
+    recipe: Recipe | None = None
 
 
 class PhotoWay:
@@ -143,9 +145,13 @@ class PhotoWay:
         if look.alike:  # photos that have room for it as it is asked for come first
             order.sort(key=lambda number: not self._has_room(number, wish))
         for number in order:
-            made = self._studio.compose(self._dressed(number, look), sitting)
+            sitter = self._dressed(number, look)
+            made = self._studio.compose(sitter, sitting)
             if not isinstance(made, Refusal):
-                return self.measured(replace(shot, photo=number), *made)
+                tone = look.alike.clothes if look.alike else None
+                worn = None if sitter is self._sitters[number] else tone
+                portrait = self.measured(replace(shot, photo=number), *made)
+                return replace(portrait, recipe=Recipe.of(sitting, worn, sitter))
         raise BadOrder("order.no_room")
 
     def _has_room(self, number: int, wish: Wish) -> bool:

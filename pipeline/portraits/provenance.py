@@ -7,7 +7,8 @@ The same file and key give the same bytes, so that a ZIP that was broken off can
 That is why it is written here: c2pa-python salts boxes at random. The tests read with its reader.
 
     c2pa ─ manifest ─┬─ assertions ─┬─ c2pa.actions.v2
-                     │              └─ c2pa.hash.data      of the file without the manifest
+                     │              └─ c2pa.hash.data      of the file without the manifest;
+                     │                                     c2pa.hash.bmff.v3 in an MP4
                      ├─ c2pa.claim.v2                      names the assertions by their hashes
                      └─ c2pa.signature                     COSE, over the claim
 
@@ -23,6 +24,9 @@ from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from typing import Protocol
+
+from pipeline.portraits import bmff, gif
+from pipeline.portraits.bmff import Binding
 
 _VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SOURCE_TYPES = {
@@ -52,7 +56,7 @@ class Signs(Protocol):
 
 
 def signed(file: bytes, source_type: str, signer: Signs) -> bytes:
-    """The same PNG, JPEG or WebP with a manifest; pixels and other metadata are not touched.
+    """The same PNG, JPEG, WebP, GIF or MP4 with a manifest; pixels and other marks stay.
 
     Args:
         file: as an encoder wrote it, without a manifest. source_type: a URI of `SOURCE_TYPES`.
@@ -60,9 +64,11 @@ def signed(file: bytes, source_type: str, signer: Signs) -> bytes:
     start, wrapped = _place(file)
     name = f"urn:c2pa:{uuid.UUID(bytes=sha256(file).digest()[:16], version=4)}"
     manifest = partial(_manifest, name, source_type, signer.chain)
+    if bmff.is_mp4(file):
+        return file + wrapped(manifest(bmff.binding(file), signer.sign))
     length = 0
     # The manifest tells its own length, and takes more bytes for a larger number.
-    while length != (needed := len(wrapped(manifest((start, length), bytes(32), _unsigned)))):
+    while length != (needed := len(wrapped(manifest(_hole(start, length, bytes(32)), _unsigned)))):
         length = needed
     before, after = file[:start], file[start:]
     if file.startswith(b"RIFF"):
@@ -70,31 +76,35 @@ def signed(file: bytes, source_type: str, signer: Signs) -> bytes:
         riff_bytes = len(before) - 8 + length + len(after)
         before = b"RIFF" + struct.pack("<I", riff_bytes) + before[8:]
     digest = sha256(before + after).digest()
-    return before + wrapped(manifest((start, length), digest, signer.sign)) + after
+    return before + wrapped(manifest(_hole(start, length, digest), signer.sign)) + after
+
+
+def _hole(start: int, length: int, digest: bytes) -> Binding:
+    """What binds a manifest to all of a file but so many bytes from `start`, where it stands
+    itself. digest: SHA-256 of the rest."""
+    return "c2pa.hash.data", {
+        "exclusions": [{"start": start, "length": length}],
+        "name": "jumbf manifest",
+        "alg": "sha256",
+        "hash": digest,
+        "pad": b"",
+    }
 
 
 def _manifest(
     name: str,
     source_type: str,
     chain: tuple[bytes, ...],
-    hole: tuple[int, int],
-    digest: bytes,
+    binding: Binding,
     sign: Callable[[bytes], bytes],
 ) -> bytes:
-    """The JUMBF box. hole: first byte and length of what `digest` (SHA-256) leaves out."""
+    """The JUMBF box. binding: what says of which file it is."""
     action = {"action": "c2pa.created", "digitalSourceType": source_type}
-    covered = {
-        "exclusions": [{"start": hole[0], "length": hole[1]}],
-        "name": "jumbf manifest",
-        "alg": "sha256",
-        "hash": digest,
-        "pad": b"",
-    }
     assertions = {
         label: _box("cbor", label, _content(content))
         for label, content in (
             ("c2pa.actions.v2", {"actions": [action]}),
-            ("c2pa.hash.data", covered),
+            binding,
         )
     }
     claim = _cbor(
@@ -138,6 +148,10 @@ def _place(file: bytes) -> tuple[int, Callable[[bytes], bytes]]:
         return HEADER_END, _png_chunk
     if file.startswith(b"RIFF"):
         return len(file), _webp_chunk
+    if file.startswith(b"GIF89a"):
+        return gif.header_end(file), gif.manifest_block
+    if bmff.is_mp4(file):
+        return len(file), bmff.manifest_box
     return 4 + struct.unpack(">H", file[4:6])[0], _jpeg_segment  # behind JFIF's own segment
 
 

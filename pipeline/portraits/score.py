@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +41,8 @@ class PortraitRecord:
     shares of the picture, None without a face; appearance: see `appearance`, empty without a face;
     way: how it was made; photo: id of the photo that the "photo" way made it of; px: width and
     height, None where nobody noted it; affine: the 2 x 3 matrix from that photo's pixels to the
-    portrait's, row by row, None where it is not known; fade: the person fades out below.
+    portrait's, row by row, None where it is not known; fade: the person fades out below; recipe:
+    the row of a `recipe.Recipe` by which it can be composed again, None where there is none.
     """
 
     id: str
@@ -56,6 +57,7 @@ class PortraitRecord:
     px: tuple[int, int] | None = None
     affine: tuple[float, ...] | None = None
     fade: bool = False
+    recipe: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PortraitRecord:

@@ -53,7 +53,7 @@ _STYLES = (
     "job",
     "portraits",
     "downloads",
-    "hand_in",
+    *("hand_in", "moving"),
     "dialogs",
 )
 # Linked, not imported by one another: a browser asks for all at once, and draws nothing before.

@@ -47,6 +47,9 @@ class Kind:
 VISITORS = (
     Kind("GET /portrait/[^/]+/download", places=3, each=24),
     Kind("GET /portraits\\.zip", places=2, each=3),
+    Kind("GET /portrait/[^/]+/moving/(preview|still)", places=1, each=4),
+    # What comes after the first frames has turns of its own.
+    Kind("(GET|POST) /portrait/[^/]+/(clip|moving/shared)", places=2, each=4),
     Kind("(GET|POST) /session/hand-in", places=2, each=6),
     # A page shows hundreds, and asks for all that can be seen at once.
     Kind("GET /portrait/[^/]+", places=4, each=250, wait_s=60.0),
@@ -56,7 +59,7 @@ VISITORS = (
     # These wait until a job has ended; and who wants to be forgotten has patience.
     Kind("POST /session/delete(-model)?", places=4, each=4, wait_s=120.0),
 )
-GUESTS = (Kind("GET /shared/portrait/[^/]+", places=2, each=100),)
+GUESTS = (Kind("GET /shared/portrait/[^/]+(/moving)?", places=2, each=100),)
 ANYBODY = (
     Kind("(GET /goodbye|POST /receipt.*|GET /receipts/log)", places=2, each=200),
     # A body is read only from its place on, so these hold two files in memory.

@@ -35,6 +35,7 @@ class Seen(BaseModel):
 
     id: str
     voted: bool
+    moves: bool
 
 
 def guest_of(request: Request, services: Parts) -> Guest:
@@ -102,12 +103,20 @@ def router() -> APIRouter:
     def portraits(services: Parts, guest: Colleague, voter: Voter) -> list[Seen]:
         shares = services.sessions.shares
         own = sharing.own_votes(shares, guest, voter)
-        return [Seen(id=name, voted=name in own) for name in sharing.shown(shares, guest)]
+        return [
+            Seen(id=name, voted=name in own, moves=sharing.moves(shares, guest, name))
+            for name in sharing.shown(shares, guest)
+        ]
 
     @routes.get("/shared/portrait/{portrait_id}")
     def portrait(portrait_id: Name, services: Parts, guest: Colleague) -> Response:
         data = sharing.preview(services.sessions.shares, guest, portrait_id)
         return Response(data, media_type="image/jpeg")
+
+    @routes.get("/shared/portrait/{portrait_id}/moving")
+    def moving(portrait_id: Name, services: Parts, guest: Colleague) -> Response:
+        data = sharing.moving(services.sessions.shares, guest, portrait_id)
+        return Response(data, media_type="image/webp")
 
     @routes.post("/shared/portrait/{portrait_id}/vote")
     def vote(

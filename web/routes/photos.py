@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from errors import LikenessError, UnknownSession
 from messages import Message
 from pipeline.photos.record import SAMPLE
+from privacy.sessions import Session
 from web.gradio.upload_names import VirtualFiles
 from web.http.dependencies import Parts, Visitor
 from web.http.errors import status_of, when_again
@@ -27,12 +28,12 @@ _SAMPLES = Path(__file__).parents[1] / "samples"  # made by dev/make_samples.py
 
 
 def router(
-    services: Services, files: VirtualFiles, removed: Callable[[str, str], None]
+    services: Services, files: VirtualFiles, removed: Callable[[Session, str], None]
 ) -> APIRouter:
     """The photo routes.
 
-    files: names uploads for Gradio's browser code. removed: is told of a session's id and the id of
-    a photo that is there no more.
+    files: names uploads for Gradio's browser code. removed: is told of a session and the id of a
+    photo that is there no more.
     """
     routes = APIRouter()
     uploads = Uploads(services, files)
@@ -83,7 +84,7 @@ def router(
         if all(record.id != photo_id for record in services.album.records(session)):
             raise UnknownSession
         services.album.remove(session, photo_id)
-        removed(session.id, photo_id)
+        removed(session, photo_id)
         return Response(status_code=204)
 
     return routes

@@ -11,6 +11,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from errors import ErasureLate, UnknownSession
+from pipeline.compositing.warp import PRESETS, SHAPES
+from pipeline.portraits.clip import FORMS
 from privacy.keys import Ticket
 from settings import Settings
 from web import consent, editor, pages
@@ -152,6 +154,7 @@ def router(settings: Settings) -> APIRouter:
             gradio_words=labels.english_only(),
             ways=labels.ways(services, labels.counts(services.settings)),
             editor=editor.choices(services),
+            moving={"presets": PRESETS, "shapes": SHAPES, "forms": FORMS},
             hand_in=told.parts(services.hand_in),
             way_back=services.done is not None and portal_state_of(request, services.settings),
         )

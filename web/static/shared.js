@@ -49,22 +49,33 @@ async function look() {
     const image = tile.querySelector("img");
     image.alt = image.dataset.alt.replace("%", place.get(portrait.id));
     press(tile, portrait.voted);
+    tile.querySelector(".play").hidden = !portrait.moves;
   });
 }
 
 function make(portrait) {
   const tile = document.importNode(part("tile").content, true).firstElementChild;
   tile.querySelector("img").src = at(`/shared/portrait/${portrait.id}`);
-  tile.querySelector("button").addEventListener("click", () => vote(tile));
+  tile.querySelector(".vote").addEventListener("click", () => vote(tile));
+  tile.querySelector(".play").addEventListener("click", () => play(tile));
   return tile;
 }
 
+/** Has a portrait move, which its person shows so, or stand still again. Nothing moves by itself. */
+function play(tile) {
+  const button = tile.querySelector(".play");
+  const moves = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(moves));
+  button.textContent = moves ? button.dataset.pause : button.dataset.play;
+  tile.querySelector("img").src = at(`/shared/portrait/${tile.dataset.id}${moves ? "/moving" : ""}`);
+}
+
 function press(tile, on) {
-  tile.querySelector("button").setAttribute("aria-pressed", String(on));
+  tile.querySelector(".vote").setAttribute("aria-pressed", String(on));
 }
 
 async function vote(tile) {
-  const on = tile.querySelector("button").getAttribute("aria-pressed") !== "true";
+  const on = tile.querySelector(".vote").getAttribute("aria-pressed") !== "true";
   press(tile, on);
   const taken = await ask(() => send(at(`/shared/portrait/${tile.dataset.id}/vote`), { on }));
   if (!taken) press(tile, !on);

@@ -5,6 +5,7 @@ import { at } from "./address.js";
 import { focusOn, loadTemplates, slot, text } from "./templates.js";
 import { Portraits } from "./portraits.js";
 import { HandIn } from "./hand_in.js";
+import { Moving } from "./moving.js";
 import { OrderForm } from "./order.js";
 import { Editor } from "./editor/editor.js";
 import { replaceWords, whenPresent } from "./gradio.js";
@@ -29,6 +30,7 @@ class Studio {
     this.#build();
     this.portraits = new Portraits(places.portraits, document.getElementById("viewer"), clone);
     this.handIn = new HandIn(places.portraits, this.portraits, clone);
+    this.moving = new Moving(this.portraits);
     this.marks = { photos: "", portraits: "" };
     this.stage = "";
     this.photos = null; // as the server told
