@@ -198,7 +198,7 @@ def test_nothing_on_any_step_holds_somebody_up(
             seen.append(step)
             page.wait_for_load_state()  # with its styles
             page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
-            schemes = RULES if device == "desktop" else {"light": RULES["light"]}
+            schemes: dict = RULES if device == "desktop" else {"light": RULES["light"]}
             for scheme, rules in schemes.items():
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 problems += [f"{step}, {scheme}: {p}" for p in page.evaluate(RUN_AXE, rules)]
