@@ -107,7 +107,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
             way=chosen.way or services.planning.default_way,
         )
         job.check(order, settings.min_photos, services)  # before minutes of work
-        moving.require_photo_way(chosen, order.ways)
+        moving.check(chosen, order.ways, settings)
         session, _ = services.sessions.create()
         try:
             services.album.compare(session)  # whoever runs this asks for the numbers
@@ -120,7 +120,8 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
                 target = chosen.out / archive.file_name(place, record)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(archive.one(services.vault, session, record, how))
-            films = moving.Films(services, session, chosen, how, stop, tell).write(records)
+            films = moving.Films(services, session, settings, chosen, how, stop, tell)
+            moved = films.write(records)
         finally:
             services.sessions.erase(session.id, "user")
         erased = not services.sessions.alive(session.id)
@@ -135,7 +136,7 @@ def headshots(chosen: argparse.Namespace, stop: Any) -> dict[str, Any]:
         "erased": erased,
     }
     if chosen.moving:
-        told["moving"] = films
+        told["moving"] = moved
     if report.photo is not None:
         told["photo"] = {"seconds_cut_out": round(services.album.seconds_cut_out, 2)}
         told["photo"] |= asdict(report.photo)

@@ -24,7 +24,7 @@ FLOORS = (
     ("bases", "photos", "compositing"),
     ("orders",),
     ("planning", "training", "portraits", "kept_order", "turns", "step_down"),
-    ("job", "job_counts"),
+    ("job", "job_counts", "clip_base"),
     ("trials",),
     ("photo_job", "painted_job"),
     ("job_queue",),

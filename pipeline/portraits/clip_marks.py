@@ -5,7 +5,8 @@
 
 It is "composite", as of the portrait itself: a real photograph before a wall that no camera took.
 It moves by an algorithm that bends that photograph, so it is no recording (`compositeCapture`,
-`digitalCapture`), and no trained model made anything of it (`trainedAlgorithmicMedia`).
+`digitalCapture`), and no trained model made anything of it. A clip that a base made is
+`trainedAlgorithmicMedia`, whatever its first frame was.
 """
 
 from __future__ import annotations
@@ -19,23 +20,24 @@ from pipeline.portraits.export import MARKS
 from pipeline.portraits.provenance import SOURCE_TYPES, signed
 
 if TYPE_CHECKING:
+    from pipeline.orders import Way
     from pipeline.portraits.signing import Signer
 
-_WAY = "photo"
 TAG = "DIGITALSOURCETYPE"
 """The name of the tag in a WebM."""
 
 
-def marked(file: bytes, name: str, signer: Signer | None) -> bytes:
+def marked(file: bytes, name: str, signer: Signer | None, way: Way = "photo") -> bytes:
     """The same file with the mark, signed where there is a signer; no frame is touched.
 
     Args:
-        file: of a form of `clip.FORMS`, without a mark. name: of the form.
+        file: of a form of `clip.FORMS`, without a mark. name: of the form. way: "painted" where a
+            base made it.
 
     Raises:
         SigningFailed: from a key elsewhere.
     """
-    source_type, packet = SOURCE_TYPES[_WAY], MARKS[_WAY]
+    source_type, packet = SOURCE_TYPES[way], MARKS[way]
     if name == "webm":
         return _tagged(file, source_type)
     told = {"mp4": bmff.with_xmp, "gif": gif.with_xmp, "webp": _webp_with_xmp}[name](file, packet)
