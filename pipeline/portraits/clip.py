@@ -113,7 +113,7 @@ class Film:
     """Writes MP4 or WebM."""
 
     def __init__(self, name: str, size: tuple[int, int]) -> None:
-        os.environ.setdefault("SVT_LOG", "1")  # its encoder else writes about itself on stderr
+        os.putenv("SVT_LOG", "1")  # its encoder else writes about itself on stderr
         import av  # FFmpeg takes a while to load, and most processes make no film
 
         codec, options, container = _CODECS[name]

@@ -93,7 +93,9 @@ def guest(sharing: httpx.Client, stranger: httpx.Client) -> httpx.Client:
 
 @pytest.mark.fact(21)
 def test_a_guest_sees_the_hearted_one_small_and_nothing_else(guest: httpx.Client) -> None:
-    assert guest.get("/shared/portraits").json() == [{"id": HEARTED, "voted": False}]
+    assert guest.get("/shared/portraits").json() == [
+        {"id": HEARTED, "voted": False, "moves": False}
+    ]
     preview = guest.get(f"/shared/portrait/{HEARTED}")
     assert preview.headers["content-type"] == "image/jpeg"
     assert preview.headers["cache-control"] == "no-store"
@@ -230,7 +232,7 @@ def test_one_vote_per_colleague_and_portrait(
     for on in (True, True):
         assert guest.post(address, json={"on": on}).status_code == 204
     assert votes() == {HEARTED: 1}
-    assert guest.get("/shared/portraits").json() == [{"id": HEARTED, "voted": True}]
+    assert guest.get("/shared/portraits").json() == [{"id": HEARTED, "voted": True, "moves": False}]
     # Opening the link once more is the same colleague; another browser is another.
     enter(guest, key_of(sharing))
     guest.post(address, json={"on": True})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,7 +50,8 @@ def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_large_base_is_refused_on_the_processor_too(tmp_path: Path) -> None:
     shutil.copy(configuration.ROOT / "tools" / "bases" / "sdxl.toml", tmp_path / "manifest.toml")
-    (tmp_path / "model_index.json").write_text("{}")
+    index = {"_class_name": "StableDiffusionXLPipeline"}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
     ran = command(tmp_path, tmp_path, tmp_path, "--device", "cpu")
     assert ran.returncode == 2
     assert ran.stderr.startswith("Stable Diffusion XL 1.0 needs an NVIDIA GPU. ")
