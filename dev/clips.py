@@ -16,7 +16,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dev.architectures import META, TYPE
-from dev.on_meta import AsOnAGpu, measuring
+from dev.on_meta import AsOnAGpu, measuring, packed_layers
 from pipeline.bases.families.wan import FRAMES, TOKENS, Wan
 
 
@@ -79,11 +79,8 @@ def count(key: str) -> dict[str, Any]:
 
 def weights(denoiser: nn.Module, autoencoder: nn.Module) -> dict[str, int]:
     """How many there are, and how many of them are stored in 4 bits."""
-    packed = [
-        layer.weight.numel()
-        for name, layer in denoiser.named_modules()
-        if type(layer) is nn.Linear and not any(f".{p}." in f".{name}." for p in Wan.precise)
-    ]
+    names = packed_layers(denoiser, Wan.precise)
+    packed = [denoiser.get_submodule(name).weight.numel() for name in names]
     return {
         "denoiser": sum(p.numel() for p in denoiser.parameters()),
         "packed": sum(packed),

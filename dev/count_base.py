@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dev import clips
 from dev.architectures import ARCHITECTURES, META, TYPE, Architecture, networks, predict, targets_of
-from dev.on_meta import Alive, AsOnAGpu, measuring, pack, recomputed
+from dev.on_meta import Alive, AsOnAGpu, measuring, pack, packed_layers, recomputed
 
 RANK = 16
 
@@ -57,7 +57,7 @@ def weights(
     """How many there are, how many of them are stored in 4 bits, and those of an adapter."""
     packed = [
         denoiser.get_submodule(name).weight.numel()
-        for name in packed_layers(architecture, denoiser)
+        for name in packed_layers(denoiser, _precise(architecture))
     ]
     targets = targets_of(architecture, denoiser)
     return {
@@ -69,14 +69,8 @@ def weights(
     }
 
 
-def packed_layers(architecture: Architecture, denoiser: nn.Module) -> list[str]:
-    """Names of the layers that are stored in 4 bits."""
-    precise = getattr(architecture.family, "precise", ())
-    return [
-        name
-        for name, layer in denoiser.named_modules()
-        if type(layer) is nn.Linear and not any(f".{p}." in f".{name}." for p in precise)
-    ]
+def _precise(architecture: Architecture) -> tuple[str, ...]:
+    return getattr(architecture.family, "precise", ())
 
 
 def _rank_one(layer: nn.Module) -> int:
@@ -123,7 +117,7 @@ def training(
     with META:
         denoiser: Any = architecture.denoiser()
     denoiser.requires_grad_(False).to(TYPE)
-    pack(denoiser, packed_layers(architecture, denoiser))
+    pack(denoiser, packed_layers(denoiser, _precise(architecture)))
     inject_adapter_in_model(LoraConfig(r=RANK, target_modules=targets), denoiser, "person")
     if checkpointing:
         denoiser.enable_gradient_checkpointing(recomputed)

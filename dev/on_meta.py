@@ -79,6 +79,15 @@ class _Packed(Linear):
         return answer if self.bias is None else answer + self.bias
 
 
+def packed_layers(network: nn.Module, precise: Collection[str]) -> list[str]:
+    """Names of the layers that are stored in 4 bits. precise: submodules that are not."""
+    return [
+        name
+        for name, layer in network.named_modules()
+        if type(layer) is nn.Linear and not any(f".{p}." in f".{name}." for p in precise)
+    ]
+
+
 def pack(network: nn.Module, layers: Collection[str]) -> None:
     """Replace these linear layers by 4-bit ones, and have peft see it as after reading."""
     for name in layers:

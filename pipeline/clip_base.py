@@ -25,7 +25,7 @@ from pipeline.orders import Report
 from pipeline.photos.detection import Faces
 from pipeline.planning.cards import reached
 from pipeline.planning.clips import clip_facts_of, plan_clip
-from pipeline.planning.planning import Machine
+from pipeline.planning.planning import Machine, require_gpu
 from pipeline.portraits.animate import Animation, animate
 from pipeline.step_down import stepping_down
 
@@ -92,8 +92,7 @@ def plan(folder: Path, acknowledged: Collection[str]) -> Plan | None:
     facts = None if manifest is None else clip_facts_of(manifest)
     if facts is None:
         return None
-    if (why := device.lacking()) is not None:
-        raise BaseUnavailable(f"{facts.title} needs an NVIDIA GPU. {why}")
+    require_gpu(facts)
     card = device.gpu()
     assert card is not None
     return plan_clip(facts, Machine(card.free, reached(card.name)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,10 +28,10 @@ from pipeline.imaging import png_of
 from pipeline.job import Services
 from pipeline.orders import Way
 from pipeline.portraits.archive import file_name
-from pipeline.portraits.clip import FORMS, writer
+from pipeline.portraits.clip import FORMS
 from pipeline.portraits.clip_marks import marked
 from pipeline.portraits.export import Finish, finish
-from pipeline.portraits.moving import composed_of, filming, require_same, still
+from pipeline.portraits.moving import composed_of, filming, require_same, still, written
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
 from privacy.sessions import Session
@@ -114,9 +114,9 @@ class Films:
         """
         if not self.chosen.moving:
             return []
-        make = self._inventing() if self.chosen.moving_base else self._bending()
-        told: list[dict[str, Any]] = []
         inventing = bool(self.chosen.moving_base)
+        make = self._inventing() if inventing else self._bending()
+        told: list[dict[str, Any]] = []
         movable = [
             (place, record)
             for place, record in enumerate(records, start=1)
@@ -165,13 +165,13 @@ class Films:
             require_same(self._stored(record), sitter, sitting, studio)
             side = FORMS[chosen.moving_format].side(chosen.moving_shape)
             moving = Moving(sitter, sitting, chosen.moving_shape, side, studio)
-            file = self._bent(moving)
+            file = self._file(filming(moving, chosen.motion, chosen.moving_format))
             return _Film(file, still(moving, chosen.motion, poster), moving.size)
 
         return make
 
-    def _bent(self, moving: Moving) -> bytes:
-        with closing(filming(moving, self.chosen.motion, self.chosen.moving_format)) as work:
+    def _file(self, writing: Generator[float, None, bytes]) -> bytes:
+        with closing(writing) as work:
             while True:
                 if self.stop():
                     raise Stopped
@@ -196,11 +196,10 @@ class Films:
             clip = base.clip(portrait, chosen.motion, record.seed, self._say)
             form, loop = FORMS[name], there_and_back(clip.frames)
             side = min(form.short, loop[0].shape[0]) // 2 * 2
-            film = writer(name, (side, side))
-            for frame in loop[:: form.every]:
-                film.add(_resized(frame, side))
+            frames = (_resized(frame, side) for frame in loop[:: form.every])
+            file = self._file(written(frames, (side, side), name))
             first = finish(png_of(loop[0]), poster, way="painted")
-            return _Film(film.finish(), first, (side, side), "painted", min(clip.likeness))
+            return _Film(file, first, (side, side), "painted", min(clip.likeness))
 
         return make
 

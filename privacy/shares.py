@@ -117,6 +117,16 @@ class Shares:
             raise KeyError(kind)
         return self._vault.open(guest._session, kind, name)
 
+    def names(self, guest: Guest, kind: str) -> set[str]:
+        """Names of the files of a kind that guests may see; opens none.
+
+        Raises:
+            KeyError: of another kind. UnknownSession: the session was erased.
+        """
+        if kind not in READABLE:
+            raise KeyError(kind)
+        return {entry.name for entry in self._vault.list(guest._session, kind)}
+
     def write(self, guest: Guest, kind: str, name: str, data: bytes) -> None:
         """Keep a file of a kind that guests may change.
 

@@ -104,8 +104,7 @@ def _moved(whole: Floats, frame: Frame, corner: tuple[int, int]) -> Floats:
         before = whole.shape[:2]
         whole = cv2.resize(whole, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA)
         ratio = np.array([before[1] / whole.shape[1], before[0] / whole.shape[0]])
-        here[:, 2] += here[:, :2] @ (0.5 * ratio - 0.5)
-        here[:, :2] *= ratio
+        here = from_resized(here, ratio)
     size = (frame.size[1], frame.size[0])
     return np.asarray(
         cv2.warpAffine(whole, here, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_CONSTANT),
@@ -128,6 +127,17 @@ def _needed(
     left, top = (int(v) for v in np.clip(low, 0, [photo[1] - 1, photo[0] - 1]))
     right, bottom = (int(v) for v in np.clip(high, [left + 1, top + 1], [photo[1], photo[0]]))
     return left, top, right, bottom
+
+
+def from_resized(matrix: NDArray[np.float64], ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The map [2, 3] of a picture that was resized, given the map of the picture itself.
+
+    ratio: how many pixels of the picture (x, y) one of the resized has; centres are whole numbers.
+    """
+    there = matrix.copy()
+    there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
+    there[:, :2] *= ratio
+    return there
 
 
 def fade_of(frame: Frame, photo: tuple[int, ...]) -> tuple[float, float]:
@@ -155,9 +165,7 @@ def _moved_gain(
 ) -> Floats:
     """The light's field in the frame: float32 [H, W, 3]."""
     ratio = np.array([photo[1] / gain.shape[1], photo[0] / gain.shape[0]])
-    there = matrix.copy()
-    there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
-    there[:, :2] *= ratio
+    there = from_resized(matrix, ratio)
     return np.asarray(
         cv2.warpAffine(
             gain, there, size[::-1], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

@@ -116,7 +116,7 @@ class _Head:
         """How far a pixel belongs to the head: 1 on it, falling off softly over half a face."""
         wide, high = self.radii
         radius = np.hypot(self.across / wide, (self.down + _CROWN) / high)
-        return _falling(radius, 0.75, 1.35)
+        return falling(radius, 0.75, 1.35)
 
     def neck_normals(self) -> Floats:
         """Face of a cylinder under the chin that leans forward, so that it looks down a little."""
@@ -124,10 +124,10 @@ class _Head:
 
     def neck_weight(self) -> Floats:
         """How far a pixel belongs to the neck: from the jaw to the collar."""
-        sides = _falling(np.abs(self.across), 0.12, 0.5)
+        sides = falling(np.abs(self.across), 0.12, 0.5)
         # Long hair beside the neck is one body with the head's: a round neck would streak it.
         sides = sides * np.float32(np.interp(self.radii[0], (0.65, 0.95), (1.0, 0.4)))
-        return sides * _falling(np.abs(self.down - 0.72), 0.12, 0.42)
+        return sides * falling(np.abs(self.down - 0.72), 0.12, 0.42)
 
     def _turned(self, right: Floats, down: Floats, most: float) -> Floats:
         """Normals from slopes in the face's frame."""
@@ -267,7 +267,7 @@ def _unit_length(vectors: Floats) -> Floats:
     return np.asarray(vectors / np.maximum(length, 1e-6), np.float32)
 
 
-def _falling(value: Floats, full: float, none: float) -> Floats:
+def falling(value: Floats, full: float, none: float) -> Floats:
     """1 below `full`, 0 above `none`, a smooth step between."""
     t = np.clip((none - value) / (none - full), 0, 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)

@@ -17,7 +17,8 @@ from pipeline.bases import manifest as manifests
 from pipeline.bases.manifest import Manifest
 from pipeline.bases.plan import Offload, Plan
 from pipeline.planning import cost
-from pipeline.planning.planning import Machine
+from pipeline.planning.facts import Weights
+from pipeline.planning.planning import Machine, rank
 
 LONGEST_S = 15 * 60.0
 """Smaller clips are planned where large ones would keep a visitor waiting for longer."""
@@ -40,20 +41,9 @@ class ClipAt:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipFacts:
-    """What a manifest says in [clip], by the names that `tools/bases/README.md` explains.
+class ClipFacts(Weights):
+    """What a manifest says in [clip]. at: the largest clips first."""
 
-    Weights are numbers of them. at: the largest clips first.
-    """
-
-    key: str
-    title: str
-    denoiser: float
-    packed: float
-    largest: float
-    autoencoder: float
-    text_encoder: float
-    words: int
     frames: int
     at: tuple[ClipAt, ...]
     steps: int
@@ -111,13 +101,7 @@ def plan_clip(facts: ClipFacts, machine: Machine) -> Plan:
             f"{facts.title} needs {least:.1f} GiB of free GPU memory, and there are "
             f"{machine.free / 2**30:.1f}: use a larger card, or make clips without it."
         )
-    return min(fitting, key=_rank)
-
-
-def _rank(plan: Plan) -> tuple[float, ...]:
-    assert plan.seconds is not None
-    long = plan.seconds > LONGEST_S
-    return long, 0 if long else -plan.resolution, plan.seconds
+    return min(fitting, key=lambda plan: rank(plan, LONGEST_S))
 
 
 def _plan(facts: ClipFacts, row: ClipAt, offload: Offload, machine: Machine) -> Plan:

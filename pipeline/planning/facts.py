@@ -34,11 +34,9 @@ class At:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What a manifest says that planning needs, by the names that `tools/bases/README.md` explains.
-
-    Weights are numbers of them. at: the largest resolution first. solver_steps: for a portrait.
-    """
+class Weights:
+    """What manifests say of every base's networks, by the names that `tools/bases/README.md`
+    explains: numbers of weights, and of the words that are read."""
 
     key: str
     title: str
@@ -48,6 +46,20 @@ class Facts:
     autoencoder: float
     text_encoder: float
     words: int
+
+    @property
+    def large(self) -> bool:
+        """Whether it is a base of billions of weights, which runs on a GPU only."""
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts(Weights):
+    """What a manifest says that planning portraits needs.
+
+    at: the largest resolution first. solver_steps: for a portrait.
+    """
+
     adapter: float
     launches: float
     launches_again: float

@@ -19,7 +19,7 @@ from pipeline.planning import calibration
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import reached
 from pipeline.planning.cost import FRAGMENTATION, Cost, Workload
-from pipeline.planning.facts import Facts
+from pipeline.planning.facts import Facts, Weights
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
 
@@ -76,10 +76,10 @@ def costed(way: Plan, facts: Facts, workload: Workload, machine: Machine) -> Pla
     )
 
 
-def rank(plan: Plan) -> tuple[float, ...]:
-    """Order plans, the best first."""
+def rank(plan: Plan, longest_s: float = LONGEST_S) -> tuple[float, ...]:
+    """Order plans, the best first; those that take longer come last."""
     assert plan.seconds is not None
-    long = plan.seconds > LONGEST_S
+    long = plan.seconds > longest_s
     return long, 0 if long else -plan.resolution, plan.seconds
 
 
@@ -194,7 +194,7 @@ class Planning:
         return calibration.recall(self._file, self._facts.key, card)
 
 
-def require_gpu(facts: Facts | None) -> None:
+def require_gpu(facts: Weights | None) -> None:
     """Fail at start rather than in a visitor's first job.
 
     Raises:

@@ -6,7 +6,7 @@ What cannot be composed as it was stored does not move: it would show another pi
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 
 import numpy as np
@@ -96,9 +96,16 @@ def still(moving: Moving, preset: str, how: Finish) -> bytes:
 
 def filming(moving: Moving, preset: str, name: str) -> Generator[float, None, bytes]:
     """Write a form of `clip.FORMS`: after each frame the share that is done; returns the file."""
-    form, film = FORMS[name], writer(name, moving.size)
-    with closing(moving.frames(preset, form.every)) as frames:
-        for number, frame in enumerate(frames, start=1):
-            film.add(frame)
-            yield number / form.frames
+    with closing(moving.frames(preset, FORMS[name].every)) as frames:
+        return (yield from written(frames, moving.size, name))
+
+
+def written(
+    frames: Iterable[NDArray[np.uint8]], size: tuple[int, int], name: str
+) -> Generator[float, None, bytes]:
+    """The same of frames, uint8 RGB of `size` (H, W), as many as the form has."""
+    film = writer(name, size)
+    for number, frame in enumerate(frames, start=1):
+        film.add(frame)
+        yield number / FORMS[name].frames
     return film.finish()

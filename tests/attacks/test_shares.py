@@ -291,6 +291,8 @@ def test_a_guest_is_no_session_and_reaches_few_kinds(place: Place, sharing: http
         if entry.kind not in READABLE:
             with pytest.raises(KeyError):
                 services.sessions.shares.read(guest, entry.kind, entry.name)
+            with pytest.raises(KeyError):
+                services.sessions.shares.names(guest, entry.kind)
         with pytest.raises(KeyError):
             services.sessions.shares.write(guest, entry.kind, entry.name, b"x")
 

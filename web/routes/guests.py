@@ -103,8 +103,9 @@ def router() -> APIRouter:
     def portraits(services: Parts, guest: Colleague, voter: Voter) -> list[Seen]:
         shares = services.sessions.shares
         own = sharing.own_votes(shares, guest, voter)
+        moving = sharing.moving_ones(shares, guest)
         return [
-            Seen(id=name, voted=name in own, moves=sharing.moves(shares, guest, name))
+            Seen(id=name, voted=name in own, moves=name in moving)
             for name in sharing.shown(shares, guest)
         ]
 

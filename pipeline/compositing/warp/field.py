@@ -18,7 +18,8 @@ import numpy as np
 
 from pipeline.compositing.colour import Floats
 from pipeline.compositing.framing import Borders, Frame, borders
-from pipeline.compositing.shape import CHIN, FOREHEAD, LEFT_SIDE, RIGHT_SIDE
+from pipeline.compositing.render import from_resized
+from pipeline.compositing.shape import CHIN, FOREHEAD, LEFT_SIDE, RIGHT_SIDE, falling
 from pipeline.compositing.studio import Sitter
 from pipeline.compositing.warp.motion import Pose
 
@@ -89,7 +90,7 @@ class Field:
         rows, columns = (-(-n // STEP) for n in canvas.frame.size)
         y, x = np.mgrid[0:rows, 0:columns].astype(np.float32) * STEP + np.float32((STEP - 1) / 2)
         self._x, self._y = x, y
-        self._head = _falling((y - self._middle[1]) / self._unit, *_NECK)
+        self._head = falling((y - self._middle[1]) / self._unit, *_NECK)
         self._depth = self._depth_of(sitter)
         self._held = self._held_of(borders(sitter.cut_out.alpha), sitter.cut_out.alpha.shape)
         self._rise = self._rise_of()
@@ -155,10 +156,7 @@ class Field:
         depth = sitter.shape.depth
         photo = sitter.cut_out.alpha.shape
         ratio = np.array([photo[1] / depth.shape[1], photo[0] / depth.shape[0]])
-        there = self.canvas.frame.affine
-        there[:, 2] += there[:, :2] @ (0.5 * ratio - 0.5)
-        there[:, :2] *= ratio
-        there /= STEP
+        there = from_resized(self.canvas.frame.affine, ratio) / STEP
         there[:, 2] -= (STEP - 1) / 2 / STEP
         size = self._x.shape[::-1]
         found = cv2.warpAffine(
@@ -178,14 +176,14 @@ class Field:
             (cut.right, photo[1] - 3 - x),
         ):
             if touched is not None:
-                free *= _falling(-away / reach, -1, 0)
+                free *= falling(-away / reach, -1, 0)
         return free
 
     def _rise_of(self) -> Floats:
         """How much a point rises with a breath: shoulders most, the head less, then the chest."""
         down = (self._y - np.float32(self._middle[1])) / np.float32(self._unit)
-        below = _falling(down, 1.1, 3.0)
-        return np.asarray(below * (1 - 0.35 * _falling(down, 0.4, 1.1)), np.float32)
+        below = falling(down, 1.1, 3.0)
+        return np.asarray(below * (1 - 0.35 * falling(down, 0.4, 1.1)), np.float32)
 
 
 def _read(field: Floats, x: Floats, y: Floats) -> Floats:
@@ -194,9 +192,3 @@ def _read(field: Floats, x: Floats, y: Floats) -> Floats:
     across, down = (np.ascontiguousarray((at - half) / STEP, np.float32) for at in (x, y))
     read = cv2.remap(field, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(read, np.float32)
-
-
-def _falling(value: Floats, full: float, none: float) -> Floats:
-    """1 below `full`, 0 above `none`, a smooth step between."""
-    t = np.clip((none - value) / (none - full), 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
