@@ -9,6 +9,9 @@ from __future__ import annotations
 import gc
 import socket
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -18,6 +21,10 @@ from pipeline import memory
 from privacy.harden import harden
 from privacy.log import configure as configure_log
 from words import tell
+
+if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Cluster
+    from pipeline.job import Services
 
 _SWITCH_S = 0.001
 
@@ -63,17 +70,19 @@ def serve(settings: configuration.Settings) -> None:
     from web.hand_in.service import open_desk
     from web.http import connections
     from web.server import build
-    from web.services import Services
+    from web.services import Services as WebServices
 
     brand = load_brand(settings.brand, settings.styles)
     signer = signing.load(settings.c2pa_key, settings.c2pa_chain, settings.c2pa_sign)
     with open_assembly(settings, styles=brand.styles) as assembly:
         parts = assembly.services
-        job_queue = JobQueue(parts, queue_length=settings.queue_length)
+        cluster = open_cluster(settings, parts, assembly.clock.now)
+        lanes = None if cluster is None else ()
+        job_queue = JobQueue(parts, queue_length=settings.queue_length, lanes=lanes)
         entrance = Entrance(settings, assembly.clock.now)
         assembly.sweeper.chores.append(entrance.forget)
         hand_in, done = open_desk(settings, parts.sessions, assembly.clock.now)
-        web = Services(
+        web = WebServices(
             settings=settings,
             sessions=parts.sessions,
             vault=parts.vault,
@@ -91,6 +100,7 @@ def serve(settings: configuration.Settings) -> None:
             brand=brand,
             hand_in=hand_in,
             done=done,
+            cluster=cluster,
         )
         server = uvicorn.Server(
             connections.config(
@@ -101,6 +111,8 @@ def serve(settings: configuration.Settings) -> None:
         gc.freeze()
         gc.enable()
         assembly.sweeper.start()
+        if cluster is not None:
+            cluster.start(job_queue)
         if hand_in is not None:
             hand_in.start()
         try:
@@ -113,8 +125,28 @@ def serve(settings: configuration.Settings) -> None:
                 hand_in.stop()
             assembly.sweeper.stop()
             job_queue.close()
+            if cluster is not None:
+                cluster.close()
         if job_queue.gpu_failed:
             raise GpuFailed
+
+
+def open_cluster(
+    settings: configuration.Settings, services: Services, now: Callable[[], float]
+) -> Cluster | None:
+    """The machines that jobs run on; None where they run in this process.
+
+    Raises:
+        BadSettings: the file of the cluster is not what it should be, or Ray is not installed.
+    """
+    if not settings.cluster:
+        return None
+    from pipeline.cluster.cluster import Cluster
+    from pipeline.cluster.lines import FILE, Lines
+
+    return Cluster(
+        Path(settings.cluster), services, now, keep_line=Lines(settings.receipts / FILE).keep
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

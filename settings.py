@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         description="Path of a TOML file, readable by its owner alone, that says to whom visitors "
         "may give portraits, and how a portal gets them back ([hand-in.md](hand-in.md)).",
     )
+    cluster: str = Field(
+        "",
+        description="Path of a TOML file, readable by its owner alone, that says to which cluster "
+        "this machine belongs ([cluster.md](cluster.md)). Without it all jobs run in this process.",
+    )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
     )

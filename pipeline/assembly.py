@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,7 @@ from privacy.database import Database
 from privacy.keys import MasterKey
 from privacy.receipt_log import ReceiptLog
 from privacy.scratch import DATABASE, VAULT, hold
+from privacy.sealed import Files
 from privacy.sessions import Sessions
 from privacy.sweeper import Sweeper
 from privacy.units import HOUR_S
@@ -69,6 +70,73 @@ class Assembly:
     services: Services
     sweeper: Sweeper
     clock: Clock
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What makes portraits on this machine, whoever's they are. Nothing heavy is loaded yet."""
+
+    settings: Settings
+    looks: dict[str, Style]
+    faces: Faces
+    segmenter: Segmenter
+    mesh: FaceMesh
+    facts: Facts | None
+    load_base: Callable[[Callable[[], bool]], Base]
+    planning: Planning
+
+    def tools(self, vault: Files, decoder: Decoder) -> dict[str, Any]:
+        """The fields of `job.Tools` but the vault, for photos that are kept in this one."""
+        settings = self.settings
+        hands = Hands(settings.models / "faces")
+        cut = cutter(self.segmenter, self.mesh, hands, common_wish(self.looks))
+        keeping = Keeping(settings.max_photos, settings.photo_px, training_px(self.facts))
+        return {
+            "album": Album(vault, decoder, self.faces, cut, keeping),
+            "faces": self.faces,
+            "segmenter": self.segmenter,
+            "mesh": self.mesh,
+            "styles": self.looks,
+            "limits": Limits(
+                settings.min_photos, settings.max_portraits, settings.sample_portraits
+            ),
+            "load_base": self.load_base,
+            "planning": self.planning,
+        }
+
+
+def open_machine(
+    settings: Settings, styles: Mapping[str, Style] | None = None, *, elsewhere: bool = False
+) -> Machine:
+    """What makes portraits here.
+
+    styles: the looks by key, instead of those in the settings' folder. elsewhere: jobs run on other
+    machines, so that this one needs no GPU.
+
+    Raises:
+        BadSettings: a style is broken.
+        BaseUnavailable: there is no such base, it needs a GPU that is not there, or the face
+            models are missing.
+    """
+    require_base(settings.base_folder, settings.acknowledge)
+    facts = facts_of_folder(settings.base_folder)
+    if not elsewhere:
+        require_gpu(facts)
+    return Machine(
+        settings,
+        looks=dict(styles or load_styles(settings.styles)),
+        faces=Faces(settings.models / "faces"),
+        segmenter=Segmenter(settings.models / "faces"),
+        mesh=FaceMesh(settings.models / "faces"),
+        facts=facts,
+        load_base=_loaded_once(settings.base_folder, settings.acknowledge),
+        planning=Planning(
+            facts,
+            settings.scratch / CALIBRATION,
+            _others(settings.base_folder),
+            sees_pictures=sees_pictures(settings.base_folder),
+        ),
+    )
 
 
 @contextmanager
@@ -94,11 +162,8 @@ def open_assembly(
         BaseUnavailable: there is no such base, it needs a GPU that is not there, or the face
             models are missing.
     """
-    require_base(settings.base_folder, settings.acknowledge)
-    facts = facts_of_folder(settings.base_folder)
-    require_gpu(facts)
-    looks = dict(styles or load_styles(settings.styles))
-    faces, segmenter = Faces(settings.models / "faces"), Segmenter(settings.models / "faces")
+    elsewhere = bool(settings.cluster) and scratch is None
+    machine = open_machine(settings, styles, elsewhere=elsewhere)
     own_run, scratch = scratch is not None, scratch or settings.scratch
     with ExitStack() as closing:
         closing.enter_context(hold(scratch))
@@ -129,27 +194,7 @@ def open_assembly(
             cpu_s_per_hour=math.inf if own_run else cpu_budget.SECONDS,
         )
         closing.callback(decoder.close)
-        keeping = Keeping(settings.max_photos, settings.photo_px, training_px(facts))
-        mesh = FaceMesh(settings.models / "faces")
-        cut = cutter(segmenter, mesh, Hands(settings.models / "faces"), common_wish(looks))
-        album = Album(vault, decoder, faces, cut, keeping)
-        services = Services(
-            vault=vault,
-            sessions=sessions,
-            album=album,
-            faces=faces,
-            segmenter=segmenter,
-            mesh=mesh,
-            styles=looks,
-            limits=Limits(settings.min_photos, settings.max_portraits, settings.sample_portraits),
-            load_base=_loaded_once(settings.base_folder, settings.acknowledge),
-            planning=Planning(
-                facts,
-                settings.scratch / CALIBRATION,
-                _others(settings.base_folder),
-                sees_pictures=sees_pictures(settings.base_folder),
-            ),
-        )
+        services = Services(**machine.tools(vault, decoder), vault=vault, sessions=sessions)
         yield Assembly(settings, services, sweeper, clock)
 
 

@@ -30,16 +30,20 @@ if TYPE_CHECKING:
     from pipeline.compositing.segmenter import Segmenter
     from pipeline.photos.album import Album
     from pipeline.photos.detection import Faces
+    from privacy.sealed import Files
     from privacy.sessions import Session, Sessions
     from privacy.vault import Vault
 
 
 @dataclass(frozen=True)
-class Services:
-    """The parts that a job uses. load_base: given a `stop` that it asks while it reads."""
+class Tools:
+    """The parts that make portraits, on the server or on another machine.
 
-    vault: Vault
-    sessions: Sessions
+    vault: of the sessions whose jobs run here. load_base: given a `stop` that it asks while it
+    reads.
+    """
+
+    vault: Files
     album: Album
     faces: Faces
     segmenter: Segmenter
@@ -51,18 +55,26 @@ class Services:
 
 
 @dataclass(frozen=True)
+class Services(Tools):
+    """The parts that the server has beside them."""
+
+    vault: Vault
+    sessions: Sessions
+
+
+@dataclass(frozen=True)
 class JobRun:
     """One job while it runs. report: shows progress; stop: becomes true when it is to end."""
 
     session: Session
     order: Order
-    services: Services
+    services: Tools
     report: Callable[[Progress], None]
     stop: Callable[[], bool]
     result: Report = field(default_factory=Report)
 
 
-def check(order: Order, good_photos: int, services: Services) -> list[Style]:
+def check(order: Order, good_photos: int, services: Tools) -> list[Style]:
     """The chosen styles of an order that can start.
 
     Raises:
@@ -97,7 +109,40 @@ def run(
     stop: Callable[[], bool],
     seconds_per_portrait: float | None = None,
 ) -> Report:
-    """Make the portraits in each ordered way, mark the session delivered.
+    """`make` here, and mark the session delivered, also if not all was made.
+
+    Raises:
+        BadOrder, BaseUnavailable, GpuFailed, Stopped, UnknownSession, DiskFull: as `make`.
+    """
+    try:
+        return make(
+            session,
+            order,
+            services,
+            report=report,
+            stop=stop,
+            seconds_per_portrait=seconds_per_portrait,
+        )
+    finally:
+        delivered(session, services)
+
+
+def delivered(session: Session, services: Services) -> None:
+    """Mark a session delivered if it has portraits; only the first call does."""
+    if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
+        services.sessions.delivered(session)
+
+
+def make(
+    session: Session,
+    order: Order,
+    services: Tools,
+    *,
+    report: Callable[[Progress], None],
+    stop: Callable[[], bool],
+    seconds_per_portrait: float | None = None,
+) -> Report:
+    """Make the portraits in each ordered way.
 
     seconds_per_portrait: of the painted way, as an earlier job measured it; None takes the plan's.
 
@@ -117,27 +162,23 @@ def run(
     styles = check(order, accepted, services)
     report(Progress("preparing", count=order.count, message=Message("job.sentence.preparing")))
     services.album.finish_all(session)
-    try:
-        for place, way in enumerate(order.ways, start=1):
-            later = sum(services.planning.pace.seconds(w, order.count) for w in order.ways[place:])
-            job = replace(job, report=_adding(later, report))
-            if way == "photo":
-                from pipeline.photo_job import compose_portraits
+    for place, way in enumerate(order.ways, start=1):
+        later = sum(services.planning.pace.seconds(w, order.count) for w in order.ways[place:])
+        job = replace(job, report=_adding(later, report))
+        if way == "photo":
+            from pipeline.photo_job import compose_portraits
 
-                compose_portraits(job, styles)
-                continue
-            from pipeline.bases import device
-            from pipeline.painted_job import paint_portraits
-            from pipeline.photo_job import dress_portraits
+            compose_portraits(job, styles)
+            continue
+        from pipeline.bases import device
+        from pipeline.painted_job import paint_portraits
+        from pipeline.photo_job import dress_portraits
 
-            with device.watched():
-                if way == "dressed":
-                    dress_portraits(job, styles)
-                else:
-                    paint_portraits(job, styles, seconds_per_portrait)
-    finally:
-        if services.sessions.alive(session.id) and services.vault.list(session, kinds.PORTRAIT):
-            services.sessions.delivered(session)
+        with device.watched():
+            if way == "dressed":
+                dress_portraits(job, styles)
+            else:
+                paint_portraits(job, styles, seconds_per_portrait)
     job.result.seconds["total"] = round(time.monotonic() - started, 2)
     return job.result
 

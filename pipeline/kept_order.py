@@ -13,13 +13,13 @@ from dataclasses import asdict
 from errors import TamperedError, UnknownSession
 from pipeline.orders import Order
 from privacy import kinds
+from privacy.sealed import Files
 from privacy.sessions import Session
-from privacy.vault import Vault
 
 _NAME = "order"
 
 
-def keep(vault: Vault, session: Session, order: Order) -> None:
+def keep(vault: Files, session: Session, order: Order) -> None:
     """Write the order down.
 
     Raises:
@@ -28,7 +28,7 @@ def keep(vault: Vault, session: Session, order: Order) -> None:
     vault.put(session, kinds.ORDER, _NAME, json.dumps(asdict(order)).encode())
 
 
-def load(vault: Vault, session: Session) -> Order | None:
+def load(vault: Files, session: Session) -> Order | None:
     """The order that was cut off, None without one or if it was not written by this version.
 
     Raises:
@@ -41,7 +41,7 @@ def load(vault: Vault, session: Session) -> Order | None:
         return None
 
 
-def forget(vault: Vault, session: Session) -> None:
+def forget(vault: Files, session: Session) -> None:
     """Remove it: the order is done, or not wanted any more."""
     with suppress(UnknownSession):
         vault.delete(session, kinds.ORDER)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _PERTURB, _ARENA_MAX = -1, -3, -6, -8
 """Parameters of mallopt, <malloc.h>."""
 
 _LARGE = 32 << 20  # the most that glibc takes
@@ -34,3 +34,10 @@ def give_back() -> None:
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):
         library.malloc_trim(0)
+
+
+def overwrite_freed() -> None:
+    """Let the C library overwrite what is freed from here on, whatever it held."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "mallopt"):
+        library.mallopt(_PERTURB, 0xA5)

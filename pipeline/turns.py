@@ -8,6 +8,9 @@
 4. Above all that: no order is overtaken more than `MOST_OVERTAKES` times by orders that came later.
    One that was goes next, the oldest first. So nobody waits for ever, whoever else comes.
 
+Where several lanes run jobs, each takes the next of those that it can run; an order that it cannot
+run is not overtaken thereby. An order whose lane was lost comes back, before all others.
+
 An address may take three quarters of the places and orders of samples a quarter, so that neither
 can lock everybody else out. Addresses are known here only by a hash under a key that dies with the
 process, and are forgotten whenever nobody waits. Not thread-safe: `job_queue` holds its lock.
@@ -18,8 +21,10 @@ from __future__ import annotations
 import hashlib
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import and_
 
 from errors import Busy
 
@@ -38,6 +43,26 @@ class _Waiting:
     overtaken: int = 0
 
 
+Takes = Callable[[str], bool]
+"""Whether a lane can run the order of that name."""
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What is before a waiting order if nobody else comes.
+
+    orders: those that go first on lanes that it needs. seconds: until its own begins; None if no
+    lane can run it.
+    """
+
+    orders: int
+    seconds: float | None
+
+
+def _any(name: str) -> bool:
+    return True
+
+
 class Turns:
     """The orders that wait, by name."""
 
@@ -50,7 +75,6 @@ class Turns:
         self._had: dict[bytes, float] = {}
         self._level = 0.0
         self._count = 0
-        self._line: dict[str, tuple[int, float]] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -58,12 +82,21 @@ class Turns:
     def __contains__(self, name: str) -> bool:
         return any(order.name == name for order in self._waiting)
 
-    def add(self, name: str, *, address: str | None, seconds: float, sample: bool) -> None:
+    def add(
+        self,
+        name: str,
+        *,
+        address: str | None,
+        seconds: float,
+        sample: bool,
+        again: bool = False,
+    ) -> None:
         """Let an order wait.
 
         Args:
             address: where it came from; None is an address of its own.
             seconds: how long it is expected to take.
+            again: it had its turn already, and comes first, however many wait.
 
         Raises:
             Busy: too many wait, of everybody, of this address or of samples.
@@ -72,58 +105,70 @@ class Turns:
         mark = hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key).digest()
         from_there = sum(order.address == mark for order in self._waiting)
         samples = sum(order.sample for order in self._waiting)
-        if len(self._waiting) >= self._length or (sample and samples >= self._samples):
+        full = len(self._waiting) >= self._length or (sample and samples >= self._samples)
+        if full and not again:
             raise Busy("order.queue_full")
-        if from_there >= self._per_address:
+        if from_there >= self._per_address and not again:
             raise Busy("order.address_full")
         if not from_there:
             self._had[mark] = max(self._had.get(mark, 0.0), self._level)
         self._count += 1
-        self._waiting.append(_Waiting(name, mark, seconds, sample, self._count))
-        self._line = None
+        order = _Waiting(name, mark, seconds, sample, self._count)
+        if again:
+            order = replace(order, number=0, overtaken=MOST_OVERTAKES)
+        self._waiting.append(order)
 
     def remove(self, name: str) -> None:
         """Take an order out, if it waits. It costs its address nothing."""
         self._waiting = [order for order in self._waiting if order.name != name]
         self._changed()
 
-    def next(self) -> str:
-        """Take out the order whose turn it is.
+    def any(self, takes: Takes) -> bool:
+        """Whether an order waits that a lane can run."""
+        return any(takes(order.name) for order in self._waiting)
+
+    def next(self, takes: Takes = _any) -> str:
+        """Take out the order whose turn it is, of those that a lane can run.
 
         Raises:
             ValueError: none waits.
         """
-        chosen = _turn(self._waiting, self._had)
-        self._level = max(self._level, min(self._had[order.address] for order in self._waiting))
-        _take(chosen, self._waiting, self._had)
+        able = [order for order in self._waiting if takes(order.name)]
+        chosen = _turn(able, self._had)
+        self._level = max(self._level, min(self._had[order.address] for order in able))
+        _take(chosen, able, self._had)
+        self._waiting.remove(chosen)
         self._changed()
         return chosen.name
 
-    def ahead(self, name: str) -> tuple[int, float]:
-        """How many go before a waiting order if nobody else comes, and their seconds in all.
+    def ahead(self, lanes: Sequence[tuple[float, Takes]] = ((0.0, _any),)) -> dict[str, Ahead]:
+        """What is before each waiting order if nobody else comes.
 
-        Raises:
-            KeyError: it does not wait.
+        lanes: in how many seconds each is free, and what it can run.
         """
-        if self._line is None:
-            self._line = self._foreseen()
-        return self._line[name]
+        waiting, had = [replace(order) for order in self._waiting], dict(self._had)
+        able = {order.name: tuple(takes(order.name) for _, takes in lanes) for order in waiting}
+        free = [(seconds, number) for number, (seconds, _) in enumerate(lanes)]
+        started: Counter[tuple[bool, ...]] = Counter()
+        found = {order.name: Ahead(0, None) for order in waiting}
+        while free:
+            seconds, number = min(free)
+            free.remove((seconds, number))
+            if not (candidates := [order for order in waiting if able[order.name][number]]):
+                continue
+            chosen = _turn(candidates, had)
+            _take(chosen, candidates, had)
+            waiting.remove(chosen)
+            mine = able[chosen.name]
+            before = (n for other, n in started.items() if any(map(and_, mine, other)))
+            found[chosen.name] = Ahead(sum(before), seconds)
+            started[mine] += 1
+            free.append((seconds + chosen.seconds, number))
+        return found
 
     def _changed(self) -> None:
-        self._line = None
         if not self._waiting:
             self._had, self._level = {}, 0.0
-
-    def _foreseen(self) -> dict[str, tuple[int, float]]:
-        waiting, had = [replace(order) for order in self._waiting], dict(self._had)
-        found: dict[str, tuple[int, float]] = {}
-        seconds = 0.0
-        while waiting:
-            order = _turn(waiting, had)
-            found[order.name] = (len(found), seconds)
-            seconds += order.seconds
-            _take(order, waiting, had)
-        return found
 
 
 def _turn(waiting: Sequence[_Waiting], had: Mapping[bytes, float]) -> _Waiting:
@@ -134,6 +179,7 @@ def _turn(waiting: Sequence[_Waiting], had: Mapping[bytes, float]) -> _Waiting:
 
 
 def _take(chosen: _Waiting, waiting: list[_Waiting], had: dict[bytes, float]) -> None:
+    """Count an order's turn among those that could have had it."""
     waiting.remove(chosen)
     had[chosen.address] += chosen.seconds
     for order in waiting:

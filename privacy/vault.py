@@ -31,6 +31,9 @@ from privacy import scratch, stream
 from privacy.database import Database
 from privacy.file_rows import Entry, FileRows
 from privacy.keys import Session, is_session_id
+from privacy.sealed import File, Sealed, seal, unseal
+
+__all__ = ["File", "Reconciled", "Vault"]
 
 _WORD = re.compile(r"[a-z0-9-]{1,64}")
 # What the system answers when a link, pipe, socket or folder stands where ours should be.
@@ -47,9 +50,6 @@ class Reconciled:
     rows: int = 0
     strangers: int = 0
 
-
-File = tuple[str, str, bytes]
-"""Kind, name and content of a file to be kept."""
 
 Entries = list[Entry]  # inside the class, the method `list` hides the type
 Ids = list[str]
@@ -92,22 +92,33 @@ class Vault:
         for kind, name, _ in files:
             _require_words(kind, name)
         self._rows.require_live(session.id)
+        self.put_sealed(session, [seal(session, *file) for file in files])
+
+    def put_sealed(self, session: Session, files: Sequence[Sealed]) -> None:
+        """Keep files that were encrypted elsewhere: all of them or, after any failure, none.
+
+        Raises:
+            UnknownSession, DiskFull, ValueError: as in `put`.
+            TamperedError: one is not as long as it says.
+        """
+        for file in files:
+            _require_words(file.kind, file.name)
+            if len(file.ciphertext) != stream.sealed_size(file.size):
+                raise TamperedError
         ids = [secrets.token_hex(16) for _ in files]
-        sealed = {
-            file_id: stream.encrypt(session.data_key.reveal(), data, _aad(session, kind, name))
-            for file_id, (kind, name, data) in zip(ids, files, strict=True)
-        }
         with self._folder(session) as folder, self._announced(ids), ExitStack() as undo:
             for file_id in ids:
                 undo.callback(scratch.unlink, folder, file_id)
-            scratch.write_new(folder, sealed)
+            scratch.write_new(
+                folder, {i: file.ciphertext for i, file in zip(ids, files, strict=True)}
+            )
             with self._database.transaction():
                 # Erasing takes the same lock, so a session that is live here stays so until the
                 # rows are in; one that is not gets nothing.
                 self._rows.require_live(session.id)
                 replaced = [
-                    self._rows.insert(session.id, kind, name, file_id, len(data))
-                    for file_id, (kind, name, data) in zip(ids, files, strict=True)
+                    self._rows.insert(session.id, file.kind, file.name, file_id, file.size)
+                    for file_id, file in zip(ids, files, strict=True)
                 ]
             undo.pop_all()
             for file_id in filter(None, replaced):
@@ -122,6 +133,14 @@ class Vault:
             TamperedError: the file is not what was written, or is missing.
             ValueError: as in `put`.
         """
+        return unseal(session, self.sealed(session, kind, name))
+
+    def sealed(self, session: Session, kind: str, name: str) -> Sealed:
+        """Read one file as it is, encrypted; it may not be what was written.
+
+        Raises:
+            KeyError, UnknownSession, TamperedError, ValueError: as in `open`.
+        """
         _require_words(kind, name)
         looked_up = None
         while (found := self._rows.find(session.id, kind, name)) != looked_up:
@@ -129,8 +148,7 @@ class Vault:
             file_id, size = found
             sealed = self._read(session, file_id, stream.sealed_size(size))
             if sealed is not None:
-                aad = _aad(session, kind, name)
-                return stream.decrypt(session.data_key.reveal(), sealed, aad)
+                return Sealed(kind, name, size, sealed)
         raise TamperedError
 
     def delete(self, session: Session, kind: str, name: str | None = None) -> int:
@@ -274,7 +292,3 @@ def _require_words(*words: str) -> None:
     for word in words:
         if not _WORD.fullmatch(word):
             raise ValueError("kinds and names are 1 to 64 of a-z, 0-9 and hyphen")
-
-
-def _aad(session: Session, kind: str, name: str) -> bytes:
-    return stream.associated_data("likeness/file/v1", session.id, kind, name)

@@ -11,6 +11,7 @@ from pipeline.portraits.signing import Signing
 from web.brand.kit import NO_BRAND, Brand
 
 if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Cluster
     from pipeline.compositing.face_mesh import FaceMesh
     from pipeline.job_queue import JobQueue
     from pipeline.photos.album import Album
@@ -34,7 +35,7 @@ class Services:
     `erasure_is_late`: whether the sweeper has failed for minutes. `signer`: signs
     downloads, None while they carry the IPTC mark alone. `brand`: the company's kit.
     `hand_in`: where visitors give portraits to, `done`: where a portal wants them back; None where
-    there is no such place.
+    there is no such place. `cluster`: the machines that jobs run on; None where they run here.
     """
 
     settings: Settings
@@ -54,3 +55,4 @@ class Services:
     brand: Brand = NO_BRAND
     hand_in: HandingIn | None = None
     done: Done | None = None
+    cluster: Cluster | None = None

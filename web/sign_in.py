@@ -29,9 +29,9 @@ from joserfc.jwk import KeySet
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from errors import BadSettings, NotAdmitted
+from privacy.private_toml import read_private
 from web.http.limits import ConcurrencyLimiter
 from web.passes import Passes
-from web.private_toml import read_private
 
 _SETTING = "LIKENESS_OIDC"
 

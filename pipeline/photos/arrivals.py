@@ -37,8 +37,8 @@ from pipeline.photos.record import (
 from pipeline.photos.strokes import Strokes
 from pipeline.photos.verdicts import PhotoRecord, judged, said_of, verdict
 from privacy import kinds
+from privacy.sealed import Files
 from privacy.sessions import Session
-from privacy.vault import Vault
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Arrivals:
 
     def __init__(
         self,
-        vault: Vault,
+        vault: Files,
         decoder: Decoder,
         faces: Faces,
         cut_out: Callable[[NDArray[np.uint8], Face], CutOut],

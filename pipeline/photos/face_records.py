@@ -10,8 +10,8 @@ from messages import Message
 from pipeline.photos.record import FaceRecord, Label
 from pipeline.photos.verdicts import number_of
 from privacy import kinds
+from privacy.sealed import File, Files
 from privacy.sessions import Session
-from privacy.vault import File, Vault
 
 MAX_REJECTED = 30
 """Rejected photos that are remembered for the page; the oldest are forgotten first."""
@@ -26,7 +26,7 @@ _COMPARED = "compared"
 class FaceRecords:
     """The records of all sessions. Each call raises UnknownSession where the session was erased."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Files) -> None:
         self._vault = vault
 
     def stored(self, session: Session) -> list[FaceRecord]:

@@ -17,8 +17,8 @@ from errors import BadOrder
 from pipeline.imaging import CutOut
 from pipeline.photos.record import FaceRecord, Stroke
 from privacy import kinds
+from privacy.sealed import Files
 from privacy.sessions import Session
-from privacy.vault import Vault
 
 MOST = 40
 """Strokes of one photo."""
@@ -40,7 +40,7 @@ class Strokes:
         writing: the lock under which records of photos are written.
     """
 
-    def __init__(self, vault: Vault, writing: threading.Lock) -> None:
+    def __init__(self, vault: Files, writing: threading.Lock) -> None:
         self._vault, self._writing = vault, writing
 
     def add(self, session: Session, photo_id: str, stroke: Stroke) -> None:

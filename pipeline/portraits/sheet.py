@@ -17,8 +17,8 @@ from pipeline.imaging import png_of
 from pipeline.orders import Way
 from pipeline.portraits.score import PortraitRecord
 from privacy import kinds
+from privacy.sealed import File, Files
 from privacy.sessions import Session
-from privacy.vault import File, Vault
 
 PORTRAITS, KEPT = "portraits", "kept"
 """The sheets of a session: of what jobs made, and of what was kept in the editor. Two, so that a
@@ -31,7 +31,7 @@ KEPT_TOGETHER = 4
 class Sheet:
     """Gives portraits their names and keeps them with what is known of them."""
 
-    def __init__(self, vault: Vault, session: Session, way: Way, earlier: int | None) -> None:
+    def __init__(self, vault: Files, session: Session, way: Way, earlier: int | None) -> None:
         """Read what was made before.
 
         way: in which this sheet's portraits are made. earlier: how many records are of earlier
@@ -71,17 +71,17 @@ class Sheet:
             self._vault.put_all(self._session, [*files, sheet_file(self._records)])
 
 
-def load_sheet(vault: Vault, session: Session) -> list[PortraitRecord]:
+def load_sheet(vault: Files, session: Session) -> list[PortraitRecord]:
     """What is known of each portrait made so far, in the order they were made, then those kept."""
     return [*_rows(vault, session, PORTRAITS), *_rows(vault, session, KEPT)]
 
 
-def count_made(vault: Vault, session: Session) -> int:
+def count_made(vault: Files, session: Session) -> int:
     """How many portraits jobs have made for a session."""
     return len(_rows(vault, session, PORTRAITS))
 
 
-def load_kept(vault: Vault, session: Session) -> list[PortraitRecord]:
+def load_kept(vault: Files, session: Session) -> list[PortraitRecord]:
     """What is known of the portraits that were kept in the editor, in that order."""
     return _rows(vault, session, KEPT)
 
@@ -97,7 +97,7 @@ def sheet_file(records: Sequence[PortraitRecord], name: str = PORTRAITS) -> File
     return kinds.SHEET, name, json.dumps(rows).encode()
 
 
-def _rows(vault: Vault, session: Session, name: str) -> list[PortraitRecord]:
+def _rows(vault: Files, session: Session, name: str) -> list[PortraitRecord]:
     try:
         rows: list[dict[str, Any]] = json.loads(vault.open(session, kinds.SHEET, name))
     except KeyError:

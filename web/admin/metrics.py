@@ -7,6 +7,7 @@ invitations. Counters begin anew with the process.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import (
@@ -22,6 +23,9 @@ from pipeline.orders import ENDED
 from privacy.invitations import Batch
 from privacy.tally import LATE, ON_TIME
 from web.admin.overview import Overview
+
+if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Told
 
 _HAND_INS = {
     "waiting": "Hand-ins that were not delivered yet.",
@@ -52,9 +56,18 @@ class Metrics:
         yield from _machine(seen)
         if seen.batches is not None:
             yield _invitations(seen.batches)
+        if seen.workers is not None:
+            yield _workers(seen.workers)
         if seen.hand_ins is not None:
             for name, what in _HAND_INS.items():
                 yield _gauge(f"hand_ins_{name}", what, seen.hand_ins[name])
+
+
+def _workers(workers: Sequence[Told]) -> Metric:
+    there = _family("workers", "Workers of the cluster.", "state")
+    for state in ("free", "busy", "drained"):
+        there.add_metric((state,), sum(one.state == state for one in workers))
+    return there
 
 
 def _server(seen: Overview) -> Iterator[Metric]:

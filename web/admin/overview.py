@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.bases import manifest
 from pipeline.job_counts import GPU_FAILED, Census
@@ -21,6 +22,9 @@ from privacy.tally import OpenNow
 from settings import VERSION
 from web.admin.gpu import Gpu, GpuWatch
 from web.services import Services
+
+if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Told
 
 DAYS = 14
 
@@ -48,6 +52,7 @@ class Overview:
         batches: invitations; None where none are asked for.
         hand_ins: portraits that were handed in: how many are `waiting`, of these `failing`, and
             `delivered_today`; None where nobody hands any in.
+        workers: of the cluster; None where jobs run in this process.
         warnings: level and event of what was logged since the start → how often.
     """
 
@@ -69,6 +74,7 @@ class Overview:
     batches: Sequence[Batch] | None
     hand_ins: Mapping[str, int] | None
     warnings: Mapping[tuple[str, str], int]
+    workers: Sequence[Told] | None = None
 
     @property
     def today(self) -> Counter[str]:
@@ -117,4 +123,5 @@ class Watch:
             batches=invitations.batches() if invitations else None,
             hand_ins=services.hand_in.counts() if services.hand_in else None,
             warnings=log.warnings(),
+            workers=services.cluster.told() if services.cluster else None,
         )

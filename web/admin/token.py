@@ -13,7 +13,7 @@ import secrets
 from pathlib import Path
 
 from errors import BadSettings
-from web.private_toml import private_bytes
+from privacy.private_toml import private_bytes
 
 LEAST = 32
 """Characters of a token."""

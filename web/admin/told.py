@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeline.job_counts import ended, median_minutes
 from pipeline.orders import ENDED, OrderedWay
@@ -13,6 +14,9 @@ from privacy.invitations import Batch
 from privacy.tally import LATE, ON_TIME
 from web.admin.overview import DAYS, Overview
 from words import span
+
+if TYPE_CHECKING:
+    from pipeline.cluster.cluster import Told
 
 _LITTLE_DISK = 0.1
 _GB = 1e9
@@ -43,6 +47,10 @@ def troubles(seen: Overview) -> list[str]:
         found.append("The worker of the queue has ended: restart the server.")
     if seen.gpu_failed:
         found.append("The GPU does not work: restart the server, and look at nvidia-smi.")
+    if seen.workers is not None and not any(one.state != "drained" for one in seen.workers):
+        found.append(
+            "No worker of the cluster takes jobs: look at Ray's head, and at the workers' logs."
+        )
     if seen.disk_free < _LITTLE_DISK * seen.disk_size:
         found.append("The disk of the scratch folder is nearly full: make room on it.")
     return found
@@ -53,6 +61,7 @@ def sections(seen: Overview) -> list[tuple[str, Rows]]:
     return [
         ("Jobs", _jobs(seen)),
         ("Sessions and erasure", _sessions(seen)),
+        *([("Workers", _workers(seen.workers))] if seen.workers is not None else []),
         ("Machine", _machine(seen)),
         ("Server", _server(seen)),
     ]
@@ -125,6 +134,17 @@ def _sessions(seen: Overview) -> Rows:
         used = sum(batch.started for batch in seen.batches)
         rows.append(("Invitations", f"{used} of {most} used"))
     return rows
+
+
+def _workers(workers: Sequence[Told]) -> Rows:
+    rows = [
+        (
+            f"{one.machine}, {one.worker}",
+            f"{one.state}; {', '.join(one.ways)}; {one.base}; {one.done} jobs done",
+        )
+        for one in workers
+    ]
+    return rows or [("None", "no machine of the cluster is there")]
 
 
 def _machine(seen: Overview) -> Rows:

@@ -21,6 +21,7 @@ import pyrage
 
 from errors import BadSettings
 from pipeline.compositing.look import needed
+from privacy.private_toml import read_private
 from settings import Settings
 from web.brand.checks import Told, known, text, told
 from web.done import Done
@@ -29,7 +30,6 @@ from web.hand_in.mail import Mail, Server, Tls
 from web.hand_in.parcel import Channel
 from web.hand_in.webhook import Webhook
 from web.http.hosts import is_nobodys
-from web.private_toml import read_private
 from words import LANGUAGES
 
 SETTING = "LIKENESS_HAND_IN"
