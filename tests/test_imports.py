@@ -1,6 +1,7 @@
 """Rooms of `pipeline/` know only what lies below them.
 
-    __main__ > assembly > job_queue > photo_job, painted_job > trials > job
+    __main__, cluster > assembly > job_queue > running > line, outcome > lanes
+    > photo_job, painted_job > trials > job
     > planning, training, portraits
     > bases, photos, compositing > orders, imaging, memory, model_files, overlap
 
@@ -27,9 +28,12 @@ FLOORS = (
     ("job", "job_counts", "clip_base"),
     ("trials",),
     ("photo_job", "painted_job"),
+    ("lanes",),
+    ("line", "outcome"),
+    ("running",),
     ("job_queue",),
     ("assembly", "moving", "folders"),
-    ("__main__",),
+    ("__main__", "cluster"),
 )
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 LATE = {("job", "photo_job"), ("job", "painted_job")}

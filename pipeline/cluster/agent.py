@@ -146,7 +146,8 @@ def main() -> int:
     pipe = Pipe(os.dup(0))
     cluster = ClusterFile.read(Path(sys.argv[1]))
     ray.init(
-        address=cluster.address or "auto",
+        address=cluster.address,
+        _node_ip_address=cluster.address.rpartition(":")[0],  # the head runs beside the front
         namespace="likeness",
         log_to_driver=False,
         configure_logging=False,

@@ -194,7 +194,6 @@ class Cluster:
                 [sys.executable, "-m", "pipeline.cluster.agent", str(self._file.path)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
                 cwd=ROOT,
                 env=environment,
                 start_new_session=True,

@@ -1,0 +1,168 @@
+"""A real Ray cluster on this machine: a head and workers, each in a network namespace of its own,
+with certificates and a token, reached over a bridge as machines of a company are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from settings import ROOT
+from tests.support.waiting import until
+from tools.cluster_certs import write
+
+NETWORK = "10.77.0"
+OBJECT_STORE = 150_000_000
+
+
+class RayCluster:
+    """The head is this machine itself, under NETWORK.1; each worker has an address of its own."""
+
+    def __init__(self, folder: Path, base: Path) -> None:
+        """
+        Args:
+            folder: of certificates, Ray's session and the workers' scratch folders; a short path.
+            base: the base model of the workers.
+        """
+        self.folder, self._base = folder, base
+        self._mark = secrets.token_hex(2)
+        self._bridge, self._nodes = f"lk{self._mark}", dict[str, subprocess.Popen[bytes]]()
+        self._count = 1
+
+    def start(self) -> Path:
+        """Start the head; the front's `cluster.toml`."""
+        _ip("link", "add", self._bridge, "type", "bridge")
+        _ip("addr", "add", f"{NETWORK}.1/24", "dev", self._bridge)
+        _ip("link", "set", self._bridge, "up")
+        (front,) = write(self.folder / "pki", [("front", f"{NETWORK}.1")])
+        arguments = ["--head", "--port=6379", f"--temp-dir={self.folder / 'ray'}"]
+        self._start("front", 1, [*arguments, "--num-cpus=0", "--include-dashboard=false"])
+        return front / "cluster.toml"
+
+    def add(self, name: str, places: dict[str, int], namespace: bool = True) -> None:
+        """A machine with places for workers. namespace: in a network of its own."""
+        self._count += 1
+        number = self._count
+        write(self.folder / "pki", [(name, f"{NETWORK}.{number}")])
+        outside, inside = f"{self._bridge}-{number}", f"{self._bridge}i{number}"
+        _ip("netns", "add", self._space(name))
+        _ip("link", "add", outside, "type", "veth", "peer", "name", inside)
+        _ip("link", "set", outside, "master", self._bridge, "up")
+        _ip("link", "set", inside, "netns", self._space(name))
+        within = ["netns", "exec", self._space(name), "ip"]
+        _ip(*within, "addr", "add", f"{NETWORK}.{number}/24", "dev", inside)
+        _ip(*within, "link", "set", inside, "up")
+        _ip(*within, "link", "set", "lo", "up")
+        resources = json.dumps(places)
+        arguments = [f"--address={NETWORK}.1:6379", "--num-cpus=1", f"--resources={resources}"]
+        self._start(name, number, arguments)
+
+    def kill(self, name: str) -> None:
+        """The machine is gone, with everything that ran on it."""
+        process = self._nodes.pop(name)
+        for pid in self.processes(name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+    def unplug(self, name: str, number: int, up: bool = False) -> None:
+        """Take the machine's cable out, or put it in again."""
+        _ip("link", "set", f"{self._bridge}-{number}", "up" if up else "down")
+
+    def processes(self, name: str) -> list[int]:
+        """All that runs on a machine."""
+        listed = subprocess.run(
+            ["ip", "netns", "pids", self._space(name)], capture_output=True, text=True, check=True
+        )
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def workers(self, name: str) -> list[int]:
+        """The worker processes of a machine."""
+        return [pid for pid in self.processes(name) if b"pipeline.cluster.worker" in _command(pid)]
+
+    def close(self) -> None:
+        """End everything."""
+        for name in [name for name in self._nodes if name != "front"]:
+            self.kill(name)
+        if (head := self._nodes.pop("front", None)) is not None:
+            os.killpg(head.pid, signal.SIGKILL)
+            head.wait()
+        mark = str(self.folder).encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            if mark in _command(int(entry.name)) and int(entry.name) != os.getpid():
+                with suppress(ProcessLookupError):
+                    os.kill(int(entry.name), signal.SIGKILL)
+        spaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
+        for line in spaces.stdout.splitlines():
+            if line.startswith(f"{self._bridge}-"):
+                _ip("netns", "del", line.split()[0])
+        _ip("link", "del", self._bridge)
+
+    def _space(self, name: str) -> str:
+        return f"{self._bridge}-{name}"
+
+    def _start(self, name: str, number: int, arguments: list[str]) -> None:
+        home = self.folder / "pki" / name
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
+            "HOME": str(self.folder),
+            "PYTHONPATH": str(ROOT),
+            "RAY_USE_TLS": "1",
+            "RAY_TLS_CA_CERT": str(home / "authority.pem"),
+            "RAY_TLS_SERVER_CERT": str(home / "machine.pem"),
+            "RAY_TLS_SERVER_KEY": str(home / "machine.key"),
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(home / "token"),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "LIKENESS_CLUSTER": str(home / "cluster.toml"),
+            "LIKENESS_SCRATCH": str(self.folder / f"{name}-scratch"),
+            "LIKENESS_RECEIPTS": str(self.folder / f"{name}-receipts"),
+            "LIKENESS_BASE": str(self._base),
+        }
+        within = [] if name == "front" else ["ip", "netns", "exec", self._space(name)]
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, "--block"]
+        command += [f"--node-ip-address={NETWORK}.{number}", "--disable-usage-stats"]
+        command += [f"--object-store-memory={OBJECT_STORE}"]
+        log = (self.folder / f"{name}.log").open("ab")
+        with log:
+            self._nodes[name] = subprocess.Popen(
+                [*within, *command],
+                env=environment,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        until(lambda: b"Ray runtime started" in (self.folder / f"{name}.log").read_bytes(), 120)
+
+
+@contextmanager
+def ray_cluster(base: Path) -> Iterator[RayCluster]:
+    """A cluster without machines yet."""
+    folder = Path(tempfile.mkdtemp(prefix="lk", dir="/tmp"))
+    cluster = RayCluster(folder, base)
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def _ip(*arguments: str) -> None:
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
