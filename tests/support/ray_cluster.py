@@ -36,7 +36,7 @@ class RayCluster:
         self.folder, self._base = folder, base
         self._mark = secrets.token_hex(2)
         self._bridge, self._nodes = f"lk{self._mark}", dict[str, subprocess.Popen[bytes]]()
-        self._count = 1
+        self._numbers, self._arguments = {"front": 1}, dict[str, list[str]]()
 
     def start(self) -> Path:
         """Start the head; the front's `cluster.toml`."""
@@ -48,10 +48,9 @@ class RayCluster:
         self._start("front", 1, [*arguments, "--num-cpus=0", "--include-dashboard=false"])
         return front / "cluster.toml"
 
-    def add(self, name: str, places: dict[str, int], namespace: bool = True) -> None:
-        """A machine with places for workers. namespace: in a network of its own."""
-        self._count += 1
-        number = self._count
+    def add(self, name: str, places: dict[str, int]) -> None:
+        """A machine with places for workers."""
+        number = self._numbers[name] = len(self._numbers) + 1
         write(self.folder / "pki", [(name, f"{NETWORK}.{number}")])
         outside, inside = f"{self._bridge}-{number}", f"{self._bridge}i{number}"
         _ip("netns", "add", self._space(name))
@@ -75,9 +74,19 @@ class RayCluster:
         process.kill()
         process.wait()
 
-    def unplug(self, name: str, number: int, up: bool = False) -> None:
-        """Take the machine's cable out, or put it in again."""
-        _ip("link", "set", f"{self._bridge}-{number}", "up" if up else "down")
+    def restart(self, name: str) -> None:
+        """The machine's Ray ends, and is started again."""
+        self.kill(name)
+        self._start(name, self._numbers[name], self._arguments[name])
+
+    def restart_head(self) -> None:
+        """Ray's head ends, and is started again."""
+        self._end_head()
+        self._start("front", 1, self._arguments["front"])
+
+    def unplug(self, name: str) -> None:
+        """Take the machine's cable out."""
+        _ip("link", "set", f"{self._bridge}-{self._numbers[name]}", "down")
 
     def processes(self, name: str) -> list[int]:
         """All that runs on a machine."""
@@ -94,25 +103,31 @@ class RayCluster:
         """End everything."""
         for name in [name for name in self._nodes if name != "front"]:
             self.kill(name)
-        if (head := self._nodes.pop("front", None)) is not None:
-            os.killpg(head.pid, signal.SIGKILL)
-            head.wait()
-        mark = str(self.folder).encode()
-        for entry in Path("/proc").glob("[0-9]*"):
-            if mark in _command(int(entry.name)) and int(entry.name) != os.getpid():
-                with suppress(ProcessLookupError):
-                    os.kill(int(entry.name), signal.SIGKILL)
+        self._end_head()
         spaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)
         for line in spaces.stdout.splitlines():
             if line.startswith(f"{self._bridge}-"):
                 _ip("netns", "del", line.split()[0])
         _ip("link", "del", self._bridge)
 
+    def _end_head(self) -> None:
+        """Ray's processes on the front: those that name its session's folder."""
+        if (head := self._nodes.pop("front", None)) is not None:
+            head.kill()
+            head.wait()
+        mark = str(self.folder / "ray").encode()
+        for entry in Path("/proc").glob("[0-9]*"):
+            if mark in _command(int(entry.name)) and int(entry.name) != os.getpid():
+                with suppress(ProcessLookupError):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
     def _space(self, name: str) -> str:
         return f"{self._bridge}-{name}"
 
     def _start(self, name: str, number: int, arguments: list[str]) -> None:
-        home = self.folder / "pki" / name
+        home, log = self.folder / "pki" / name, self.folder / f"{name}.log"
+        self._arguments[name] = arguments
+        log.unlink(missing_ok=True)
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
             "HOME": str(self.folder),
@@ -133,17 +148,16 @@ class RayCluster:
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, "--block"]
         command += [f"--node-ip-address={NETWORK}.{number}", "--disable-usage-stats"]
         command += [f"--object-store-memory={OBJECT_STORE}"]
-        log = (self.folder / f"{name}.log").open("ab")
-        with log:
+        with log.open("ab") as said:
             self._nodes[name] = subprocess.Popen(
                 [*within, *command],
                 env=environment,
                 cwd=ROOT,
-                stdout=log,
-                stderr=log,
+                stdout=said,
+                stderr=said,
                 start_new_session=True,
             )
-        until(lambda: b"Ray runtime started" in (self.folder / f"{name}.log").read_bytes(), 120)
+        until(lambda: b"Ray runtime started" in log.read_bytes(), 120)
 
 
 @contextmanager
