@@ -10,13 +10,14 @@ from errors import BaseUnavailable
 from pipeline.bases import manifest
 from pipeline.bases.plan import smaller
 from pipeline.planning.cards import GB
-from pipeline.planning.clips import LONGEST_S, ClipFacts, clip_facts_of, plan_clip
+from pipeline.planning.clips import LONGEST_S, clip_facts_of, plan_clip
+from pipeline.planning.facts import Facts
 from pipeline.planning.planning import Machine
 from tests.support.planned import card, machine
 from tools.fetch_base import BASES
 
 
-def known() -> ClipFacts:
+def known() -> Facts:
     facts = clip_facts_of(manifest.parse(BASES / "wan2.2-ti2v-5b.toml"))
     assert facts is not None
     return facts
@@ -29,8 +30,7 @@ def test_a_card_of_24_gb_makes_the_largest_in_minutes() -> None:
     chosen = card("RTX 4090")
     plan = plan_clip(FACTS, Machine(chosen.free, chosen.reached))
     assert plan.resolution == 704
-    assert plan.generate_bytes is not None
-    assert plan.generate_bytes <= chosen.free
+    assert 0 < plan.bytes <= chosen.free
     assert plan.seconds is not None
     assert 60 < plan.seconds < 600
 
