@@ -13,7 +13,7 @@ from pathlib import Path
 from errors import BaseUnavailable
 from pipeline.bases import manifest as manifests
 from pipeline.planning.cards import CARDS
-from pipeline.planning.clips import ClipFacts, clip_facts_of, plan_clip
+from pipeline.planning.clips import clip_facts_of, plan_clip
 from pipeline.planning.cost import Workload
 from pipeline.planning.facts import Facts, facts_of
 from pipeline.planning.planning import Machine, choose
@@ -74,7 +74,7 @@ def films(bases: Path) -> str:
     return "\n\n".join(_films(facts) for facts in read if facts is not None)
 
 
-def _films(facts: ClipFacts) -> str:
+def _films(facts: Facts) -> str:
     lines = [
         "| card | GB | idle parts | side, px | peak, GiB | minutes |",
         "|---|---|---|---|---|---|",
@@ -86,7 +86,7 @@ def _films(facts: ClipFacts) -> str:
         except BaseUnavailable:
             lines.append(row + "does not fit |||| ")
             continue
-        cells = [p.offload, str(p.resolution), f"{(p.generate_bytes or 0) / 2**30:.1f}"]
+        cells = [p.offload, str(p.resolution), f"{p.bytes / 2**30:.1f}"]
         lines.append(row + " | ".join([*cells, f"{(p.seconds or 0) / 60:.1f}"]) + " |")
     return "\n".join(lines)
 

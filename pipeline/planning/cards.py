@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 GB = 1e9
 CONTEXT = 0.6 * GB
@@ -15,8 +15,7 @@ HOPPER = 0.30
 """The same of an H200, measured: FLUX.2 klein and Z-Image, wherever operations decide."""
 
 
-@dataclass(frozen=True)
-class Card:
+class Card(NamedTuple):
     """A GPU: memory in GB as it is sold, dense bfloat16 TFLOPS at its peak (maker's figures, with
     sums in float32), and the share of it that is reached."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from errors import DiskFull
+from privacy import scratch
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -21,13 +22,9 @@ def read(file: Path) -> dict[str, Any]:
 
 def write(file: Path, content: dict[str, Any]) -> None:
     """Replace the file; without room or permission it stays as it was."""
-    with suppress(OSError):
+    with suppress(OSError, DiskFull):
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-                json.dump(content, out, indent=2, sort_keys=True)
-            os.replace(name, file)
-        except OSError:
-            os.unlink(name)
-            raise
+        with scratch.open_folder(file.parent.resolve()) as folder:
+            scratch.replace(
+                folder, file.name, json.dumps(content, indent=2, sort_keys=True).encode()
+            )

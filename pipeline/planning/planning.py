@@ -13,18 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from errors import BaseUnavailable
-from pipeline.bases.plan import UNTILED_PX, WAYS, Plan, Work
+from pipeline.bases.plan import UNTILED_PX, Plan, Work
 from pipeline.orders import ORDERED_WAYS, OrderedWay
 from pipeline.planning import calibration
 from pipeline.planning.calibration import Calibration
 from pipeline.planning.cards import reached
 from pipeline.planning.cost import FRAGMENTATION, Cost, Workload
-from pipeline.planning.facts import Facts, Weights
+from pipeline.planning.facts import Facts
 from pipeline.planning.pace import FILE as PACE
 from pipeline.planning.pace import Paces
-
-LONGEST_S = 2 * 3600.0
-"""Smaller pictures are planned where large ones would keep a visitor waiting for longer."""
 
 CAREFUL = 1.15
 """Factor on expected memory after a job ran short of it."""
@@ -43,21 +40,22 @@ class Machine:
 def ways(facts: Facts, workload: Workload, machine: Machine) -> list[Plan]:
     """Every way at every size of portraits, with its cost, whether it fits or not; best first.
 
-    The largest portraits come first, the fastest of them first, and what takes too long last.  The
-    order knows nothing of the memory, so more of it never gives a worse plan.
+    The order knows nothing of the memory, so more of it never gives a worse plan.
     """
-    drafts = (_draft(facts, name, side) for side in facts.sides for name in WAYS)
-    return sorted((costed(draft, facts, workload, machine) for draft in drafts), key=rank)
+    drafts = (_draft(facts, name, side) for side in facts.sides for name in facts.ways)
+    every = [costed(draft, facts, workload, machine) for draft in drafts]
+    return sorted(every, key=lambda plan: rank(plan, facts.longest_s))
 
 
 def _draft(facts: Facts, name: str, side: int) -> Plan:
-    way = WAYS[name]
+    """The way as a base goes it that makes pictures of this side, in pixels."""
+    way = facts.ways[name]
     fitted = way._replace(
         micro_batch=min(way.micro_batch, facts.batch), tiling=way.tiling and side > UNTILED_PX
     )
-    plan = Plan(side, facts.rank, facts.steps, facts.batch, **fitted._asdict(), way=name)
     lower = tuple(other for other in facts.sides if other < side)
-    return replace(plan, lower=lower, train_resolution=min(side, facts.learn_px))
+    learnt = min(side, facts.learn_px)
+    return Plan(side, facts.rank, facts.steps, facts.batch, *fitted, lower, learnt, way=name)
 
 
 def costed(way: Plan, facts: Facts, workload: Workload, machine: Machine) -> Plan:
@@ -76,8 +74,9 @@ def costed(way: Plan, facts: Facts, workload: Workload, machine: Machine) -> Pla
     )
 
 
-def rank(plan: Plan, longest_s: float = LONGEST_S) -> tuple[float, ...]:
-    """Order plans, the best first; those that take longer come last."""
+def rank(plan: Plan, longest_s: float) -> tuple[float, ...]:
+    """Order plans: the largest portraits first, the fastest of them first; what takes too long
+    comes last, whatever its size."""
     assert plan.seconds is not None
     long = plan.seconds > longest_s
     return long, 0 if long else -plan.resolution, plan.seconds
@@ -96,16 +95,14 @@ def choose(
     every = ways(facts, workload, machine)
     if fitting := next((plan for plan in every if plan.bytes <= machine.free), None):
         return fitting
-    advice = ""
+    advice = facts.advice
     for other in sorted((f for f in others if f != facts), key=lambda other: other.denoiser):
         with suppress(BaseUnavailable):  # the largest is the last; what was measured is this base's
             choose(other, workload, Machine(machine.free, machine.reached))
-            advice = f" {other.title} would fit: set LIKENESS_BASE={other.key}."
-    least = min(plan.bytes for plan in every) / 2**30
-    raise BaseUnavailable(
-        f"{facts.title} needs {least:.1f} GiB of free GPU memory, and there are "
-        f"{machine.free / 2**30:.1f}.{advice}"
-    )
+            advice = f". {other.title} would fit: set LIKENESS_BASE={other.key}."
+    least, free = (size / 2**30 for size in (min(plan.bytes for plan in every), machine.free))
+    needs = f"{facts.title} needs {least:.1f} GiB of free GPU memory"
+    raise BaseUnavailable(f"{needs}, and there are {free:.1f}{advice}")
 
 
 @dataclass(frozen=True)
@@ -176,7 +173,8 @@ class Planning:
 
         if self._facts is None or (card := device.gpu()) is None:
             return None
-        machine = Machine(card.free, reached(card.name), self._calibration(card.name))
+        known = calibration.recall(self._file, self._facts.key, card.name)
+        machine = Machine(card.free, reached(card.name), known)
         return choose(self._facts, workload, machine, self._others)
 
     def learn(self, plan: Plan, measured: Measured) -> None:
@@ -185,16 +183,12 @@ class Planning:
 
         if self._facts is None or (card := device.gpu()) is None:
             return
-        before = self._calibration(card.name)
+        before = calibration.recall(self._file, self._facts.key, card.name)
         now = calibration.refine(before, **ratios(plan, measured))
         calibration.remember(self._file, self._facts.key, card.name, now)
 
-    def _calibration(self, card: str) -> Calibration:
-        assert self._facts is not None
-        return calibration.recall(self._file, self._facts.key, card)
 
-
-def require_gpu(facts: Weights | None) -> None:
+def require_gpu(facts: Facts | None) -> None:
     """Fail at start rather than in a visitor's first job.
 
     Raises:

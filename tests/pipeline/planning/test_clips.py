@@ -10,13 +10,14 @@ from errors import BaseUnavailable
 from pipeline.bases import manifest
 from pipeline.bases.plan import smaller
 from pipeline.planning.cards import GB
-from pipeline.planning.clips import LONGEST_S, ClipFacts, clip_facts_of, plan_clip
+from pipeline.planning.clips import LONGEST_S, clip_facts_of, plan_clip
+from pipeline.planning.facts import Facts
 from pipeline.planning.planning import Machine
 from tests.support.planned import card, machine
 from tools.fetch_base import BASES
 
 
-def known() -> ClipFacts:
+def known() -> Facts:
     facts = clip_facts_of(manifest.parse(BASES / "wan2.2-ti2v-5b.toml"))
     assert facts is not None
     return facts
@@ -29,8 +30,7 @@ def test_a_card_of_24_gb_makes_the_largest_in_minutes() -> None:
     chosen = card("RTX 4090")
     plan = plan_clip(FACTS, Machine(chosen.free, chosen.reached))
     assert plan.resolution == 704
-    assert plan.generate_bytes is not None
-    assert plan.generate_bytes <= chosen.free
+    assert 0 < plan.bytes <= chosen.free
     assert plan.seconds is not None
     assert 60 < plan.seconds < 600
 
@@ -50,8 +50,12 @@ def test_a_slow_card_makes_a_smaller_clip_in_time() -> None:
 
 
 def test_what_fits_nowhere_is_a_sentence() -> None:
-    with pytest.raises(BaseUnavailable, match=r"Wan 2\.2 TI2V 5B needs .* GiB of free GPU memory"):
+    with pytest.raises(BaseUnavailable) as refused:
         plan_clip(FACTS, machine(3 * GB))
+    assert str(refused.value) == (
+        "Wan 2.2 TI2V 5B needs 10.6 GiB of free GPU memory, and there are 2.8: "
+        "use a larger card, or make clips without it."
+    )
 
 
 def test_memory_that_runs_short_leads_to_a_smaller_clip() -> None:
@@ -75,9 +79,14 @@ def test_a_step_takes_what_others_measured() -> None:
     assert computed == pytest.approx(2.3, rel=0.35)
 
 
-def test_a_manifest_without_its_counts_is_damaged() -> None:
+@pytest.mark.parametrize("count", ["packed", "frames", "at", "decode_flops", "paint"])
+def test_a_manifest_without_its_counts_is_damaged(count: str) -> None:
     read = manifest.parse(BASES / "wan2.2-ti2v-5b.toml")
-    broken = replace(read, clip={k: v for k, v in read.clip.items() if k != "packed"})
+    rows = [{k: v for k, v in row.items() if k != count} for row in read.clip["at"]]
+    clip = {k: v for k, v in (read.clip | {"at": rows}).items() if k != count}
     with pytest.raises(BaseUnavailable, match="damaged or was altered"):
-        clip_facts_of(broken)
+        clip_facts_of(replace(read, clip=clip))
+
+
+def test_a_base_that_makes_portraits_counts_nothing_for_clips() -> None:
     assert clip_facts_of(manifest.parse(BASES / "sdxl.toml")) is None
