@@ -7,7 +7,7 @@ SEED   ?= 7
 DEVICE ?= cuda
 WAY    ?=
 
-.PHONY: help run test check setup setup-dev lint format headshots gpu-check bench clean
+.PHONY: help run test test-cluster check setup setup-dev lint format headshots gpu-check bench clean
 
 help:                 ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,10 @@ run: setup            ## set up, then start on http://127.0.0.1:7860
 
 test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+test-cluster: setup-dev ## jobs on a real Ray cluster in network namespaces; needs root and ip, installs Ray
+	.venv/bin/pip install --require-hashes -r requirements-cluster.txt
+	.venv/bin/python -m pytest tests/cluster
 
 check: setup-dev lint ## before each commit, about two minutes: format, lint, types and the fast tests
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"

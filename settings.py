@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     cluster: str = Field(
         "",
         description="Path of a TOML file, readable by its owner alone, that says to which cluster "
-        "this machine belongs ([cluster.md](cluster.md)). Without it all jobs run in this process.",
+        "this machine belongs ([cluster.md](cluster.md)). Without it jobs run in this process.",
     )
     operator: str = Field(
         "the people who run this server", min_length=1, description="Who operates this server."
@@ -245,12 +245,8 @@ class Settings(BaseSettings):
         right, wanted = _EACH[str(field.field_name)]
         if wrong := next((one for one in value if not right(one)), None):
             raise ValueError(f"{wrong!r} is no {wanted}")
-        return value
-
-    @field_validator("hosts")
-    @classmethod
-    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(name.lower().rstrip(".") for name in value)
+        plain = field.field_name == "hosts"
+        return tuple(name.lower().rstrip(".") for name in value) if plain else value
 
     @field_validator("scratch", "receipts", "models", "styles")
     @classmethod

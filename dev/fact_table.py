@@ -124,6 +124,16 @@ FACTS = {
     70: "what `/admin` and `/metrics` count is right, under 200 pages at once too, and what is "
     "counted by day survives a restart",
     71: "a moving portrait is encrypted and erased as a portrait is",
+    72: "what travels to a worker of a cluster and back is ciphertext to whoever carries it, and "
+    "nothing else of a job lies on a worker's disk, in Ray's object store or in its logs",
+    73: "a worker gets a session's key only if a machine of the cluster signed for it now; the "
+    "envelope opens there, once, within a minute, for that job",
+    74: "a worker that was taken over reaches no session but the one whose job it has, and can "
+    "keep or delete nothing there but what a job makes",
+    75: "Delete everything ends the worker that has a part of the session; after a job nothing of "
+    "it is in a worker's memory",
+    76: "Ray runs in processes of its own that have no key; without `LIKENESS_CLUSTER` nothing of "
+    "a cluster is imported",
 }
 
 

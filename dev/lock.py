@@ -1,6 +1,7 @@
 """Write requirements.lock: every package that runs, exact, with the digests of its files on PyPI.
 
     python -m dev.lock > requirements.lock
+    python -m dev.lock cluster > requirements-cluster.txt     with Ray installed beside it
 
 The versions are those of this environment, which `requirements.txt` was installed into. The digests
 come from PyPI's index, whatever this machine installs from: those of files for Python 3.11, on any
@@ -30,11 +31,19 @@ ROOT = Path(__file__).resolve().parent.parent
 BY_MACHINE = ("torch", "triton", "nvidia-", "cuda-")
 """How names begin of what is another build on another machine."""
 
+CLUSTER = "ray==2.60.0"
+"""What only a cluster needs (LIKENESS_CLUSTER)."""
+
 _INDEX = "https://pypi.org/simple/{}/"
 _FORMAT = "application/vnd.pypi.simple.v1+json"
 _HEAD = """\
 # Everything that requirements.txt brings, exact and by digest, but for torch, whose build depends
 # on the machine. Written by `python -m dev.lock`; installed by tools/setup.sh.
+"""
+
+_CLUSTER_HEAD = """\
+# What LIKENESS_CLUSTER needs beside requirements.lock, exact and by digest: Ray and what it brings.
+# Written by `python -m dev.lock cluster`; installed with pip install --require-hashes -r this file.
 """
 
 
@@ -44,10 +53,10 @@ def asked_for() -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("#")]
 
 
-def closure() -> dict[str, Distribution]:
-    """What `asked_for` needs on this Python and system, by canonical name, and torch's needs."""
+def closure(roots: list[Requirement]) -> dict[str, Distribution]:
+    """What these need on this Python and system, by canonical name, and torch's needs."""
     found: dict[str, Distribution] = {}
-    waiting = asked_for()
+    waiting = list(roots)
     while waiting:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
@@ -58,7 +67,7 @@ def closure() -> dict[str, Distribution]:
         found[name] = package
         if new or wanted.extras:
             waiting += needed_by(package, wanted.extras)
-    del found["torch"]
+    found.pop("torch", None)
     return found
 
 
@@ -92,9 +101,11 @@ def _fits(file: str, name: str, version: str) -> bool:
     )
 
 
-def main() -> int:
-    sys.stdout.write(_HEAD)
-    for name, package in sorted(closure().items()):
+def main(arguments: list[str]) -> int:
+    cluster = arguments == ["cluster"]
+    sys.stdout.write(_CLUSTER_HEAD if cluster else _HEAD)
+    roots = [Requirement(CLUSTER)] if cluster else asked_for()
+    for name, package in sorted(closure(roots).items()):
         known = digests(name, package.version)
         if not known:
             print(f"PyPI has no file of {name} {package.version}.", file=sys.stderr)
@@ -105,4 +116,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -120,8 +120,9 @@ def test_requirements_are_exact() -> None:
                 assert re.fullmatch(r"[\w.-]+==[\w.]+", line), line
 
 
-def test_whatever_runs_is_locked_by_digest() -> None:
-    text = (ROOT / "requirements.lock").read_text().replace("\\\n", "")
+def locked_in(file: str) -> dict[str, str]:
+    """Versions by name, each with at least one digest."""
+    text = (ROOT / file).read_text().replace("\\\n", "")
     locked = {}
     for line in text.splitlines():
         if not line.startswith("#"):
@@ -129,8 +130,22 @@ def test_whatever_runs_is_locked_by_digest() -> None:
             assert digests, line
             assert all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", digest) for digest in digests)
             locked[name.partition("==")[0]] = name.partition("==")[2]
+    return locked
+
+
+def test_a_cluster_needs_ray_and_no_other_version_of_anything() -> None:
+    locked, beside = locked_in("requirements.lock"), locked_in("requirements-cluster.txt")
+    assert f"ray=={beside['ray']}" == lock.CLUSTER
+    assert "ray" not in locked
+    both = locked.keys() & beside.keys()
+    assert {name: locked[name] for name in both} == {name: beside[name] for name in both}
+
+
+def test_whatever_runs_is_locked_by_digest() -> None:
+    locked = locked_in("requirements.lock")
     # What was installed here is what requirements.txt needs, each thing that those bring included.
-    assert locked == {name: package.version for name, package in lock.closure().items()}
+    needed = lock.closure(lock.asked_for())
+    assert locked == {name: package.version for name, package in needed.items()}
     assert "!requirements.lock" in (ROOT / ".dockerignore").read_text().splitlines()
     asked = {wanted.name.lower().replace("_", "-"): wanted.specifier for wanted in lock.asked_for()}
     assert asked.keys() - locked.keys() == {"torch"}

@@ -20,7 +20,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -30,7 +29,8 @@ from pipeline.cluster import told
 from pipeline.cluster.frames import Frame
 from pipeline.cluster.identity import Authority
 from pipeline.cluster.link import Link, LinkLost
-from pipeline.cluster.talk import Talk, job_info, released, signed
+from pipeline.cluster.meeting import Facts, meet
+from pipeline.cluster.talk import Talk, job_info, released
 from pipeline.job import Services, delivered
 from pipeline.lanes import LaneLost
 from pipeline.orders import Order, Progress, Report
@@ -38,12 +38,8 @@ from pipeline.portraits.sheet import PORTRAITS
 from privacy import envelope, kinds
 from privacy.sealed import Sealed
 from privacy.sessions import Session
-from settings import VERSION
 
 log = structlog.get_logger()
-
-ANSWER_S = 60.0
-"""Longest wait for a worker's key: it may still read its models."""
 
 SILENT_S = 600.0
 """Longest time in which a running job says nothing."""
@@ -63,16 +59,6 @@ _TICK_S = 0.25
 
 KeepLine = Callable[[str, bytes, bytes, bytes], None]
 """Given a machine's name, the line that it signed, its certificate and the signature."""
-
-
-@dataclass
-class Facts:
-    """What a worker says of itself. seconds: of each way, to begin and for each portrait."""
-
-    machine: str
-    base: str
-    ways: tuple[str, ...]
-    seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 class RemoteLane:
@@ -116,7 +102,7 @@ class RemoteLane:
             LaneLost: it is gone, of another version, or no machine of this cluster.
         """
         try:
-            self._key("")
+            self._met("")
         except (LinkLost, TamperedError) as why:
             raise self._lost(type(why).__name__) from None
         return self.facts
@@ -173,7 +159,7 @@ class RemoteLane:
         stop: Callable[[], bool],
     ) -> Report:
         job, key = secrets.token_hex(16), os.urandom(32)
-        public = self._key(job)
+        public = self._met(job)
         talk = Talk(key, job, "front")
         erased_in = self._services.sessions.deadline(session).erase_at - self._now()
         whose = {
@@ -262,33 +248,15 @@ class RemoteLane:
             vault.delete(session, kind, name)
         return True
 
-    def _key(self, job: str) -> bytes:
-        """A new key of the worker's, for one job.
+    def _met(self, job: str) -> bytes:
+        """A new key of the worker's, for one job; what it says of itself is kept.
 
         Raises:
             LinkLost, TamperedError
         """
-        challenge = os.urandom(32)
-        self._link.send(Frame("hello", job, (challenge,)))
-        until = time.monotonic() + ANSWER_S
-        while (left := until - time.monotonic()) > 0:
-            frame = self._link.receive(min(left, _TICK_S))
-            if frame is None or frame.kind != "key" or frame.job != job:
-                self._heed(frame)
-                continue
-            if len(frame.parts) != 4:
-                raise TamperedError
-            public, facts, certificate, signature = frame.parts
-            message = signed(challenge, public, facts)
-            machine = self._authority.verify(certificate, signature, message)
-            said = json.loads(facts)
-            if said["version"] != VERSION:
-                log.error("worker_of_another_version", version=str(said["version"])[:20])
-                raise TamperedError
-            seconds = {way: tuple(pair) for way, pair in said["seconds"].items()}
-            self.facts = Facts(machine, str(said["base"]), tuple(said["ways"]), seconds)
-            return public
-        raise LinkLost
+        met = meet(self._link, self._authority, job, self._heed)
+        self.facts = met.facts
+        return met.public
 
     def _heed(self, frame: Frame | None) -> None:
         """Take note of a machine's word that it holds nothing of a job any more."""
