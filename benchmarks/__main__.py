@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import (
+    cluster,
     crowd,
     erasure,
     fairness,
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "ingest_20": ingest.ingest_20,
     "decode_fair": fairness.decode_fair,
     "crowd": crowd.crowd,
+    "cluster": cluster.run,
     "delete_all": erasure.delete_all,
     "sweep_10000": erasure.sweep,
     "pages": pages.run,

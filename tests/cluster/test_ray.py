@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 import settings as configuration
+from dev.ray_cluster import RayCluster, ray_cluster
 from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.cluster.cluster import Cluster
@@ -33,7 +34,6 @@ from privacy import kinds
 from privacy.keys import MasterKey
 from privacy.sessions import Session
 from tests.support.memory_search import found_in
-from tests.support.ray_cluster import RayCluster, ray_cluster
 from tests.support.waiting import until
 
 pytestmark = [
@@ -255,6 +255,6 @@ def _nothing_lies_about(company: Company, canaries: dict[str, bytes]) -> None:
                     content = path.read_bytes()
                     looked += len(content)
                     assert [name for name, one in canaries.items() if one in content] == [], path
-    assert looked > 1_000_000
+    assert looked > 100_000
     listed = subprocess.run(["ps", "axeww"], capture_output=True, check=True).stdout
     assert [name for name, one in canaries.items() if one in listed] == []

@@ -12,16 +12,17 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from settings import ROOT
-from tests.support.waiting import until
 from tools.cluster_certs import write
 
 NETWORK = "10.77.0"
 OBJECT_STORE = 150_000_000
+STARTS_S = 120.0
 
 
 class RayCluster:
@@ -157,7 +158,11 @@ class RayCluster:
                 stderr=said,
                 start_new_session=True,
             )
-        until(lambda: b"Ray runtime started" in log.read_bytes(), 120)
+        end = time.monotonic() + STARTS_S
+        while b"Ray runtime started" not in log.read_bytes():
+            if time.monotonic() > end:
+                raise RuntimeError(f"Ray did not start on {name}:\n{log.read_text()}")
+            time.sleep(0.05)
 
 
 @contextmanager
