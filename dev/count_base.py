@@ -12,6 +12,7 @@ kernels' own workspaces and fragmentation, `pipeline/planning` adds.
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from typing import Any
 
@@ -44,9 +45,9 @@ def count(key: str) -> dict[str, Any]:
 def launches(architecture: Architecture, targets: list[str]) -> dict[str, int]:
     """How many kernels learning starts, whatever the resolution: forward and back; forward again,
     as with checkpointing."""
-    least = architecture.resolutions[0]
+    least, learner = architecture.resolutions[0], with_adapter(architecture, targets)
     kept, again = (
-        training(architecture, targets, least, checkpointing=c).launches for c in (False, True)
+        training(architecture, learner, least, checkpointing=c).launches for c in (False, True)
     )
     return {"launches": kept, "launches_again": again - kept}
 
@@ -99,26 +100,38 @@ def _at(
             autoencoder.decode(architecture.autoencoder_latents(pixels))
         with measuring(autoencoder, autocast=False) as encode:
             autoencoder.encode(torch.empty(1, 3, pixels, pixels, device=META))
+    learner = with_adapter(architecture, targets)
     return {
         "resolution": pixels,
         "flops": flops.get_total_flops() + casts.attention,
         "paint": paint.peak,
-        "recompute": training(architecture, targets, pixels, checkpointing=True).peak,
-        "keep": training(architecture, targets, pixels, checkpointing=False).peak,
+        "recompute": training(architecture, learner, pixels, checkpointing=True).peak,
+        "keep": training(architecture, learner, pixels, checkpointing=False).peak,
         "decode": decode.peak,
         "encode": encode.peak,
     }
 
 
-def training(
-    architecture: Architecture, targets: list[str], pixels: int, *, checkpointing: bool
-) -> Alive:
-    """One picture learnt: bytes beyond the weights at the worst moment, and launches."""
+def with_adapter(architecture: Architecture, targets: list[str]) -> nn.Module:
+    """The denoiser in 4 bits with an adapter beside these layers, to be learnt once or more."""
     with META:
-        denoiser: Any = architecture.denoiser()
+        denoiser = architecture.denoiser()
     denoiser.requires_grad_(False).to(TYPE)
     pack(denoiser, packed_layers(denoiser, _precise(architecture)))
-    inject_adapter_in_model(LoraConfig(r=RANK, target_modules=targets), denoiser, "person")
+    config = LoraConfig(r=RANK, target_modules=targets, init_lora_weights=False)
+    inject_adapter_in_model(config, denoiser, "person")
+    return denoiser
+
+
+def training(
+    architecture: Architecture, learner: nn.Module, pixels: int, *, checkpointing: bool
+) -> Alive:
+    """One picture learnt: bytes beyond the weights at the worst moment, and launches.
+
+    learner: of `with_adapter`; a copy learns, for networks keep gradients and tables.
+    """
+    frozen = {id(weight): weight for weight in learner.parameters() if not weight.requires_grad}
+    denoiser: Any = copy.deepcopy(learner, frozen)
     if checkpointing:
         denoiser.enable_gradient_checkpointing(recomputed)
     with measuring(denoiser, autocast=True) as step:  # a flop counter here would keep tensors

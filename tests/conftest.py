@@ -25,6 +25,7 @@ from privacy.keys import MasterKey
 from tests.support.cut_outs import cut_out_once
 from tests.support.faces import encoded
 from tests.support.hand import Hand
+from tests.support.seen_faces import SeenFaces
 from tests.support.tiny_base import build_tiny_base
 from tests.support.web import Place, served, upload, visitor
 
@@ -57,10 +58,11 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def one_cut_out() -> Iterator[None]:
+def one_look() -> Iterator[None]:
     """Hundreds of tests bring the same photos: a second of the processor for each, each time."""
     with pytest.MonkeyPatch.context() as patching:
         patching.setattr(assembling, "cut_out", cut_out_once)
+        patching.setattr(assembling, "Faces", SeenFaces)
         yield
 
 
@@ -95,7 +97,7 @@ def selfie_jpegs(faces: Faces, segmenter: Segmenter) -> list[bytes]:
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A base folder with random weights: the real code in a second instead of minutes."""
     folder = tmp_path_factory.mktemp("base") / "tiny"
-    build_tiny_base(folder)
+    build_tiny_base(folder, least=True)
     return folder
 
 

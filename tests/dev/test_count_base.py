@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dev import clips
 from dev.architectures import ARCHITECTURES, TYPE, networks, targets_of
-from dev.count_base import measuring, training, weights
+from dev.count_base import measuring, training, weights, with_adapter
 from dev.on_meta import Alive, AsOnAGpu
 from pipeline.bases import manifest
 from pipeline.planning.clips import clip_facts_of
@@ -53,7 +54,6 @@ class Kept:
     names: of the functions that its networks called under autocast.
     """
 
-    targets: list[str]
     step: Alive
     names: set[str]
 
@@ -75,13 +75,20 @@ def called() -> Iterator[set[str]]:
 
 
 @cache
+def learner(key: str) -> nn.Module:
+    """A base's denoiser with an adapter, made once."""
+    architecture = ARCHITECTURES[key]
+    return with_adapter(architecture, targets_of(architecture, networks(architecture)[0]))
+
+
+@cache
 def kept(key: str) -> Kept:
     """Counted once for the tests that ask different things of it."""
     architecture = ARCHITECTURES[key]
-    targets = targets_of(architecture, networks(architecture)[0])
+    least = architecture.resolutions[0]
     with called() as names:
-        step = training(architecture, targets, architecture.resolutions[0], checkpointing=False)
-    return Kept(targets, step, names)
+        step = training(architecture, learner(key), least, checkpointing=False)
+    return Kept(step, names)
 
 
 @pytest.mark.slow
@@ -89,7 +96,7 @@ def kept(key: str) -> Kept:
 def test_what_learning_takes_is_counted_as_the_manifest_says(key: str) -> None:
     row = KNOWN[key].at[-1]
     step = kept(key).step
-    again = training(ARCHITECTURES[key], kept(key).targets, row.resolution, checkpointing=True)
+    again = training(ARCHITECTURES[key], learner(key), row.resolution, checkpointing=True)
     assert (step.peak, again.peak) == (row.keep, row.recompute)
     assert (step.launches, again.launches - step.launches) == (
         KNOWN[key].launches,
@@ -172,7 +179,6 @@ def test_a_picture_takes_what_an_h200_measured(
         if (row.key, row.pixels, row.checkpointing) == (key, pixels, False)
     }
     each = (gib[4] - gib[1]) / 3
-    architecture = ARCHITECTURES[key]
-    beside = targets_of(architecture, networks(architecture)[0])
-    counted = training(architecture, beside, pixels, checkpointing=False).peak / 2**30
+    step = training(ARCHITECTURES[key], learner(key), pixels, checkpointing=False)
+    counted = step.peak / 2**30
     assert counted == pytest.approx(each, rel=0.07)

@@ -32,7 +32,7 @@ class FailingBase(StableDiffusion):
 
 def build_failing_base(folder: Path, *, steps: int, fail_at: int) -> None:
     """Write the tiny base, trained in so many steps, of which one fails."""
-    build_tiny_base(folder)
+    build_tiny_base(folder, least=True)
     (folder / "recipe.toml").write_text(
         f"steps = {steps}\nvariants = 2\nbatch = 2\nrank = 4\nalpha = 4\n"
     )

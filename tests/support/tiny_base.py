@@ -54,15 +54,18 @@ SIDE = 64
 LATENT_CHANNELS = 4
 
 
-def build_tiny_base(folder: Path, *, seed: int = 0) -> None:
-    """Write a standard diffusers folder of 64-pixel pictures."""
+def build_tiny_base(folder: Path, *, seed: int = 0, least: bool = False) -> None:
+    """Write a standard diffusers folder of 64-pixel pictures.
+
+    least: with attention in the middle alone, for tests of what is around a base.
+    """
     torch.manual_seed(seed)
     tokenizer = AutoTokenizer.from_pretrained(MINI / "tokenizer", local_files_only=True)
     StableDiffusionPipeline(
         vae=_autoencoder(),
         text_encoder=_text_encoder(len(tokenizer), tokenizer.model_max_length),
         tokenizer=tokenizer,
-        unet=_denoiser(),
+        unet=_denoiser(least),
         scheduler=DPMSolverMultistepScheduler.from_pretrained(MINI / "scheduler"),
         safety_checker=None,
         feature_extractor=None,
@@ -102,13 +105,14 @@ def _clip(words: int, length: int, layers: int = 1) -> CLIPTextConfig:
     )
 
 
-def _denoiser() -> UNet2DConditionModel:
+def _denoiser(least: bool = False) -> UNet2DConditionModel:
+    attention = "" if least else "CrossAttn"
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", f"{attention}DownBlock2D"),
+        up_block_types=(f"{attention}UpBlock2D", "UpBlock2D"),
         block_out_channels=(WIDTH, 2 * WIDTH),
         layers_per_block=1,
         cross_attention_dim=WIDTH,
