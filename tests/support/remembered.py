@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +20,13 @@ from numpy.typing import NDArray
 
 from pipeline.compositing.face_mesh import FaceMesh
 from pipeline.compositing.studio import Sitter, sit
-from pipeline.imaging import CutOut, Face
-from pipeline.photos.detection import Faces
+from pipeline.imaging import CutOut
 from tests.support import web as serving
-from tests.support.faces import Picture
+from tests.support.seen_faces import SeenFaces
 from web import sitters
 
-_MOST, _MOST_SITTERS = 60, 12
-"""Answers of a kind that are remembered, the latest."""
+_MOST_SITTERS = 12
+"""The latest that are remembered."""
 
 
 class _Memory:
@@ -58,30 +56,10 @@ class _Memory:
         return answer
 
 
-_SITTERS, _FOUND, _EMBEDDED = _Memory(_MOST_SITTERS), _Memory(_MOST), _Memory(_MOST)
+_SITTERS = _Memory(_MOST_SITTERS)
 
 
-class RememberingFaces(Faces):
-    """As `Faces`, with one answer for each picture."""
-
-    def detect(self, image: Picture) -> list[Face]:
-        found = _FOUND.of(lambda: super(RememberingFaces, self).detect(image), image)
-        return list(found)
-
-    def embed(self, image: Picture, face: Face) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = _EMBEDDED.of(
-            lambda: super(RememberingFaces, self).embed(image, face),
-            image,
-            face.box,
-            face.landmarks,
-            face.score,
-        )
-        return vector.copy()
-
-
-@cache
-def _faces(folder: Path) -> RememberingFaces:
-    return RememberingFaces(folder)
+_faces = cache(SeenFaces)
 
 
 def sit_once(
