@@ -154,6 +154,7 @@ class Running:
                     del self._workers[lane.name]
                     return
                 job = self._jobs[self._line.next(lane)]
+                self._changed.notify_all()  # others may take what they left to this lane
                 getting_ready = Message("job.sentence.preparing")
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:

@@ -131,6 +131,22 @@ def test_a_photo_does_not_wait_behind_painted_ones(
     assert queue.progress(bob.id).place == 1  # type: ignore[union-attr]
 
 
+def test_photos_leave_the_card_free_while_a_place_for_photos_is(
+    queue_of: Callable[..., JobQueue], visitors: list[Session]
+) -> None:
+    painter, photographer = PlayedLane("gpu"), PlayedLane("cpu", ways=("photo",))
+    queue = queue_of(painter, photographer)
+    ann, bob, eve = visitors
+    queue.submit(ann, PHOTO)
+    until(lambda: photographer.ran == [ann.id])
+    queue.submit(bob, PHOTO)
+    until(lambda: painter.ran == [bob.id])  # the other place is taken: better there than not at all
+    photographer.go.set()
+    until(lambda: phase(queue, ann) == "done")
+    queue.submit(eve, PHOTO)
+    until(lambda: photographer.ran == [ann.id, eve.id])
+
+
 def test_a_lost_lanes_job_goes_on_elsewhere_first_of_all(
     queue_of: Callable[..., JobQueue], visitors: list[Session]
 ) -> None:
