@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,15 @@ def test_ray_tells_nobody_and_shows_nothing() -> None:
     found = variables("ray.env")
     assert found["RAY_USAGE_STATS_ENABLED"] == "0"
     assert (found["RAY_USE_TLS"], found["RAY_AUTH_MODE"]) == ("1", "token")
+
+
+def test_systemd_understands_the_units() -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd")
+    command = ["systemd-analyze", "verify", FOLDER / HEAD, FOLDER / WORKER]
+    said = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()
+    # Ray is not where it will be.
+    assert [line for line in said if ".service" in line and "not executable" not in line] == []
 
 
 def test_each_port_is_fixed_and_in_the_page() -> None:

@@ -147,6 +147,18 @@ def test_photos_leave_the_card_free_while_a_place_for_photos_is(
     until(lambda: photographer.ran == [ann.id, eve.id])
 
 
+def test_of_two_photos_at_once_a_free_card_takes_one(
+    queue_of: Callable[..., JobQueue], visitors: list[Session]
+) -> None:
+    painter, photographer = PlayedLane("gpu", ways=()), PlayedLane("cpu", ways=())
+    queue = queue_of(painter, photographer)
+    for visitor in visitors[:2]:
+        queue.submit(visitor, PHOTO)
+    painter.ways, photographer.ways = ("photo", "painted"), ("photo",)
+    queue.lanes_changed()
+    until(lambda: len(painter.ran) == len(photographer.ran) == 1)
+
+
 def test_a_lost_lanes_job_goes_on_elsewhere_first_of_all(
     queue_of: Callable[..., JobQueue], visitors: list[Session]
 ) -> None:

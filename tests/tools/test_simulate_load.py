@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.orders import Order, OrderedWay
@@ -49,6 +51,13 @@ def test_a_photo_waits_for_no_card() -> None:
         "likeness-photo-1",
         "likeness-1",
     ]
+
+
+def test_of_two_photos_at_the_same_moment_a_free_card_takes_one() -> None:
+    first = at(1, "photo")
+    both = served(1, [first, replace(first, name="second")], places=1)
+    assert [one.waited for one in both] == [0, 0]
+    assert {one.lane for one in both} == {"likeness-1", "likeness-photo-1"}
 
 
 def test_who_finds_the_queue_full_comes_again() -> None:
