@@ -116,7 +116,7 @@ def test_ray_tells_nobody_and_shows_nothing() -> None:
 def test_systemd_understands_the_units() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd")
-    command = ["systemd-analyze", "verify", FOLDER / HEAD, FOLDER / WORKER]
+    command = ["systemd-analyze", "verify", str(FOLDER / HEAD), str(FOLDER / WORKER)]
     said = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()
     # Ray is not where it will be.
     assert [line for line in said if ".service" in line and "not executable" not in line] == []
