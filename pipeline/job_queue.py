@@ -69,7 +69,11 @@ class JobQueue(Running):
             if self.gpu_failed and order.needs_base:
                 raise Busy("order.gpu_failed")
             self._line.turns.add(
-                session.id, address=address, seconds=self._seconds(order), sample=sample
+                session.id,
+                address=address,
+                seconds=self._seconds(order),
+                sample=sample,
+                apart=self._line.apart(order),
             )
             try:
                 kept_order.keep(self._services.vault, session, order)

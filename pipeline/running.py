@@ -142,18 +142,20 @@ class Running:
                 worker.start()
 
     def _work(self, lane: Lane) -> None:
-        takes = self._line.takes(lane)
         while True:
             with self._changed:
                 if self.gpu_failed and not (self._line.turns or self._line.running):
                     self.on_gpu_failed()
-                self._changed.wait_for(
-                    lambda: self._line.turns.any(takes) or self._closing or not lane.alive
-                )
-                if self._closing or not lane.alive:
-                    del self._workers[lane.name]
-                    return
-                job = self._jobs[self._line.next(lane)]
+                session_id = None
+                while session_id is None:
+                    if self._closing or not lane.alive:
+                        del self._workers[lane.name]
+                        return
+                    session_id = self._line.next(lane)
+                    if session_id is None:
+                        self._changed.wait()
+                job = self._jobs[session_id]
+                self._changed.notify_all()  # others may take what they left to this lane
                 getting_ready = Message("job.sentence.preparing")
                 job.progress = Progress("preparing", count=job.order.count, message=getting_ready)
             try:
@@ -216,6 +218,7 @@ class Running:
                 seconds=self._seconds(job.order),
                 sample=job.sample,
                 again=True,
+                apart=self._line.apart(job.order),
             )
             self._changed_line()
         return None

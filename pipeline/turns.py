@@ -11,7 +11,8 @@
 Where several lanes run jobs, each takes the next of those that it can run; an order that it cannot
 run is not overtaken thereby. An order whose lane was lost comes back, before all others.
 
-An address may take three quarters of the places and orders of samples a quarter, so that neither
+Orders that lanes of their own run have as many places of their own. An address may take three
+quarters of the places and orders of samples a quarter, so that neither
 can lock everybody else out. Addresses are known here only by a hash under a key that dies with the
 process, and are forgotten whenever nobody waits. Not thread-safe: `job_queue` holds its lock.
 """
@@ -33,7 +34,8 @@ MOST_OVERTAKES = 10
 
 @dataclass
 class _Waiting:
-    """An order. number: of its arrival; overtaken: how often a later one went first."""
+    """An order. number: of its arrival; overtaken: how often a later one went first; apart: it has
+    places of its own kind."""
 
     name: str
     address: bytes
@@ -41,6 +43,7 @@ class _Waiting:
     sample: bool
     number: int
     overtaken: int = 0
+    apart: bool = False
 
 
 Takes = Callable[[str], bool]
@@ -90,6 +93,7 @@ class Turns:
         seconds: float,
         sample: bool,
         again: bool = False,
+        apart: bool = False,
     ) -> None:
         """Let an order wait.
 
@@ -97,6 +101,7 @@ class Turns:
             address: where it came from; None is an address of its own.
             seconds: how long it is expected to take.
             again: it had its turn already, and comes first, however many wait.
+            apart: lanes of its own run it, so that those who wait for others take no place from it.
 
         Raises:
             Busy: too many wait, of everybody, of this address or of samples.
@@ -104,16 +109,17 @@ class Turns:
         text = f"address {address}" if address is not None else f"order {name}"
         mark = hashlib.blake2b(text.encode("utf-8", "replace"), key=self._key).digest()
         from_there = sum(order.address == mark for order in self._waiting)
-        samples = sum(order.sample for order in self._waiting)
-        full = len(self._waiting) >= self._length or (sample and samples >= self._samples)
+        rivals = [order for order in self._waiting if order.apart == apart]
+        samples = sum(order.sample for order in rivals)
+        full = len(rivals) >= self._length or (sample and samples >= self._samples)
         if full and not again:
             raise Busy("order.queue_full")
-        if from_there >= self._per_address and not again:
+        if sum(order.address == mark for order in rivals) >= self._per_address and not again:
             raise Busy("order.address_full")
         if not from_there:
             self._had[mark] = max(self._had.get(mark, 0.0), self._level)
         self._count += 1
-        order = _Waiting(name, mark, seconds, sample, self._count)
+        order = _Waiting(name, mark, seconds, sample, self._count, apart=apart)
         if again:
             order = replace(order, number=0, overtaken=MOST_OVERTAKES)
         self._waiting.append(order)

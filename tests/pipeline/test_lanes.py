@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from errors import Stopped
+from errors import Busy, Stopped
 from pipeline.assembly import Assembly
 from pipeline.job_queue import JobQueue
 from pipeline.lanes import LaneLost
@@ -129,6 +129,50 @@ def test_a_photo_does_not_wait_behind_painted_ones(
     until(lambda: photographer.ran == [eve.id])
     assert phase(queue, bob) == "queued"
     assert queue.progress(bob.id).place == 1  # type: ignore[union-attr]
+
+
+def test_photos_leave_the_card_free_while_a_place_for_photos_is(
+    queue_of: Callable[..., JobQueue], visitors: list[Session]
+) -> None:
+    painter, photographer = PlayedLane("gpu"), PlayedLane("cpu", ways=("photo",))
+    queue = queue_of(painter, photographer)
+    ann, bob, eve = visitors
+    queue.submit(ann, PHOTO)
+    until(lambda: photographer.ran == [ann.id])
+    queue.submit(bob, PHOTO)
+    until(lambda: painter.ran == [bob.id])  # the other place is taken: better there than not at all
+    photographer.go.set()
+    until(lambda: phase(queue, ann) == "done")
+    queue.submit(eve, PHOTO)
+    until(lambda: photographer.ran == [ann.id, eve.id])
+
+
+def test_of_two_photos_at_once_a_free_card_takes_one(
+    queue_of: Callable[..., JobQueue], visitors: list[Session]
+) -> None:
+    painter, photographer = PlayedLane("gpu", ways=()), PlayedLane("cpu", ways=())
+    queue = queue_of(painter, photographer)
+    for visitor in visitors[:2]:
+        queue.submit(visitor, PHOTO)
+    painter.ways, photographer.ways = ("photo", "painted"), ("photo",)
+    queue.lanes_changed()
+    until(lambda: len(painter.ran) == len(photographer.ran) == 1)
+
+
+def test_painted_orders_that_wait_take_no_place_from_photos(
+    queue_of: Callable[..., JobQueue], visitors: list[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter, photographer = PlayedLane("gpu"), PlayedLane("cpu", ways=("photo",))
+    queue = queue_of(painter, photographer)
+    monkeypatch.setattr(queue._line.turns, "_length", 1)
+    ann, bob, eve = visitors
+    queue.submit(ann, PAINTED)
+    until(lambda: painter.ran == [ann.id])
+    queue.submit(bob, PAINTED)
+    with pytest.raises(Busy):
+        queue.submit(eve, PAINTED)
+    queue.submit(eve, PHOTO)
+    until(lambda: photographer.ran == [eve.id])
 
 
 def test_a_lost_lanes_job_goes_on_elsewhere_first_of_all(
