@@ -18,11 +18,12 @@ import yaml
 import settings as configuration
 from dev.fetch_dev import COMPOSE_SCHEMA
 from pipeline.cluster.cluster_file import ClusterFile
-from tools.cluster_certs import write
+from tools.cluster_certs import cluster_toml, write
 
 FOLDER = configuration.ROOT / "deploy" / "cluster"
 PAGE = (configuration.ROOT / "docs" / "cluster.md").read_text()
 HEAD, WORKER = "likeness-ray-head.service", "likeness-worker.service"
+AGENT = "likeness-ray-agent.service"
 PLACES = {"likeness", "likeness-photo"}
 
 
@@ -99,6 +100,23 @@ def test_units_and_containers_start_ray_alike() -> None:
         assert there == here, unit
 
 
+def test_ray_has_a_user_of_its_own_on_the_front_and_likeness_stays_behind_its_walls() -> None:
+    for unit in (HEAD, AGENT):
+        assert "User=likeness-ray\n" in (FOLDER / unit).read_text()
+    added = (FOLDER / "likeness-cluster.conf").read_text()
+    assert "SupplementaryGroups=likeness-ray" in added
+    assert not re.search(r"IPAddressAllow|RestrictAddressFamilies|ReadWritePaths", added)
+    services = compose("front.yml")["services"]
+    assert not {"network_mode", "networks", "expose"} & set(services["likeness"])
+    private = services["likeness"]["environment"]["LIKENESS_CLUSTER"]
+    for service in ("head", "agent"):
+        assert not any(Path(private).parent.name in v for v in services[service]["volumes"])
+        assert services[service]["network_mode"] == "host"
+    path = services["agent"]["command"][-1]
+    assert path in (FOLDER / AGENT).read_text()
+    assert f'agent = "{path}"' in cluster_toml("front", "10.0.0.5")
+
+
 def test_ray_tells_nobody_and_shows_nothing() -> None:
     for unit in (HEAD, WORKER):
         given = started_by(unit)
@@ -116,7 +134,7 @@ def test_ray_tells_nobody_and_shows_nothing() -> None:
 def test_systemd_understands_the_units() -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd")
-    command = ["systemd-analyze", "verify", str(FOLDER / HEAD), str(FOLDER / WORKER)]
+    command = ["systemd-analyze", "verify", *(str(FOLDER / unit) for unit in (HEAD, AGENT, WORKER))]
     said = subprocess.run(command, capture_output=True, text=True).stderr.splitlines()
     # Ray is not where it will be.
     assert [line for line in said if ".service" in line and "not executable" not in line] == []

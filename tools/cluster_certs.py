@@ -38,6 +38,8 @@ authority = "authority.pem"
 certificate = "machine.pem"
 key = "machine.key"
 token = "token"
+# On the front, where Ray has a user of its own:
+# agent = "/run/likeness-ray/agent.sock"
 drained = []
 """
 
@@ -83,9 +85,14 @@ def write(folder: Path, machines: list[tuple[str, str]]) -> list[Path]:
         _keep(home / "machine.pem", certificate.public_bytes(Encoding.PEM))
         _keep(home / "machine.key", _secret(own))
         _keep(home / "token", token)
-        _keep(home / "cluster.toml", _TOML.format(front=front.read_text()).encode())
+        _keep(home / "cluster.toml", cluster_toml(name, front.read_text()).encode())
         made.append(home)
     return made
+
+
+def cluster_toml(name: str, front: str) -> str:
+    """What `cluster.toml` of a machine says. front: the front's address."""
+    return f"# Of {name}.\n" + _TOML.format(front=front)
 
 
 def _machine(text: str) -> tuple[str, str]:

@@ -5,7 +5,9 @@ passes frames on. It has no key and no file of a session: whoever took Ray over,
 machine, would hold ciphertext. It ends when the front does; when it ends, or Ray's head does, the
 front starts another.
 
-    python -m pipeline.cluster.agent FILE       started by `cluster`; standard input is its pipe
+    python -m pipeline.cluster.agent FILE           started by `cluster`; its pipe: standard input
+    python -m pipeline.cluster.agent FILE SOCKET    run by itself, under a user of its own: whoever
+                                                    took Ray over has that user's rights then
 
     machine's resource      place for a worker that makes
     likeness                portraits of all ways that its base allows
@@ -15,6 +17,7 @@ front starts another.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
 import time
@@ -140,10 +143,20 @@ class Agent:
         os._exit(0)
 
 
+def listen(path: Path) -> int:
+    """The descriptor of the first front that comes; its group may, nobody else."""
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(str(path))
+        path.chmod(0o660)
+        door.listen(1)
+        front, _ = door.accept()
+        return front.detach()
+
+
 def main() -> int:
     """Join the cluster and serve the front."""
     harden()
-    pipe = Pipe(os.dup(0))
     cluster = ClusterFile.read(Path(sys.argv[1]))
     ray.init(
         address=cluster.address,
@@ -152,6 +165,7 @@ def main() -> int:
         log_to_driver=False,
         configure_logging=False,
     )
+    pipe = Pipe(listen(Path(sys.argv[2])) if len(sys.argv) > 2 else os.dup(0))
     Agent(pipe).run()
     return 0
 

@@ -136,6 +136,8 @@ class Cluster:
     def close(self) -> None:
         """End the agent; workers end with it."""
         self._closed.set()
+        if self._pipe is not None:
+            self._pipe.shut()
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -158,8 +160,8 @@ class Cluster:
 
     def _keep_agent(self) -> None:
         while not self._closed.is_set():
-            self._pipe = self._started()
             try:
+                self._pipe = self._reached() if self._file.agent else self._started()
                 while (came := self._pipe.receive()) is not None:
                     (what, worker, *head), parts = came
                     self._heed(what, worker, head, parts)
@@ -172,6 +174,16 @@ class Cluster:
             if not self._closed.is_set():
                 log.warning("cluster_unreachable", next_try_s=AGAIN_S)
             self._closed.wait(AGAIN_S)
+
+    def _reached(self) -> Pipe:
+        """The pipe of the agent that runs.
+
+        Raises:
+            OSError: it does not.
+        """
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.connect(self._file.agent)
+            return Pipe(agent.detach())
 
     def _started(self) -> Pipe:
         """A new agent's pipe."""

@@ -5,6 +5,7 @@
     certificate = "front.pem"          # this machine's own
     key         = "front.key"
     token       = "token"              # that Ray asks for
+    agent       = "/run/likeness-ray/agent.sock"    # where the front finds an agent that runs
     drained     = ["worker-3"]         # machines that get no new job; read again while it runs
 
 Paths are relative to the file. On a worker `LIKENESS_CLUSTER` names such a file, too.
@@ -20,18 +21,20 @@ from pipeline.cluster.identity import Authority, Signer
 from privacy.private_toml import private_bytes, read_private
 
 SETTING = "LIKENESS_CLUSTER"
-_KNOWN = {"address", "authority", "certificate", "key", "token", "drained"}
+_KNOWN = {"address", "authority", "certificate", "key", "token", "agent", "drained"}
 
 
 @dataclass(frozen=True)
 class ClusterFile:
-    """What stands in it. files: paths of authority, certificate, key and token, for Ray."""
+    """What stands in it. files: paths of authority, certificate, key and token, for Ray. agent: the
+    socket of one that runs under a user of its own; empty where the front starts one."""
 
     path: Path
     address: str
     files: tuple[Path, Path, Path, Path]
     authority: Authority
     signer: Signer
+    agent: str = ""
     drained: frozenset[str] = frozenset()
 
     @classmethod
@@ -60,6 +63,7 @@ class ClusterFile:
                 (authority, certificate, key, token),
                 Authority(_public(authority)),
                 Signer.of(_public(certificate), private_bytes(SETTING, key)),
+                str(table.get("agent", "")),
                 frozenset(drained),
             )
         except ValueError as why:

@@ -10,6 +10,8 @@ ciphertext.
 from __future__ import annotations
 
 import json
+import os
+import socket
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -103,6 +105,11 @@ class Pipe:
         """`receive` a frame."""
         came = self.receive(timeout_s)
         return None if came is None else Frame.of(*came)
+
+    def shut(self) -> None:
+        """End the talk: whoever receives, on either side, hears of it."""
+        with suppress(OSError), socket.socket(fileno=os.dup(self._connection.fileno())) as same:
+            same.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close this end."""
