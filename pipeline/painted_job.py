@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from errors import BaseUnavailable, DiskFull, Stopped, TamperedError
 from messages import Message
+from pipeline.bases import adapter as adapters
 from pipeline.bases import device
 from pipeline.bases.base import Base
 from pipeline.bases.folder import sees_pictures
@@ -48,6 +49,8 @@ from pipeline.training.train import Checkpoints, Personalisation, Recipe, TrainS
 from pipeline.trials import expect, split, trials
 from privacy import kinds
 
+_ADAPTER = kinds.ADAPTER, "adapter"
+
 
 def paint_portraits(
     job: JobRun, styles: Sequence[Style], seconds_per_portrait: float | None
@@ -57,9 +60,7 @@ def paint_portraits(
     seconds_per_portrait: as an earlier job measured it; None takes the plan's.
 
     Raises:
-        BaseUnavailable: the base cannot be loaded, does not fit into the GPU's memory, or changed
-            while it was used.
-        Stopped, UnknownSession, DiskFull: as `job.run`.
+        BaseUnavailable, Stopped, UnknownSession, DiskFull: as `job.run`.
     """
     services, order, result = job.services, job.order, job.result
     photos = services.album.training_photos(job.session)
@@ -76,6 +77,9 @@ def paint_portraits(
     with meanwhile(look, job.stop) if early else nullcontext(partial(look, job.stop)) as seen:
         base = services.load_base(job.stop)
         before = base.fingerprint(job.stop)
+        kept = b"" if learns else services.vault.open(job.session, *_ADAPTER)
+        if kept and not adapters.belongs(base, kept):  # to the base of another machine
+            learns = services.vault.delete(job.session, kinds.ADAPTER) > 0
         photos = captioned(photos, base.knows, seen) if learns else photos
     recipe = recipe_for(base, len(photos))
     first = _first_plan(base, recipe, planned)
@@ -133,10 +137,10 @@ class _Painting:
         started = time.monotonic()
         vault, session, result = self.job.services.vault, self.job.session, self.job.result
         if vault.list(session, kinds.ADAPTER):
-            adapter = vault.open(session, kinds.ADAPTER, "adapter")
+            adapter = vault.open(session, *_ADAPTER)
         else:
             adapter = stepping_down(self.base, result, "train", self._resumed, self._show_waiting)
-            vault.put(session, kinds.ADAPTER, "adapter", adapter)
+            vault.put(session, *_ADAPTER, adapter)
             vault.delete(session, kinds.CHECKPOINT)
         result.seconds["train"] = round(time.monotonic() - started, 2)
         steps = result.choice["steps"] if result.choice else self.recipe.steps

@@ -84,7 +84,7 @@ def dump(base: Base, subject: str = "") -> bytes:
             tensor = tensor * layers[key.partition(".lora_")[0]].scaling[NAME]
         state[f"{base.adapter_prefix}.{key}"] = tensor.contiguous()
     # One entry: safetensors writes several in any order, and the same adapter is the same bytes.
-    return safetensors.torch.save(state, metadata={"subject": subject})
+    return safetensors.torch.save(state, metadata={"for": f"{base.key} {subject}"})
 
 
 def subject_of(data: bytes) -> str:
@@ -93,10 +93,25 @@ def subject_of(data: bytes) -> str:
     Raises:
         TamperedError: the bytes are cut, or no adapter.
     """
+    return _made_for(data)[1]
+
+
+def belongs(base: Base, data: bytes) -> bool:
+    """Tell whether an adapter was trained beside this base.
+
+    Raises:
+        TamperedError: the bytes are cut, or no adapter.
+    """
+    return _made_for(data)[0] == base.key
+
+
+def _made_for(data: bytes) -> tuple[str, str]:
+    """The key of the base, and what the person was called."""
     try:
-        return metadata(data).get("subject", "")
+        key, _, subject = metadata(data).get("for", "").partition(" ")
     except (ValueError, KeyError, TypeError, AttributeError):
         raise TamperedError("errors.model_damaged") from None
+    return key, subject
 
 
 def metadata(data: bytes) -> dict[str, str]:

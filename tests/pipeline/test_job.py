@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+import safetensors.torch
 from PIL import Image
 
 from errors import BadOrder, DiskFull, Stopped, UnknownSession
@@ -121,6 +122,18 @@ def test_a_kept_adapter_makes_more_portraits_without_training(
     assert len(names(assembly, session, "portrait")) == 4
     assert names(assembly, session, "adapter") == []
     assert assembly.services.sessions.deadline(session) == delivered  # life is not lengthened
+
+
+def test_an_adapter_of_another_base_is_not_used(assembly: Assembly, session: Session) -> None:
+    style = next(iter(assembly.services.styles))
+    run(assembly, session, Order((style,), count=1, keep_adapter=True))
+    vault = assembly.services.vault
+    kept = safetensors.torch.load(vault.open(session, "adapter", "adapter"))
+    foreign = safetensors.torch.save(kept, metadata={"for": "another person"})
+    vault.put(session, "adapter", "adapter", foreign)
+    report = run(assembly, session, Order((style,), count=1, keep_adapter=True))
+    assert report.seconds_per_step is not None  # it was learnt anew
+    assert b"another person" not in vault.open(session, "adapter", "adapter")
 
 
 def test_a_stopped_job_leaves_no_adapter(assembly: Assembly, session: Session) -> None:

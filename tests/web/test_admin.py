@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.cluster.cluster import Told
 from pipeline.job_counts import Census
 from privacy.invitations import Batch
 from privacy.tally import OpenNow
@@ -60,8 +61,15 @@ STATE = Overview(
     ),
     hand_ins={"waiting": 3, "failing": 1, "delivered_today": 4},
     warnings={("warning", "photos_opened_without_walls"): 1},
+    workers=(
+        Told("a.1", "gpu-1", "tiny", ("photo", "painted"), "busy", 12),
+        Told("b.3", "gpu-2", "tiny", ("photo",), "drained", 0),
+    ),
 )
 EXPECTED = {
+    'likeness_workers{state="free"}': 0,
+    'likeness_workers{state="busy"}': 1,
+    'likeness_workers{state="drained"}': 1,
     'likeness_info{base="Tiny",version="1.2.3"}': 1,
     "likeness_start_time_seconds": 1000,
     'likeness_warnings_total{event="photos_opened_without_walls",level="warning"}': 1,
