@@ -89,6 +89,17 @@ class RayCluster:
         """Take the machine's cable out."""
         _ip("link", "set", f"{self._bridge}-{self._numbers[name]}", "down")
 
+    @contextmanager
+    def agent(self, file: Path, door: Path) -> Iterator[None]:
+        """An agent that runs by itself, and waits for a front at this socket."""
+        command = [sys.executable, "-m", "pipeline.cluster.agent", str(file), str(door)]
+        process = subprocess.Popen(command, env=self._environment("front"), cwd=ROOT)
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
     def processes(self, name: str) -> list[int]:
         """All that runs on a machine."""
         listed = subprocess.run(
@@ -125,11 +136,9 @@ class RayCluster:
     def _space(self, name: str) -> str:
         return f"{self._bridge}-{name}"
 
-    def _start(self, name: str, number: int, arguments: list[str]) -> None:
-        home, log = self.folder / "pki" / name, self.folder / f"{name}.log"
-        self._arguments[name] = arguments
-        log.unlink(missing_ok=True)
-        environment = {
+    def _environment(self, name: str) -> dict[str, str]:
+        home = self.folder / "pki" / name
+        return {
             "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
             "HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),
@@ -145,6 +154,12 @@ class RayCluster:
             "LIKENESS_RECEIPTS": str(self.folder / f"{name}-receipts"),
             "LIKENESS_BASE": str(self._base),
         }
+
+    def _start(self, name: str, number: int, arguments: list[str]) -> None:
+        log = self.folder / f"{name}.log"
+        self._arguments[name] = arguments
+        log.unlink(missing_ok=True)
+        environment = self._environment(name)
         within = [] if name == "front" else ["ip", "netns", "exec", self._space(name)]
         command = [sys.executable, "-m", "ray.scripts.scripts", "start", *arguments, "--block"]
         command += [f"--node-ip-address={NETWORK}.{number}", "--disable-usage-stats"]

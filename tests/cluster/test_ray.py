@@ -258,3 +258,31 @@ def _nothing_lies_about(company: Company, canaries: dict[str, bytes]) -> None:
     assert looked > 100_000
     listed = subprocess.run(["ps", "axeww"], capture_output=True, check=True).stdout
     assert [name for name, one in canaries.items() if one in listed] == []
+
+
+def test_an_agent_that_runs_by_itself_serves_the_front(
+    company: Company, selfie_jpegs: list[bytes]
+) -> None:
+    """The last one: it takes the places of the agent that the front had started."""
+    company.cluster.close()
+    door = company.machines.folder / "agent.sock"
+    file = company.file.with_name("own-agent.toml")
+    file.write_text(f'agent = "{door}"\n{company.file.read_text()}')
+    file.chmod(0o600)
+    with company.machines.agent(company.file, door):
+        cluster = Cluster(file, company.assembly.services, company.assembly.clock.now)
+        queue = JobQueue(company.assembly.services, queue_length=5, lanes=())
+        cluster.start(queue)
+        try:
+            session = company.visitor(selfie_jpegs[:1])
+            queue.submit(session, Order((), count=2, seed=1, way="photo"))
+
+            def done() -> bool:
+                progress = queue.progress(session.id)
+                return progress is not None and progress.phase == "done"
+
+            until(done, 120)
+            assert len(company.portraits(session)) == 2
+        finally:
+            queue.close()
+            cluster.close()
