@@ -120,9 +120,10 @@ class Worker:
             last = {"is": "end", "error": told.error_to_json(why)}
             code = GPU_FAILED if isinstance(why, GpuFailed) else 0
         del session, what, files
-        _release(self._machine)
         try:
             self._say(job, last)
+            del last
+            _release(self._machine)  # the front need not wait for it
             job.deadline.cancel()
             self._job = None
             line = json.dumps({"event": "released", "job": job.number}).encode()
