@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 _SWITCH_S = 0.001
 
-GPU_FAILED = 75
-"""Exit code of a server whose GPU failed: a new process may do better (`EX_TEMPFAIL`)."""
+GPU_FAILED = GpuFailed.EXIT
 
 
 def main() -> int:

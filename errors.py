@@ -155,6 +155,9 @@ class BaseUnavailable(OperatorError):
 class GpuFailed(LikenessError):
     """CUDA failed in a way that only a new process gets over."""
 
+    EXIT = 75
+    """Exit code of a process that ends for it: a new one may do better (`EX_TEMPFAIL`)."""
+
     def __init__(self) -> None:
         super().__init__("errors.gpu_failed")
 

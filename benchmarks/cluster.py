@@ -18,13 +18,14 @@ from pathlib import Path
 
 import settings as configuration
 from benchmarks.measure import Measurement
+from dev.own_worker import own_worker
 from dev.ray_cluster import ray_cluster
 from pipeline import job
 from pipeline.assembly import Assembly, open_assembly
 from pipeline.cluster.cluster import Cluster
 from pipeline.cluster.cluster_file import ClusterFile
 from pipeline.cluster.frames import Frame
-from pipeline.cluster.link import Child, Link
+from pipeline.cluster.link import Link
 from pipeline.cluster.remote_lane import RemoteLane
 from pipeline.orders import Order
 from privacy import kinds
@@ -115,7 +116,7 @@ def _measured(assembly: Assembly, lane: RemoteLane, counted: _Counted) -> dict[s
 
 
 def _visitor(assembly: Assembly) -> Session:
-    sample = next(iter(sorted((configuration.ROOT / "web" / "samples").glob("*.jpg"))))
+    sample = min((configuration.ROOT / "web" / "samples").glob("*.jpg"))
     session, _ = assembly.services.sessions.create()
     assembly.services.album.add(session, sample.read_bytes(), "me.jpg")
     return session
@@ -138,20 +139,8 @@ def _lane(assembly: Assembly, folder: Path) -> Iterator[tuple[RemoteLane, _Count
                 cluster.close()
         return
     front, machine = write(folder / "pki", [("front", "127.0.0.1"), ("gpu-1", "127.0.0.2")])
-    child = Child(
-        "gpu-1",
-        {
-            "PATH": os.defpath,
-            "LIKENESS_CLUSTER": str(machine / "cluster.toml"),
-            "LIKENESS_SCRATCH": str(folder / "there"),
-            "LIKENESS_RECEIPTS": str(folder / "there-receipts"),
-            "LIKENESS_BASE": str(BASE),
-        },
-    )
-    try:
+    with own_worker(machine / "cluster.toml", folder, BASE) as child:
         yield _counting(child, assembly, ClusterFile.read(front / "cluster.toml"))
-    finally:
-        child.close()
 
 
 def _counting(link: Link, assembly: Assembly, file: ClusterFile) -> tuple[RemoteLane, _Counted]:

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dev.own_worker import worker_settings
+from pipeline.cluster.cluster_file import ClusterFile
 from settings import ROOT
 from tools.cluster_certs import write
 
@@ -137,23 +139,14 @@ class RayCluster:
         return f"{self._bridge}-{name}"
 
     def _environment(self, name: str) -> dict[str, str]:
-        home = self.folder / "pki" / name
-        return {
+        file = ClusterFile.read(self.folder / "pki" / name / "cluster.toml")
+        own = {
             "PATH": f"{Path(sys.executable).parent}:/usr/sbin:/usr/bin:/bin",
             "HOME": str(self.folder),
             "PYTHONPATH": str(ROOT),
-            "RAY_USE_TLS": "1",
-            "RAY_TLS_CA_CERT": str(home / "authority.pem"),
-            "RAY_TLS_SERVER_CERT": str(home / "machine.pem"),
-            "RAY_TLS_SERVER_KEY": str(home / "machine.key"),
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(home / "token"),
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "LIKENESS_CLUSTER": str(home / "cluster.toml"),
-            "LIKENESS_SCRATCH": str(self.folder / f"{name}-scratch"),
-            "LIKENESS_RECEIPTS": str(self.folder / f"{name}-receipts"),
-            "LIKENESS_BASE": str(self._base),
         }
+        settings = worker_settings(file.path, self.folder, self._base, name)
+        return own | file.ray_environment() | settings
 
     def _start(self, name: str, number: int, arguments: list[str]) -> None:
         log = self.folder / f"{name}.log"

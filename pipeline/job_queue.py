@@ -8,18 +8,15 @@ The queue knows nothing of what a job does (`job`), nor of pages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
 
-from errors import BadOrder, Busy, Stopped, UnknownSession
+from errors import BadOrder, Busy, UnknownSession
 from messages import Message
 from pipeline import job as jobs
 from pipeline import kept_order
-from pipeline.job import Services
 from pipeline.job_counts import Census
-from pipeline.lanes import Lane
 from pipeline.orders import ENDED, Order, Progress
 from pipeline.portraits.score import PortraitRecord, rank
 from pipeline.portraits.sheet import count_made, load_sheet
@@ -31,17 +28,6 @@ log = structlog.get_logger()
 
 class JobQueue(Running):
     """Runs jobs. Thread-safe; at most one job per session waits or runs."""
-
-    def __init__(
-        self, services: Services, *, queue_length: int, lanes: Sequence[Lane] | None = None
-    ) -> None:
-        """
-        Args:
-            queue_length: how many jobs may wait at once.
-            lanes: those there are at first; without it, this process.
-        """
-        super().__init__(services, queue_length=queue_length, lanes=lanes)
-        services.sessions.on_erase.append(self._forget)
 
     def submit(self, session: Session, order: Order, address: str | None = None) -> None:
         """Queue a job. One of sample photos is made smaller, and comes last.
@@ -134,20 +120,6 @@ class JobQueue(Running):
             left = ahead.seconds + self._seconds(job.order)
             return replace(job.progress, place=place, seconds_left=left, message=told)
 
-    def stop(self, session_id: str, wait_s: float = 5.0) -> bool:
-        """Ask the session's job to end and wait for it; True when nothing runs any more."""
-        with self._changed:
-            job = self._jobs.get(session_id)
-            if job is None or job.progress.phase in ENDED:
-                return True
-            job.stopping.set()
-            if session_id in self._line.turns:
-                self._line.turns.remove(session_id)
-                self._changed_line()
-                self._done_with(job)
-                self._end(job, Progress("stopped", message=Stopped().message))
-        return job.ended.wait(wait_s)
-
     def portraits(self, session: Session) -> list[PortraitRecord]:
         """The portraits made so far, best first.
 
@@ -162,13 +134,3 @@ class JobQueue(Running):
             jobs = [(job.order.way, job.progress.phase) for job in self._jobs.values()]
             working = all(worker.is_alive() for worker in self._workers.values())
             return Census.of(jobs, working=working)
-
-    def _forget(self, session_id: str) -> None:
-        """Called before a session's files are erased: nothing may be written after."""
-        with self._changed:
-            lanes = list(self._line.lanes)
-        for lane in lanes:
-            lane.abandon(session_id)
-        self.stop(session_id)
-        with self._changed:
-            self._jobs.pop(session_id, None)

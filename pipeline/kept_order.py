@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict
 
 from errors import TamperedError, UnknownSession
 from pipeline.orders import Order
@@ -25,7 +24,7 @@ def keep(vault: Files, session: Session, order: Order) -> None:
     Raises:
         DiskFull: no room. UnknownSession: the session was erased.
     """
-    vault.put(session, kinds.ORDER, _NAME, json.dumps(asdict(order)).encode())
+    vault.put(session, kinds.ORDER, _NAME, json.dumps(order.to_json()).encode())
 
 
 def load(vault: Files, session: Session) -> Order | None:
@@ -35,8 +34,7 @@ def load(vault: Files, session: Session) -> Order | None:
         UnknownSession: the session was erased.
     """
     try:
-        row = json.loads(vault.open(session, kinds.ORDER, _NAME))
-        return Order(**row | {"styles": tuple(row["styles"])})
+        return Order.from_json(json.loads(vault.open(session, kinds.ORDER, _NAME)))
     except (KeyError, TypeError, ValueError, TamperedError):
         return None
 

@@ -5,7 +5,8 @@ Only data: knows neither how a portrait is made nor who keeps it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
 from messages import Message
@@ -61,6 +62,19 @@ class Order:
     def needs_base(self) -> bool:
         """Whether a base paints, if only clothes."""
         return self.way != "photo"
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Order:
+        """The order that was written down.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none of this version.
+        """
+        return cls(**dict(row) | {"styles": tuple(row["styles"])})
 
 
 @dataclass(frozen=True)

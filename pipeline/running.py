@@ -52,7 +52,7 @@ class QueuedJob:
 
 
 class Running:
-    """The working half of a `JobQueue`. Thread-safe."""
+    """The working half of a `JobQueue`: what runs, and how it is ended. Thread-safe."""
 
     def __init__(
         self, services: Services, *, queue_length: int, lanes: Sequence[Lane] | None = None
@@ -79,6 +79,21 @@ class Running:
         self.on_gpu_failed: Callable[[], None] = lambda: None
         """Called when the GPU has failed and nothing runs or waits any more."""
         self._workers: dict[str, threading.Thread] = {}
+        services.sessions.on_erase.append(self._forget)
+
+    def stop(self, session_id: str, wait_s: float = 5.0) -> bool:
+        """Ask the session's job to end and wait for it; True when nothing runs any more."""
+        with self._changed:
+            job = self._jobs.get(session_id)
+            if job is None or job.progress.phase in ENDED:
+                return True
+            job.stopping.set()
+            if session_id in self._line.turns:
+                self._line.turns.remove(session_id)
+                self._changed_line()
+                self._done_with(job)
+                self._end(job, Progress("stopped", message=Stopped().message))
+        return job.ended.wait(wait_s)
 
     def add_lane(self, lane: Lane) -> None:
         """Run jobs there, too, until it is not alive any more."""
@@ -119,6 +134,16 @@ class Running:
             return 0.0
         shown = job.countdown.shown(job.progress).seconds_left if job.countdown else None
         return self._seconds(job.order) if shown is None else shown
+
+    def _forget(self, session_id: str) -> None:
+        """Called before a session's files are erased: nothing may be written after."""
+        with self._changed:
+            lanes = list(self._line.lanes)
+        for lane in lanes:
+            lane.abandon(session_id)
+        self.stop(session_id)
+        with self._changed:
+            self._jobs.pop(session_id, None)
 
     def _done_with(self, job: QueuedJob) -> None:
         """Forget the order, unless it is the server that stops: then it goes on another day."""

@@ -28,6 +28,11 @@ class Sealed:
     size: int
     ciphertext: bytes = field(repr=False)
 
+    def require_whole(self) -> None:
+        """Raise TamperedError unless the ciphertext is as long as it says."""
+        if len(self.ciphertext) != stream.sealed_size(self.size):
+            raise TamperedError
+
 
 Entries = list[Entry]  # inside the class, the method `list` hides the type
 
@@ -64,8 +69,7 @@ def unseal(session: Session, file: Sealed) -> bytes:
     Raises:
         TamperedError: another session, kind or name, or the bytes were changed.
     """
-    if len(file.ciphertext) != stream.sealed_size(file.size):
-        raise TamperedError
+    file.require_whole()
     aad = _aad(session, file.kind, file.name)
     return stream.decrypt(session.data_key.reveal(), file.ciphertext, aad)
 

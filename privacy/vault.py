@@ -103,8 +103,7 @@ class Vault:
         """
         for file in files:
             _require_words(file.kind, file.name)
-            if len(file.ciphertext) != stream.sealed_size(file.size):
-                raise TamperedError
+            file.require_whole()
         ids = [secrets.token_hex(16) for _ in files]
         with self._folder(session) as folder, self._announced(ids), ExitStack() as undo:
             for file_id in ids:

@@ -10,23 +10,19 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
-import os
 import re
 import secrets
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tools.certificates import builder, from_now, key_pem, write_new
 
 _MACHINE = re.compile(r"([a-z0-9][a-z0-9-]{0,40})=([A-Za-z0-9.:-]+)")
 _LIFE = timedelta(days=825)
@@ -72,20 +68,20 @@ def write(folder: Path, machines: list[tuple[str, str]]) -> list[Path]:
     authority, key = _authority(folder)
     front = folder / "front-address"
     if not front.exists():
-        _keep(front, machines[0][1].encode())
+        write_new(front, machines[0][1].encode())
     if not (folder / "token").exists():
-        _keep(folder / "token", secrets.token_hex(32).encode())
+        write_new(folder / "token", secrets.token_hex(32).encode())
     token, made = (folder / "token").read_bytes(), []
     for name, address in machines:
         own = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(name, address, own, authority, key)
         home = folder / name
         home.mkdir(mode=0o700)
-        _keep(home / "authority.pem", authority.public_bytes(Encoding.PEM))
-        _keep(home / "machine.pem", certificate.public_bytes(Encoding.PEM))
-        _keep(home / "machine.key", _secret(own))
-        _keep(home / "token", token)
-        _keep(home / "cluster.toml", cluster_toml(name, front.read_text()).encode())
+        write_new(home / "authority.pem", authority.public_bytes(Encoding.PEM))
+        write_new(home / "machine.pem", certificate.public_bytes(Encoding.PEM))
+        write_new(home / "machine.key", key_pem(own))
+        write_new(home / "token", token)
+        write_new(home / "cluster.toml", cluster_toml(name, front.read_text()).encode())
         made.append(home)
     return made
 
@@ -110,10 +106,9 @@ def _authority(folder: Path) -> tuple[x509.Certificate, ec.EllipticCurvePrivateK
         return x509.load_pem_x509_certificate(file.read_bytes()), key
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Likeness cluster")])
-    built = _builder(name, name, key).add_extension(x509.BasicConstraints(True, 0), True)
-    certificate = built.add_extension(_usage(authority=True), True).sign(key, SHA256())
-    _keep(file, certificate.public_bytes(Encoding.PEM))
-    _keep(key_file, _secret(key))
+    certificate = builder(name, name, key, key, from_now(_LIFE)).sign(key, SHA256())
+    write_new(file, certificate.public_bytes(Encoding.PEM))
+    write_new(key_file, key_pem(key))
     return certificate, key
 
 
@@ -129,14 +124,9 @@ def _certificate(
     names = [_general(one) for one in dict.fromkeys((address, "127.0.0.1", name, "localhost"))]
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     return (
-        _builder(subject, authority.subject, key)
-        .add_extension(x509.BasicConstraints(False, None), True)
-        .add_extension(_usage(authority=False), True)
+        builder(subject, authority.subject, key, authority_key, from_now(_LIFE))
         .add_extension(x509.ExtendedKeyUsage(uses), False)
         .add_extension(x509.SubjectAlternativeName(names), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), False
-        )
         .sign(authority_key, SHA256())
     )
 
@@ -146,47 +136,6 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
-) -> x509.CertificateBuilder:
-    start = datetime.now(UTC) - timedelta(hours=1)  # for clocks that differ
-    public = key.public_key()
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + _LIFE)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
-    )
-
-
-def _usage(*, authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _secret(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _keep(path: Path, content: bytes) -> None:
-    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(opened, "wb") as target:
-        target.write(content)
 
 
 if __name__ == "__main__":

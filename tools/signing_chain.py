@@ -8,16 +8,17 @@ it can never certify anything else.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tools import certificates
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,20 +47,17 @@ def write(folder: Path, name: str, life: timedelta, start: datetime | None = Non
         OSError: a file is there already, or cannot be written. ValueError: not a name.
     """
     root_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    span = (start or datetime.now(UTC) - timedelta(hours=1), life)
+    span = (start, life) if start else certificates.from_now(life)
     root = _certificate(f"{name} root", name, root_key, None, span)
     leaf = _certificate(name, name, key, (root, root_key), span)
-    secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     root_pem = root.public_bytes(Encoding.PEM)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for file, content in (
-        ("key.pem", secret),
+        ("key.pem", certificates.key_pem(key)),
         ("chain.pem", leaf.public_bytes(Encoding.PEM) + root_pem),
         ("root.pem", root_pem),
     ):
-        opened = os.open(folder / file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(opened, "wb") as target:
-            target.write(content)
+        certificates.write_new(folder / file, content)
 
 
 def _certificate(
@@ -67,7 +65,7 @@ def _certificate(
     organisation: str,
     key: ec.EllipticCurvePrivateKey,
     issuer: tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None,
-    span: tuple[datetime, timedelta],
+    span: certificates.Span,
 ) -> x509.Certificate:
     """issuer: None for a root, which issues itself."""
     root = issuer is None
@@ -78,41 +76,11 @@ def _certificate(
         ]
     )
     issued_by, issuer_key = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
-    public = key.public_key()
-    start, life = span
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issued_by)
-        .public_key(public)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + life)
-        .add_extension(x509.BasicConstraints(ca=root, path_length=0 if root else None), True)
-        .add_extension(_usage(root), True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), False
-        )
-    )
+    builder = certificates.builder(subject, issued_by, key, issuer_key, span)
     if not root:
         uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
         builder = builder.add_extension(uses, False)
     return builder.sign(issuer_key, SHA256())
-
-
-def _usage(root: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not root,
-        key_cert_sign=root,
-        crl_sign=root,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 if __name__ == "__main__":

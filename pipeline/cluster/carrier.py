@@ -8,7 +8,6 @@ does.
 
 from __future__ import annotations
 
-import json
 import queue
 import threading
 import time
@@ -19,8 +18,8 @@ from pathlib import Path
 import settings as configuration
 from pipeline.cluster.cluster_file import ClusterFile
 from pipeline.cluster.frames import Frame, Head
+from pipeline.cluster.lines import sign_line
 from pipeline.cluster.link import Child, LinkLost
-from pipeline.cluster.talk import released
 
 UNHEARD_S = 30.0
 """How long a worker process outlives the last word of the front."""
@@ -107,10 +106,8 @@ class Carrier:
                 frame = child.receive(3600.0)
             except LinkLost:
                 child.close()
-                line = {"event": "ended", "job": self._job, "worker": child.name}
-                text = json.dumps(line).encode()
-                signature = self._signer.sign(released(text))
-                self._out.put((child.name, ["gone"], (text, self._signer.certificate, signature)))
+                said = {"event": "ended", "job": self._job, "worker": child.name}
+                self._out.put((child.name, ["gone"], sign_line(self._signer, **said)))
                 if self._closed:
                     return
                 short = short + 1 if time.monotonic() - began < SHORT_S else 0

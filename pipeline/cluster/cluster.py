@@ -20,9 +20,9 @@ import structlog
 from errors import BadSettings, TamperedError
 from pipeline.cluster.cluster_file import SETTING, ClusterFile
 from pipeline.cluster.frames import Frame, Pipe
+from pipeline.cluster.lines import KeepLine, read_line
 from pipeline.cluster.link import ROOT, LinkLost
-from pipeline.cluster.remote_lane import KeepLine, RemoteLane
-from pipeline.cluster.talk import released
+from pipeline.cluster.remote_lane import RemoteLane
 from pipeline.job import Services
 from pipeline.job_queue import JobQueue
 from pipeline.lanes import LaneLost
@@ -103,7 +103,7 @@ class Cluster:
         path: Path,
         services: Services,
         now: Callable[[], float] = time.time,
-        keep_line: KeepLine = lambda *line: None,
+        keep_line: KeepLine = lambda line: None,
     ) -> None:
         """
         Args:
@@ -188,26 +188,15 @@ class Cluster:
     def _started(self) -> Pipe:
         """A new agent's pipe."""
         ours, theirs = socket.socketpair()
-        authority, certificate, key, token = map(str, self._file.files)
         # Nothing of this process's environment: only what Ray needs to be let in.
-        environment = {
-            "PATH": "/usr/local/bin:/usr/bin:/bin",
-            "PYTHONPATH": str(ROOT),
-            "RAY_USE_TLS": "1",
-            "RAY_TLS_CA_CERT": authority,
-            "RAY_TLS_SERVER_CERT": certificate,
-            "RAY_TLS_SERVER_KEY": key,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": token,
-            "RAY_USAGE_STATS_ENABLED": "0",
-        }
+        own = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline.cluster.agent", str(self._file.path)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=ROOT,
-                env=environment,
+                env=own | self._file.ray_environment(),
                 start_new_session=True,
             )
         return Pipe(ours.detach())
@@ -217,8 +206,7 @@ class Cluster:
             self._up(worker)
         elif what == "gone":
             self._gone(worker)
-            if len(parts) == 3:
-                self._ended(parts)
+            self._ended(parts)
         elif what == "frame":
             with self._lock:
                 known = self._lanes.get(worker)
@@ -252,11 +240,10 @@ class Cluster:
             self._queue.lanes_changed()
 
     def _ended(self, parts: tuple[bytes, ...]) -> None:
-        line, certificate, signature = parts
         with suppress(TamperedError, ValueError):
-            machine = self._file.authority.verify(certificate, signature, released(line))
-            if json.loads(line)["job"]:
-                self._keep_line(machine, line, certificate, signature)
+            signed = read_line(self._file.authority, parts)
+            if json.loads(signed.line)["job"]:
+                self._keep_line(signed)
 
     def _reread(self) -> None:
         """Take over which machines are drained, whenever the file changes."""

@@ -37,6 +37,19 @@ class ClusterFile:
     agent: str = ""
     drained: frozenset[str] = frozenset()
 
+    def ray_environment(self) -> dict[str, str]:
+        """What lets Ray into the cluster as this machine, and tells its makers nothing."""
+        authority, certificate, key, token = map(str, self.files)
+        return {
+            "RAY_USE_TLS": "1",
+            "RAY_TLS_CA_CERT": authority,
+            "RAY_TLS_SERVER_CERT": certificate,
+            "RAY_TLS_SERVER_KEY": key,
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": token,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+
     @classmethod
     def read(cls, path: Path) -> ClusterFile:
         """

@@ -15,15 +15,49 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from errors import TamperedError
-from pipeline.cluster.identity import Authority
+from pipeline.cluster.identity import Authority, Signer
 from pipeline.cluster.talk import released
 
 FILE = "workers.jsonl"
+
+
+@dataclass(frozen=True)
+class SignedLine:
+    """A line that a machine signed, and its certificate (PEM)."""
+
+    machine: str
+    line: bytes
+    certificate: bytes
+    signature: bytes
+
+
+KeepLine = Callable[[SignedLine], None]
+
+
+def sign_line(signer: Signer, **said: str) -> tuple[bytes, bytes, bytes]:
+    """The parts of a frame that `read_line` reads."""
+    line = json.dumps(said).encode()
+    return line, signer.certificate, signer.sign(released(line))
+
+
+def read_line(authority: Authority, parts: Sequence[bytes]) -> SignedLine:
+    """What a machine signed.
+
+    Raises:
+        TamperedError: no machine of the cluster did.
+    """
+    if len(parts) != 3:
+        raise TamperedError
+    line, certificate, signature = parts
+    machine = authority.verify(certificate, signature, released(line))
+    return SignedLine(machine, line, certificate, signature)
 
 
 class Lines:
@@ -33,19 +67,20 @@ class Lines:
         self._path, self._lock = path, threading.Lock()
         self._known = {_digest(row["certificate"]) for row in _rows(path) if "certificate" in row}
 
-    def keep(self, machine: str, line: bytes, certificate: bytes, signature: bytes) -> None:
+    def keep(self, signed: SignedLine) -> None:
         """Append what a machine signed, durably.
 
         Raises:
             OSError: it cannot be written.
         """
-        by, rows = _digest(certificate.decode()), list[dict[str, Any]]()
+        certificate = signed.certificate.decode()
+        by, rows = _digest(certificate), list[dict[str, Any]]()
         with self._lock:
             if by not in self._known:
-                rows.append({"certificate": certificate.decode()})
+                rows.append({"certificate": certificate})
             hour = datetime.now(UTC).strftime("%Y-%m-%dT%H:00Z")
-            said = {"time": hour, "machine": machine, "line": line.decode()}
-            rows.append(said | {"signature": signature.hex(), "by": by})
+            said = {"time": hour, "machine": signed.machine, "line": signed.line.decode()}
+            rows.append(said | {"signature": signed.signature.hex(), "by": by})
             opened = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             with os.fdopen(opened, "ab") as file:
                 file.writelines(json.dumps(row).encode() + b"\n" for row in rows)
@@ -68,8 +103,8 @@ def verify(path: Path, authority: Authority) -> int:
         certificate = certificates.get(row["by"])
         if certificate is None:
             raise TamperedError
-        signature, message = bytes.fromhex(row["signature"]), released(row["line"].encode())
-        if authority.verify(certificate.encode(), signature, message) != row["machine"]:
+        parts = row["line"].encode(), certificate.encode(), bytes.fromhex(row["signature"])
+        if read_line(authority, parts).machine != row["machine"]:
             raise TamperedError
         count += 1
     return count

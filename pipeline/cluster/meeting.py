@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -25,14 +25,13 @@ ANSWER_S = 60.0
 _TICK_S = 0.25
 
 
-@dataclass
+@dataclass(frozen=True)
 class Facts:
-    """What a worker says of itself. seconds: of each way, to begin and for each portrait."""
+    """What a worker says of itself, and its machine's name."""
 
     machine: str
     base: str
     ways: tuple[str, ...]
-    seconds: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,5 @@ def meet(link: Link, authority: Authority, job: str, others: Callable[[Frame | N
         if said["version"] != VERSION:
             log.error("worker_of_another_version", version=str(said["version"])[:20])
             raise TamperedError
-        seconds = {way: tuple(pair) for way, pair in said["seconds"].items()}
-        return Met(public, Facts(machine, str(said["base"]), tuple(said["ways"]), seconds))
+        return Met(public, Facts(machine, str(said["base"]), tuple(said["ways"])))
     raise LinkLost

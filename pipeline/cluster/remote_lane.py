@@ -28,9 +28,10 @@ from errors import DiskFull, GpuFailed, TamperedError, UnknownSession
 from pipeline.cluster import told
 from pipeline.cluster.frames import Frame
 from pipeline.cluster.identity import Authority
+from pipeline.cluster.lines import KeepLine, read_line
 from pipeline.cluster.link import Link, LinkLost
 from pipeline.cluster.meeting import Facts, meet
-from pipeline.cluster.talk import Talk, job_info, released
+from pipeline.cluster.talk import Talk, job_info
 from pipeline.job import Services, delivered
 from pipeline.lanes import LaneLost
 from pipeline.orders import Order, Progress, Report
@@ -57,9 +58,6 @@ MADE = {kinds.PORTRAIT: "portrait-", kinds.CHECKPOINT: "checkpoint", kinds.ADAPT
 
 _TICK_S = 0.25
 
-KeepLine = Callable[[str, bytes, bytes, bytes], None]
-"""Given a machine's name, the line that it signed, its certificate and the signature."""
-
 
 class RemoteLane:
     """Jobs in one worker process."""
@@ -70,7 +68,7 @@ class RemoteLane:
         services: Services,
         authority: Authority,
         now: Callable[[], float] = time.time,
-        keep_line: KeepLine = lambda *line: None,
+        keep_line: KeepLine = lambda line: None,
     ) -> None:
         """
         Args:
@@ -184,11 +182,10 @@ class RemoteLane:
             else:
                 others.append([entry.kind, entry.name, entry.size, 0.0])
         what = {
-            "order": told.order_to_json(order),
+            "order": order.to_json(),
             "looks": told.looks_to_json(self._services.styles),
-            "files": [[file.kind, file.name, file.size] for file in files],
+            "files": told.files_to_json(files),
             "others": others,
-            "seconds_per_portrait": None,
         }
         return what, [file.ciphertext for file in files]
 
@@ -231,7 +228,7 @@ class RemoteLane:
         Raises:
             TamperedError: it is nothing that a job makes. UnknownSession: the session was erased.
         """
-        made = [Sealed(k, n, s, data) for (k, n, s), data in zip(said["put"], files, strict=True)]
+        made = told.files_from_json(said["put"], files)
         if not all(_may_be_made(file.kind, file.name) for file in made):
             raise TamperedError
         vault = self._services.vault
@@ -260,11 +257,8 @@ class RemoteLane:
 
     def _heed(self, frame: Frame | None) -> None:
         """Take note of a machine's word that it holds nothing of a job any more."""
-        if frame is None or frame.kind != "over" or len(frame.parts) != 3:
-            return
-        line, certificate, signature = frame.parts
-        machine = self._authority.verify(certificate, signature, released(line))
-        self._keep_line(machine, line, certificate, signature)
+        if frame is not None and frame.kind == "over":
+            self._keep_line(read_line(self._authority, frame.parts))
 
     def _lost(self, why: str) -> LaneLost:
         log.warning("worker_lost", worker=self.name, because=why)

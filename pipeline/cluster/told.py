@@ -1,8 +1,8 @@
-"""What a job says of itself, as JSON: orders, progress, what it measured, how it ended."""
+"""What a job says of itself, as JSON: progress, files, what it measured, how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,25 +10,12 @@ from pydantic import TypeAdapter
 
 from errors import BadOrder, BaseUnavailable, DiskFull, GpuFailed, LikenessError, Stopped
 from messages import Message
-from pipeline.orders import Order, PhotoReport, Progress, Report
+from pipeline.orders import PhotoReport, Progress, Report
 from pipeline.portraits.style import Style
+from privacy.sealed import Sealed
 
 _REPORTED = ("base", "adapter", "choice", "seconds", "headshots", "likeness", "again")
 _MEASURED = ("seconds_per_portrait", "seconds_per_step", "steps_down")
-
-
-def order_to_json(order: Order) -> dict[str, Any]:
-    """Return what `order_from_json` reads."""
-    return asdict(order)
-
-
-def order_from_json(row: dict[str, Any]) -> Order:
-    """Return the order.
-
-    Raises:
-        TypeError: it is not one of this version.
-    """
-    return Order(**row | {"styles": tuple(row["styles"])})
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:
@@ -57,6 +44,21 @@ def report_from_json(row: dict[str, Any]) -> Report:
     """Return the report."""
     ways = {name: PhotoReport(**row[name]) if row[name] else None for name in ("photo", "dressed")}
     return Report(**row | ways | {"ways": tuple(row["ways"])})
+
+
+def files_to_json(files: Sequence[Sealed]) -> list[list[str | int]]:
+    """Return what `files_from_json` reads, beside their ciphertexts."""
+    return [[file.kind, file.name, file.size] for file in files]
+
+
+def files_from_json(rows: Sequence[Any], ciphertexts: Sequence[bytes]) -> list[Sealed]:
+    """Return the files.
+
+    Raises:
+        ValueError: there are more of the one than of the other.
+    """
+    pairs = zip(rows, ciphertexts, strict=True)
+    return [Sealed(kind, name, size, data) for (kind, name, size), data in pairs]
 
 
 def looks_to_json(looks: Mapping[str, Style]) -> dict[str, Any]:

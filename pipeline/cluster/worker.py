@@ -32,8 +32,9 @@ from pipeline.cluster import told
 from pipeline.cluster.cluster_file import ClusterFile
 from pipeline.cluster.frames import Frame, Pipe
 from pipeline.cluster.identity import Signer
-from pipeline.cluster.talk import Talk, job_info, released, signed
-from pipeline.orders import Progress
+from pipeline.cluster.lines import sign_line
+from pipeline.cluster.talk import Talk, job_info, signed
+from pipeline.orders import Order, Progress
 from pipeline.photos.ingest import Decoder
 from privacy.carried import CarriedVault
 from privacy.envelope import Receiver
@@ -44,9 +45,6 @@ from privacy.log import configure as configure_log
 from privacy.sealed import Sealed
 
 log = structlog.get_logger()
-
-GPU_FAILED = 75
-"""Exit code of a worker whose GPU failed: a new process may do better."""
 
 
 class _Job:
@@ -118,7 +116,7 @@ class Worker:
         except BaseException as why:  # the edge: whatever it is, the front is told
             log.warning("job_ended", error=type(why).__name__)
             last = {"is": "end", "error": told.error_to_json(why)}
-            code = GPU_FAILED if isinstance(why, GpuFailed) else 0
+            code = GpuFailed.EXIT if isinstance(why, GpuFailed) else 0
         del session, what, files
         try:
             self._say(job, last)
@@ -126,11 +124,8 @@ class Worker:
             _release(self._machine)  # the front need not wait for it
             job.deadline.cancel()
             self._job = None
-            line = json.dumps({"event": "released", "job": job.number}).encode()
-            signature = self._signer.sign(released(line))
-            self._pipe.send_frame(
-                Frame("over", job.number, (line, self._signer.certificate, signature))
-            )
+            signed_line = sign_line(self._signer, event="released", job=job.number)
+            self._pipe.send_frame(Frame("over", job.number, signed_line))
         except OSError:
             os._exit(0)
         if code:
@@ -139,13 +134,11 @@ class Worker:
     def _made(
         self, job: _Job, session: Session, what: dict[str, Any], files: Sequence[bytes]
     ) -> dict[str, Any]:
-        rows = zip(what["files"], files, strict=True)
-        sealed = [Sealed(kind, name, size, data) for (kind, name, size), data in rows]
+        sealed = told.files_from_json(what["files"], files)
         others = [Entry(*row) for row in what["others"]]
 
         def changed(put: Sequence[Sealed], gone: Sequence[tuple[str, str | None]]) -> None:
-            rows = [[file.kind, file.name, file.size] for file in put]
-            said = {"is": "files", "put": rows, "gone": [list(one) for one in gone]}
+            said = {"is": "files", "put": told.files_to_json(put), "gone": list(map(list, gone))}
             self._say(job, said, [file.ciphertext for file in put])
 
         def report(progress: Progress) -> None:
@@ -156,11 +149,10 @@ class Worker:
         try:
             result = jobs.make(
                 session,
-                told.order_from_json(what["order"]),
+                Order.from_json(what["order"]),
                 jobs.Tools(vault=vault, **machine.tools(vault, self._decoder)),
                 report=report,
                 stop=job.stopping.is_set,
-                seconds_per_portrait=what["seconds_per_portrait"],
             )
         finally:
             vault.forget()
@@ -172,15 +164,10 @@ class Worker:
             self._pipe.send_frame(Frame("talk", job.number, job.talk.say(what, files)))
 
     def _facts(self) -> dict[str, Any]:
-        planning = self._machine.planning
         return {
             "version": configuration.VERSION,
             "base": self._machine.settings.base_folder.name,
             "ways": list(self._ways),
-            "seconds": {
-                way: [planning.pace.seconds(way, 0), planning.pace.seconds(way, 1)]
-                for way in self._ways
-            },
         }
 
 

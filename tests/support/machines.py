@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dev.own_worker import own_worker
 from pipeline.cluster.cluster_file import ClusterFile
 from pipeline.cluster.frames import Frame
 from pipeline.cluster.identity import Signer
+from pipeline.cluster.lines import sign_line
 from pipeline.cluster.link import Child, LinkLost
-from pipeline.cluster.talk import Talk, job_info, released, signed
+from pipeline.cluster.talk import Talk, job_info, signed
 from privacy.envelope import Receiver
 from privacy.keys import DataKey, Session
 from settings import VERSION
@@ -32,18 +33,8 @@ def cluster_of(folder: Path, *names: str) -> dict[str, ClusterFile]:
 @contextmanager
 def worker_process(file: ClusterFile, folder: Path, base: Path, name: str = "w") -> Iterator[Child]:
     """A real worker process of that machine. folder: of its scratch."""
-    environment = {
-        "PATH": os.defpath,
-        "LIKENESS_CLUSTER": str(file.path),
-        "LIKENESS_SCRATCH": str(folder / f"{name}-scratch"),
-        "LIKENESS_RECEIPTS": str(folder / f"{name}-receipts"),
-        "LIKENESS_BASE": str(base),
-    }
-    child = Child(name, environment)
-    try:
+    with own_worker(file.path, folder, base, name) as child:
         yield child
-    finally:
-        child.close()
 
 
 class PlayedWorker:
@@ -59,7 +50,6 @@ class PlayedWorker:
             "version": VERSION,
             "base": "tiny",
             "ways": ["photo", "painted", "both"],
-            "seconds": {},
         }
         self.session: Session | None = None
         self.talk: Talk | None = None
@@ -79,9 +69,8 @@ class PlayedWorker:
     def end(self) -> None:
         """Say that the job is done, and that nothing of it is held."""
         self.say({"is": "end", "report": REPORT})
-        line = json.dumps({"event": "released", "job": self.job}).encode()
-        signature = self.signer.sign(released(line))
-        self.out.append(Frame("over", self.job, (line, self.signer.certificate, signature)))
+        line = sign_line(self.signer, event="released", job=self.job)
+        self.out.append(Frame("over", self.job, line))
 
     # --- the link -------------------------------------------------------------------------------
 

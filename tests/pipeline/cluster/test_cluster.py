@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.own_worker import started_worker
 from errors import BadSettings
 from pipeline.assembly import Assembly
 from pipeline.cluster import cluster as clusters
@@ -21,7 +21,6 @@ from pipeline.cluster.cluster import Cluster
 from pipeline.cluster.cluster_file import ClusterFile
 from pipeline.cluster.frames import Pipe
 from pipeline.cluster.lines import FILE, Lines, verify
-from pipeline.cluster.link import Child
 from pipeline.job_queue import JobQueue
 from pipeline.orders import Order
 from privacy.sessions import Session
@@ -97,14 +96,8 @@ def front(
     monkeypatch.setattr(clusters, "find_spec", lambda name: True)
     monkeypatch.setattr(clusters, "AGAIN_S", 0.1)
     monkeypatch.setattr(clusters, "READ_S", 0.1)
-    environment = {
-        "PATH": os.defpath,
-        "LIKENESS_CLUSTER": str(files["gpu-1"].path),
-        "LIKENESS_SCRATCH": str(tmp_path / "w"),
-        "LIKENESS_RECEIPTS": str(tmp_path / "wr"),
-        "LIKENESS_BASE": str(tiny_base),
-    }
-    carrier = Carrier("gpu-1", start=lambda name, photo: Child(name, environment))
+    worker = files["gpu-1"].path, tmp_path, tiny_base
+    carrier = Carrier("gpu-1", start=lambda name, photo: started_worker(*worker, name))
     agent, lines = PlayedAgent(place, carrier), tmp_path / FILE
     cluster = Cluster(path, assembly.services, assembly.clock.now, Lines(lines).keep)
     queue = JobQueue(assembly.services, queue_length=5, lanes=())

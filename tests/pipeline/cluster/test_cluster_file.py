@@ -8,7 +8,7 @@ import pytest
 
 from errors import BadSettings, TamperedError
 from pipeline.cluster.cluster_file import ClusterFile
-from pipeline.cluster.lines import Lines, verify
+from pipeline.cluster.lines import Lines, read_line, verify
 from pipeline.cluster.lines import main as check
 from pipeline.cluster.talk import released
 from tests.support.machines import cluster_of
@@ -92,7 +92,8 @@ def test_what_machines_signed_can_be_checked_later(
     signer = file.signer
     for job in ("1", "2"):  # by two processes of the front
         line = f'{{"job": "{job}"}}'.encode()
-        Lines(path).keep("gpu-1", line, signer.certificate, signer.sign(released(line)))
+        parts = (line, signer.certificate, signer.sign(released(line)))
+        Lines(path).keep(read_line(file.authority, parts))
     authority = str(folder / "authority.pem")
     assert verify(path, file.authority) == 2
     assert path.read_text().count("BEGIN CERTIFICATE") == 1

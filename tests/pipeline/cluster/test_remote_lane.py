@@ -13,6 +13,7 @@ from errors import BadOrder, Stopped, UnknownSession
 from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.cluster.cluster_file import ClusterFile
+from pipeline.cluster.lines import SignedLine
 from pipeline.cluster.link import Child
 from pipeline.cluster.remote_lane import RemoteLane
 from pipeline.lanes import LaneLost
@@ -84,13 +85,13 @@ def test_the_portraits_are_those_of_one_box_to_the_bit(
     ann: Session,
     selfie_jpegs: list[bytes],
 ) -> None:
-    lines: list[tuple[bytes | str, ...]] = []
+    lines: list[SignedLine] = []
     lane = RemoteLane(
         child,
         assembly.services,
         cluster["front"].authority,
         assembly.clock.now,
-        keep_line=lambda *line: lines.append(line),
+        keep_line=lines.append,
     )
     assert lane.meet().machine == "gpu-1"
     shown: list[Progress] = []
@@ -106,7 +107,7 @@ def test_the_portraits_are_those_of_one_box_to_the_bit(
     kept = {entry.kind for entry in assembly.services.vault.list(ann)}
     assert not kept & {kinds.ADAPTER, kinds.CHECKPOINT}
     ran(lane, ann, replace(BOTH, count=1, way="photo"))
-    assert [line[0] for line in lines] == ["gpu-1"]  # of the job before
+    assert [line.machine for line in lines] == ["gpu-1"]  # of the job before
 
 
 def test_a_stop_is_heard_and_what_was_made_stays(

@@ -1,0 +1,35 @@
+"""A real worker process of a cluster without Ray, on empty folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.cluster.link import Child
+
+
+def worker_settings(cluster_toml: Path, folder: Path, base: Path, name: str) -> dict[str, str]:
+    """The settings of a machine's workers. folder: where its own folders are made."""
+    return {
+        "LIKENESS_CLUSTER": str(cluster_toml),
+        "LIKENESS_SCRATCH": str(folder / f"{name}-scratch"),
+        "LIKENESS_RECEIPTS": str(folder / f"{name}-receipts"),
+        "LIKENESS_BASE": str(base),
+    }
+
+
+def started_worker(cluster_toml: Path, folder: Path, base: Path, name: str) -> Child:
+    """A worker process of that machine."""
+    return Child(name, {"PATH": os.defpath} | worker_settings(cluster_toml, folder, base, name))
+
+
+@contextmanager
+def own_worker(cluster_toml: Path, folder: Path, base: Path, name: str = "w") -> Iterator[Child]:
+    """A worker process, ended with the block."""
+    child = started_worker(cluster_toml, folder, base, name)
+    try:
+        yield child
+    finally:
+        child.close()
