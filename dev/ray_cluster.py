@@ -68,6 +68,11 @@ class RayCluster:
         arguments = [f"--address={NETWORK}.1:6379", "--num-cpus=1", f"--resources={resources}"]
         self._start(name, number, arguments)
 
+    @property
+    def names(self) -> list[str]:
+        """The machines that there are beside the front."""
+        return [name for name in self._nodes if name != "front"]
+
     def kill(self, name: str) -> None:
         """The machine is gone, with everything that ran on it."""
         process = self._nodes.pop(name)
@@ -115,7 +120,7 @@ class RayCluster:
 
     def close(self) -> None:
         """End everything."""
-        for name in [name for name in self._nodes if name != "front"]:
+        for name in self.names:
             self.kill(name)
         self._end_head()
         spaces = subprocess.run(["ip", "netns", "list"], capture_output=True, text=True, check=True)

@@ -184,19 +184,21 @@ def test_only_a_worker_process_knows_a_face_and_only_until_delete_everything(
     until(lambda: _made(company.queue.progress(session.id)), 60)
     holding = {
         pid
-        for name in ("gpu-1", "cpu-2")
+        for name in company.machines.names
         for pid in company.machines.processes(name)
         if found_in(pid, canaries)
     }
-    workers = {pid for name in ("gpu-1", "cpu-2") for pid in company.machines.workers(name)}
+    workers = {pid for name in company.machines.names for pid in company.machines.workers(name)}
     assert len(holding) == 1
     assert holding <= workers
     _nothing_lies_about(company, canaries)
     company.assembly.services.sessions.erase(session.id, "user")
     time.sleep(5)
-    everything = [p for name in ("gpu-1", "cpu-2") for p in company.machines.processes(name)]
+    everything = [p for name in company.machines.names for p in company.machines.processes(name)]
     assert [pid for pid in everything if found_in(pid, canaries)] == []
-    until(lambda: len(company.cluster.told()) == 2, 60)  # and another worker is there
+    until(
+        lambda: len(company.cluster.told()) == len(company.machines.names), 60
+    )  # and another worker is there
 
 
 def test_a_job_survives_the_agent_and_then_rays_head(
@@ -218,7 +220,7 @@ def test_a_job_survives_the_agent_and_then_rays_head(
     until(lambda: _made(company.queue.progress(session.id)), 60)
     company.machines.restart_head()
     until(lambda: company.phase(session) != "generating", 60)
-    for name in ("gpu-1", "cpu-2"):  # as their units do by themselves
+    for name in company.machines.names:  # as their units do by themselves
         company.machines.restart(name)
     until(lambda: company.phase(session) == "done", 180)
     assert company.portraits(session) == wanted * 2
@@ -229,7 +231,7 @@ def test_a_machine_that_loses_the_net_forgets_by_itself(
 ) -> None:
     session = company.visitor(selfie_jpegs[:1])
     canaries = company.canaries([session])
-    until(lambda: len(company.cluster.told()) == 2, 90)
+    until(lambda: len(company.cluster.told()) == len(company.machines.names), 90)
     company.queue.submit(session, Order((), count=60, seed=4, way="photo"))
     until(lambda: _made(company.queue.progress(session.id)), 60)
     (machine,) = [t.machine for t in company.cluster.told() if t.state == "busy"]
