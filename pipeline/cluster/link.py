@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from pipeline import memory
 from pipeline.cluster.frames import Frame, Pipe
 
-_OVERWRITING = ("/usr/bin/env", "PYTHONMALLOC=malloc")
-"""With the C library's own memory for small objects too, `memory.overwrite_freed` reaches keys."""
+_ONE_POOL = ("/usr/bin/env", *(f"{name}={value}" for name, value in memory.NO_OTHER_POOLS.items()))
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +65,7 @@ class Child:
         arguments = ["--photo-only"] if photo_only else []
         with theirs:
             self._process = subprocess.Popen(
-                [*_OVERWRITING, sys.executable, "-m", "pipeline.cluster.worker", *arguments],
+                [*_ONE_POOL, sys.executable, "-m", "pipeline.cluster.worker", *arguments],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 cwd=ROOT,

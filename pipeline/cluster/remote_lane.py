@@ -19,7 +19,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -210,36 +210,37 @@ class RemoteLane:
                 self._heed(frame)
                 continue
             heard_at = now
-            said, files = talk.hear(frame.parts)
-            if said["is"] == "progress":
-                report(told.progress_from_json(said["progress"]))
-            elif said["is"] == "files":
-                full |= not self._keep(session, said, files)
-            elif full:
-                raise DiskFull
-            elif "error" in said:
-                raise told.error_from_json(said["error"])
-            else:
-                return told.report_from_json(said["report"])
+            match told.heard(*talk.hear(frame.parts)):
+                case Progress() as progress:
+                    report(progress)
+                case told.Made() as made:
+                    full |= not self._keep(session, made)
+                case _ if full:
+                    raise DiskFull
+                case Report() as result:
+                    return result
+                case error:
+                    raise error
 
-    def _keep(self, session: Session, said: dict[str, Any], files: Sequence[bytes]) -> bool:
+    def _keep(self, session: Session, made: told.Made) -> bool:
         """Put what a job made into the vault; False when the disk is full.
 
         Raises:
             TamperedError: it is nothing that a job makes. UnknownSession: the session was erased.
         """
-        made = told.files_from_json(said["put"], files)
-        if not all(_may_be_made(file.kind, file.name) for file in made):
+        if not all(_may_be_made(file.kind, file.name) for file in made.put):
             raise TamperedError
         vault = self._services.vault
         try:
-            if made:
-                vault.put_sealed(session, made)
+            if made.put:
+                vault.put_sealed(session, made.put)
         except DiskFull:
-            return all(file.kind == kinds.CHECKPOINT for file in made)  # only not to be continued
+            return all(
+                file.kind == kinds.CHECKPOINT for file in made.put
+            )  # only not to be continued
         except ValueError:
             raise TamperedError from None
-        for kind, name in said["gone"]:
+        for kind, name in made.gone:
             if kind not in (kinds.CHECKPOINT, kinds.ADAPTER):
                 raise TamperedError
             vault.delete(session, kind, name)

@@ -1,7 +1,7 @@
 """What front and worker say to each other during one job, under a key that only they have.
 
     key of a direction = HKDF-SHA256(job's key, info = "likeness/talk/v1" | from whom | job)
-    part 0             = AES-256-GCM(key, nonce = number of the message, JSON,
+    part 0             = AES-256-GCM(key, nonce = number of the message, JSON (deflated),
                                      aad = SHA-256 of each further part)
     further parts      = files, encrypted under the session's data key already
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import zlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -25,6 +26,9 @@ from errors import TamperedError
 from privacy.stream import associated_data
 
 Side = Literal["front", "worker"]
+
+MOST_BYTES = 16 << 20
+"""Of what is said in one message, without files."""
 
 
 class Talk:
@@ -41,7 +45,8 @@ class Talk:
         """The parts of the next frame; they have to be sent in the order of these calls."""
         with self._lock:
             number, self._said = self._said, self._said + 1
-        sealed = self._to.encrypt(_nonce(number), json.dumps(what).encode(), _digests(files))
+        packed = zlib.compress(json.dumps(what).encode())
+        sealed = self._to.encrypt(_nonce(number), packed, _digests(files))
         return (sealed, *files)
 
     def hear(self, parts: Sequence[bytes]) -> tuple[dict[str, Any], tuple[bytes, ...]]:
@@ -55,11 +60,18 @@ class Talk:
         sealed, files = parts[0], tuple(parts[1:])
         with self._lock:
             try:
-                what = self._from.decrypt(_nonce(self._heard), sealed, _digests(files))
-            except InvalidTag:
+                packed = self._from.decrypt(_nonce(self._heard), sealed, _digests(files))
+                unpacking = zlib.decompressobj()
+                what = unpacking.decompress(packed, MOST_BYTES)
+            except (InvalidTag, zlib.error):
                 raise TamperedError from None
             self._heard += 1
-        said: dict[str, Any] = json.loads(what)
+        try:
+            said = json.loads(what if unpacking.eof else b"")
+        except (ValueError, RecursionError):
+            raise TamperedError from None
+        if not isinstance(said, dict):
+            raise TamperedError
         return said, files
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from errors import BadOrder, BaseUnavailable, DiskFull, GpuFailed, LikenessError, Stopped
+from errors import (
+    BadOrder,
+    BaseUnavailable,
+    DiskFull,
+    GpuFailed,
+    LikenessError,
+    Stopped,
+    TamperedError,
+)
 from messages import Message
 from pipeline.orders import PhotoReport, Progress, Report
 from pipeline.portraits.style import Style
@@ -16,6 +24,38 @@ from privacy.sealed import Sealed
 
 _REPORTED = ("base", "adapter", "choice", "seconds", "headshots", "likeness", "again")
 _MEASURED = ("seconds_per_portrait", "seconds_per_step", "steps_down")
+
+_PROGRESS, _REPORT = TypeAdapter(Progress), TypeAdapter(Report)
+_ROWS = TypeAdapter(list[tuple[str, str, int]])
+_GONE = TypeAdapter(list[tuple[str, str | None]])
+_LOOKS = TypeAdapter(dict[str, Style])
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a job wants kept, and deleted: kinds, and names or None for all of a kind."""
+
+    put: list[Sealed]
+    gone: list[tuple[str, str | None]]
+
+
+def heard(said: Mapping[str, Any], files: Sequence[bytes]) -> Progress | Made | Report | Exception:
+    """What a worker said of its job; of a job that failed, the error.
+
+    Raises:
+        TamperedError: no worker says such a thing.
+    """
+    try:
+        if said["is"] == "progress":
+            return progress_from_json(said["progress"])
+        if said["is"] == "files":
+            put = files_from_json(said["put"], files)
+            return Made(put, _GONE.validate_python(said["gone"]))
+        if "error" in said:
+            return error_from_json(said["error"])
+        return report_from_json(said["report"])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise TamperedError from None
 
 
 def progress_to_json(progress: Progress) -> dict[str, Any]:
@@ -28,8 +68,7 @@ def progress_to_json(progress: Progress) -> dict[str, Any]:
 
 def progress_from_json(row: dict[str, Any]) -> Progress:
     """Return the progress."""
-    message = Message.from_json(row["message"]) if row["message"] else None
-    return Progress(**row | {"message": message})
+    return _PROGRESS.validate_python(row)
 
 
 def report_to_json(report: Report) -> dict[str, Any]:
@@ -42,8 +81,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
 
 def report_from_json(row: dict[str, Any]) -> Report:
     """Return the report."""
-    ways = {name: PhotoReport(**row[name]) if row[name] else None for name in ("photo", "dressed")}
-    return Report(**row | ways | {"ways": tuple(row["ways"])})
+    return _REPORT.validate_python(row)
 
 
 def files_to_json(files: Sequence[Sealed]) -> list[list[str | int]]:
@@ -57,7 +95,7 @@ def files_from_json(rows: Sequence[Any], ciphertexts: Sequence[bytes]) -> list[S
     Raises:
         ValueError: there are more of the one than of the other.
     """
-    pairs = zip(rows, ciphertexts, strict=True)
+    pairs = zip(_ROWS.validate_python(rows), ciphertexts, strict=True)
     return [Sealed(kind, name, size, data) for (kind, name, size), data in pairs]
 
 
@@ -69,9 +107,6 @@ def looks_to_json(looks: Mapping[str, Style]) -> dict[str, Any]:
 def looks_from_json(rows: dict[str, Any]) -> dict[str, Style]:
     """Return the looks."""
     return _LOOKS.validate_python(rows)
-
-
-_LOOKS = TypeAdapter(dict[str, Style])
 
 
 def error_to_json(error: BaseException) -> dict[str, Any]:

@@ -102,14 +102,32 @@ class Worker:
         session = Session(secrets["session"], DataKey(base64.b64decode(secrets["key"])))
         talk = Talk(base64.b64decode(secrets["talk"]), frame.job, "worker")
         what, files = talk.hear(frame.parts[1:])
-        self._job = job = _Job(frame.job, talk, float(secrets["lives_s"]))
-        arguments = (job, session, what, files)
-        self._thread = threading.Thread(target=self._run, args=arguments, name="job", daemon=True)
+        self._job = _Job(frame.job, talk, float(secrets["lives_s"]))
+        given: list[Any] = [self._job, session, what, files]
+        del secrets, talk, session, what, files  # `given` alone holds them, and is emptied
+        self._thread = threading.Thread(target=self._run, args=(given,), name="job", daemon=True)
         self._thread.start()
 
-    def _run(
-        self, job: _Job, session: Session, what: dict[str, Any], files: Sequence[bytes]
-    ) -> None:
+    def _run(self, given: list[Any]) -> None:
+        number, deadline = given[0].number, given[0].deadline
+        try:
+            code = self._made_and_said(given)
+            self._job = None
+            released = _release(self._machine)  # the front need not wait for it
+            deadline.cancel()
+            if not released:  # with the process everything is
+                os._exit(code)
+            signed_line = sign_line(self._signer, event="released", job=number)
+            self._pipe.send_frame(Frame("over", number, signed_line))
+        except OSError:
+            os._exit(0)
+        if code:
+            os._exit(code)
+
+    def _made_and_said(self, given: list[Any]) -> int:
+        """Run the job, and tell the front how it ended. Returns the code to exit with, or 0."""
+        job, session, what, files = given
+        given.clear()
         code = 0
         try:
             last = self._made(job, session, what, files)
@@ -117,19 +135,8 @@ class Worker:
             log.warning("job_ended", error=type(why).__name__)
             last = {"is": "end", "error": told.error_to_json(why)}
             code = GpuFailed.EXIT if isinstance(why, GpuFailed) else 0
-        del session, what, files
-        try:
-            self._say(job, last)
-            del last
-            _release(self._machine)  # the front need not wait for it
-            job.deadline.cancel()
-            self._job = None
-            signed_line = sign_line(self._signer, event="released", job=job.number)
-            self._pipe.send_frame(Frame("over", job.number, signed_line))
-        except OSError:
-            os._exit(0)
-        if code:
-            os._exit(code)
+        self._say(job, last)
+        return code
 
     def _made(
         self, job: _Job, session: Session, what: dict[str, Any], files: Sequence[bytes]
@@ -171,19 +178,18 @@ class Worker:
         }
 
 
-def _release(machine: Machine) -> None:
-    """Let go of what a job held, and overwrite it."""
+def _release(machine: Machine) -> bool:
+    """Let go of what a job held and overwrite it; False where it cannot be overwritten."""
     if machine.planning.gpu_plans or "torch" in sys.modules:
         jobs.release()
     gc.collect()
-    memory.give_back()
+    return memory.overwrite_free()
 
 
 def main() -> int:
     """Serve whoever holds the other end of standard input."""
     harden()
     memory.keep()
-    memory.overwrite_freed()
     pipe = Pipe(os.dup(0))
     try:
         settings = configuration.load()

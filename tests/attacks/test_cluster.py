@@ -5,6 +5,7 @@ over, by a machine that does not belong, and by looking into a worker's memory a
 from __future__ import annotations
 
 import ast
+import base64
 import subprocess
 import sys
 import threading
@@ -294,6 +295,36 @@ def test_what_was_changed_on_the_way_back_is_not_kept(
 
 
 @pytest.mark.fact(74)
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        [],
+        {},
+        {"is": "progress"},
+        {"is": "progress", "progress": {"made": "all", "message": {"key": 3}}},
+        {"is": "end", "report": {"ways": 3}},
+        {"is": "end", "error": {"type": "SystemExit"}},
+        {"is": "files", "put": 3, "gone": []},
+        {"is": "files", "put": [], "gone": [3]},
+        {"is": "files", "put": [["portrait", "portrait-001", "big"]], "gone": []},
+    ],
+)
+def test_a_worker_that_says_nonsense_is_lost(
+    assembly: Assembly,
+    ann: Session,
+    worker: PlayedWorker,
+    go: Callable[[PlayedWorker, Session], Report],
+    nonsense: Any,
+) -> None:
+    before = kept(assembly, ann)
+    worker.at_job = lambda what, files: worker.say(nonsense)  # type: ignore[assignment, method-assign]
+    with pytest.raises(LaneLost):
+        go(worker, ann)
+    assert kept(assembly, ann) == before
+    assert worker.killed
+
+
+@pytest.mark.fact(74)
 def test_a_file_of_another_length_than_it_says_is_not_kept(
     assembly: Assembly, ann: Session
 ) -> None:
@@ -336,14 +367,15 @@ def test_a_workers_memory_holds_a_job_while_it_runs_and_nothing_of_it_after(
     tmp_path: Path,
 ) -> None:
     cut = CutOut.from_png(assembly.services.vault.open(ann, kinds.PHOTO, "photo-01"))
-    middle = tuple(side // 2 for side in cut.alpha.shape)
-    row = cut.colours[middle[0], middle[1] - 40 : middle[1] + 40]
-    rgba = np.dstack([cut.colours, cut.alpha])[middle[0], middle[1] - 40 : middle[1] + 40]
+    rgba = np.dstack([cut.colours, cut.alpha])
+    height, width = cut.alpha.shape
+    rows = [rgba[y, width // 2 :][:40] for y in range(height // 3, height, height // 12)]
     canaries = {
         "data key": ann.data_key.reveal(),
+        "data key as text": base64.b64encode(ann.data_key.reveal()),
         "session": ann.id.encode(),
-        "pixels": row.tobytes(),
-        "pixels and alpha": rgba.tobytes(),
+        **{f"pixels {n}": row[:, :3].tobytes() for n, row in enumerate(rows)},
+        **{f"pixels and alpha {n}": row.tobytes() for n, row in enumerate(rows)},
     }
     with worker_process(cluster["gpu-1"], tmp_path, tiny_base) as child:
         authority = cluster["front"].authority
@@ -367,7 +399,7 @@ def test_a_workers_memory_holds_a_job_while_it_runs_and_nothing_of_it_after(
         assert reached.wait(60)
         during = found_in(child.pid, canaries)
         assert {"data key", "session"} <= during
-        assert during & {"pixels", "pixels and alpha"}
+        assert len([name for name in during if name.startswith("pixels")]) >= len(rows)
         until(lambda: not lane.busy, 60)
         until(lambda: found_in(child.pid, canaries) == set(), 5)
 

@@ -10,7 +10,7 @@ import pytest
 
 from errors import TamperedError
 from pipeline.cluster.frames import Frame, Pipe
-from pipeline.cluster.talk import Talk
+from pipeline.cluster.talk import MOST_BYTES, Talk
 
 KEY = bytes(range(32))
 
@@ -102,3 +102,10 @@ def test_what_is_no_frame_is_refused(line: bytes) -> None:
     ours._connection.send_bytes(line)
     with pytest.raises(ValueError, match=r"no frame|no head|Expecting|Extra"):
         theirs.receive_frame()
+
+
+def test_words_without_end_are_not_unpacked() -> None:
+    front, worker = pair()
+    assert front.hear(worker.say({"is": "a" * 1_000_000}))[0] == {"is": "a" * 1_000_000}
+    with pytest.raises(TamperedError):
+        front.hear(worker.say({"is": "a" * (MOST_BYTES + 1)}))
