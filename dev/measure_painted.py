@@ -4,6 +4,8 @@ PEOPLE holds a folder of photos for each person. The last photo by name is held 
 and measures: likeness is the cosine of SFace embeddings to it. The rest learn, once all of them
 (`train_all`), once with the choice among adapters (`pipeline/trials.py`). Prints a Markdown table,
 and the medians over all people. Takes two trainings a person; nothing is written.
+
+With `--paintings` they learn once, and are painted with different noise and weight of the adapter.
 """
 
 from __future__ import annotations
@@ -11,21 +13,23 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 import settings as configuration
 from pipeline.assembly import Assembly, open_assembly
+from pipeline.bases.base import Base
+from pipeline.bases.denoising import Sampling
 from pipeline.bases.folder import sees_pictures
 from pipeline.job import JobRun
 from pipeline.orders import Order
 from pipeline.photos.detection import SAME_PERSON
 from pipeline.photos.record import TrainingPhoto
-from pipeline.portraits.generate import generate, plan
+from pipeline.portraits.generate import Shot, generate, plan
 from pipeline.portraits.judge import Judge
 from pipeline.portraits.references import shown
 from pipeline.portraits.starts import Starts
@@ -34,6 +38,9 @@ from pipeline.training.train import Personalisation, recipe_for
 from pipeline.trials import ENOUGH, split, trials
 from privacy.keys import MasterKey
 from privacy.log import configure as configure_log
+
+PAINTINGS = ((1.0, 1.0), (1.0, 1.25), (0.5, 1.25), (0.33, 1.25), (0.5, 1.5), (0.33, 1.5))
+"""Noise and how much the adapter counts, see `Sampling`; the third is the built-in base's."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +91,36 @@ def middle(people: Sequence[Likeness]) -> Likeness:
     return Likeness(*map(float, numbers))
 
 
-def measure(assembly: Assembly, folder: Path, enough: int, count: int) -> Row | None:
-    """Learn and paint one person twice; None of one with fewer than two good photos.
+@dataclass(frozen=True)
+class _Person:
+    """One person, loaded. photos: that may learn; `judge` knows the one that is held out."""
 
-    The photos are erased with their session.
-    """
+    job: JobRun
+    base: Base
+    photos: list[TrainingPhoto]
+    judge: Judge
+    shots: list[Shot]
+
+    def learnt(self, photos: list[TrainingPhoto], held_out: Sequence[TrainingPhoto] = ()) -> bytes:
+        """An adapter; one of several where photos are held out for a choice."""
+        tools, recipe = self.job.services, recipe_for(self.base, len(self.photos))
+        choosing = trials(self.job, self.base, photos, list(held_out))
+        person = Personalisation(
+            photos, tools.segmenter.matte, recipe, training.SEED, trials=choosing
+        )
+        return training.train(self.base, person, report=lambda _: None, stop=lambda: False)
+
+    def painted(self, adapter: bytes, sampling: Sampling | None = None) -> Likeness:
+        """Of its portraits."""
+        painting = generate(self.base, adapter, self.shots, stop=lambda: False, sampling=sampling)
+        with closing(painting):
+            judged = [self.judge.judged("", shot, image).record for shot, image in painting]
+        return Likeness.of([one.likeness for one in judged if one.likeness is not None])
+
+
+@contextmanager
+def person(assembly: Assembly, folder: Path, count: int) -> Iterator[_Person | None]:
+    """A person's photos in a session, erased with the block; None with fewer than two good ones."""
     services = assembly.services
     session, _ = services.sessions.create()
     try:
@@ -97,33 +129,47 @@ def measure(assembly: Assembly, folder: Path, enough: int, count: int) -> Row | 
         good = services.album.training_photos(session)
         if len(good) < 2:
             print(f"{folder.name} has fewer than two good photos.", file=sys.stderr)
-            return None
+            yield None
+            return
         *photos, last = good
         base = services.load_base(lambda: False)
-        recipe = recipe_for(base, len(photos))
         job = JobRun(session, Order((), count), services, lambda _: None, lambda: False)
-        judge = Judge(services.faces, services.mesh, [last])
-        segment = services.segmenter.matte
         shots = plan(list(services.styles.values()), count, seed=7)
-        shots = Starts(photos, segment).given(shots)
+        shots = Starts(photos, services.segmenter.matte).given(shots)
         if sees_pictures(base.folder):
             shots = shown(shots, photos)
-
-        def learnt(held_out: list[TrainingPhoto], others: list[TrainingPhoto]) -> Likeness:
-            choosing = trials(job, base, others, held_out)
-            person = Personalisation(others, segment, recipe, training.SEED, trials=choosing)
-            adapter = training.train(base, person, report=lambda _: None, stop=lambda: False)
-            with closing(generate(base, adapter, shots, stop=lambda: False)) as making:
-                judged = [judge.judged("", shot, image).record.likeness for shot, image in making]
-            return Likeness.of([score for score in judged if score is not None])
-
-        train_all = learnt([], photos)
-        others, held_out = split(photos, enough)
-        chosen = learnt(held_out, others) if held_out else train_all
-        step = job.result.choice.get("steps")
-        return Row(folder.name, len(photos), train_all, chosen, step, recipe.steps)
+        yield _Person(job, base, photos, Judge(services.faces, services.mesh, [last]), shots)
     finally:
         services.sessions.erase(session.id, "user")
+
+
+def choice(one: _Person, name: str, enough: int) -> Row:
+    """Learn and paint twice, without the choice and with it."""
+    train_all = one.painted(one.learnt(one.photos))
+    others, held_out = split(one.photos, enough)
+    chosen = one.painted(one.learnt(others, held_out)) if held_out else train_all
+    step, steps = one.job.result.choice.get("steps"), recipe_for(one.base, len(one.photos)).steps
+    return Row(name, len(one.photos), train_all, chosen, step, steps)
+
+
+def paintings(one: _Person) -> list[Likeness]:
+    """Learn once, and paint in each of `PAINTINGS`."""
+    adapter, usual = one.learnt(one.photos), one.base.sampling
+    return [
+        one.painted(adapter, replace(usual, noise=noise, adapter=strength))
+        for noise, strength in PAINTINGS
+    ]
+
+
+def paintings_table(rows: Mapping[str, Sequence[Likeness]]) -> Iterator[str]:
+    """The lines of a Markdown table: a row for each person, a column for each of `PAINTINGS`."""
+    yield " | ".join(["| person", *(f"noise {n}, adapter {a}" for n, a in PAINTINGS)]) + " |"
+    yield "|---" * (len(PAINTINGS) + 1) + "|"
+    for name, row in (
+        *rows.items(),
+        ("median", list(map(middle, zip(*rows.values(), strict=True)))),
+    ):
+        yield " | ".join([f"| {name}", *map(str, row)]) + " |"
 
 
 def main() -> None:
@@ -133,6 +179,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=12, help="portraits of each adapter (12)")
     parser.add_argument(
         "--enough", type=int, default=ENOUGH, help=f"photos of which one is held out ({ENOUGH})"
+    )
+    parser.add_argument(
+        "--paintings", action="store_true", help="learn once, and paint in several ways instead"
     )
     chosen = parser.parse_args()
     folders = sorted(chosen.people.glob("*/"))
@@ -145,9 +194,17 @@ def main() -> None:
             configuration.load(), scratch=Path(scratch) / "scratch", master_key=MasterKey.ram()
         ) as assembly,
     ):
-        rows = [measure(assembly, folder, chosen.enough, chosen.count) for folder in folders]
-    if measured := [row for row in rows if row is not None]:
-        print("\n".join(table(measured)))
+        rows, painted = list[Row](), dict[str, list[Likeness]]()
+        for folder in folders:
+            with person(assembly, folder, chosen.count) as one:
+                if one is not None and chosen.paintings:
+                    painted[folder.name] = paintings(one)
+                elif one is not None:
+                    rows.append(choice(one, folder.name, chosen.enough))
+    if painted:
+        print("\n".join(paintings_table(painted)))
+    elif rows:
+        print("\n".join(table(rows)))
 
 
 if __name__ == "__main__":

@@ -20,15 +20,18 @@ def worker_settings(cluster_toml: Path, folder: Path, base: Path, name: str) -> 
     }
 
 
-def started_worker(cluster_toml: Path, folder: Path, base: Path, name: str) -> Child:
-    """A worker process of that machine."""
-    return Child(name, {"PATH": os.defpath} | worker_settings(cluster_toml, folder, base, name))
+def started_worker(cluster_toml: Path, folder: Path, base: Path, name: str, **more: str) -> Child:
+    """A worker process of that machine. more: of its environment."""
+    own = worker_settings(cluster_toml, folder, base, name)
+    return Child(name, {"PATH": os.defpath} | own | more)
 
 
 @contextmanager
-def own_worker(cluster_toml: Path, folder: Path, base: Path, name: str = "w") -> Iterator[Child]:
-    """A worker process, ended with the block."""
-    child = started_worker(cluster_toml, folder, base, name)
+def own_worker(
+    cluster_toml: Path, folder: Path, base: Path, name: str = "w", **more: str
+) -> Iterator[Child]:
+    """A worker process, ended with the block. more: of its environment."""
+    child = started_worker(cluster_toml, folder, base, name, **more)
     try:
         yield child
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dev.measure_painted import Likeness, Row, middle, table
+from dev.measure_painted import PAINTINGS, Likeness, Row, middle, paintings_table, table
 
 
 def test_likeness_of_portraits() -> None:
@@ -21,4 +21,14 @@ def test_a_row_says_which_adapter_was_used() -> None:
     assert lines[2] == "| ann | 8 | 0.500, 1.000, 0.400 | 0.600, 0.500, 0.200 | 120 of 200 |"
     assert lines[3].endswith("| no choice |")
     assert lines[-1] == "| median | | 0.500, 1.000, 0.400 | 0.550, 0.750, 0.300 | |"
+    assert len({line.count("|") for line in lines}) == 1
+
+
+def test_a_column_for_each_way_of_painting() -> None:
+    low, high = Likeness(0.5, 1.0, 0.4), Likeness(0.6, 0.5, 0.2)
+    ways = len(PAINTINGS)
+    lines = list(paintings_table({"ann": [low] * ways, "bob": [high] * ways}))
+    assert lines[0].startswith("| person | noise 1.0, adapter 1.0 | noise 1.0, adapter 1.25 |")
+    assert lines[2] == "| ann " + "| 0.500, 1.000, 0.400 " * ways + "|"
+    assert lines[-1] == "| median " + "| 0.550, 0.750, 0.300 " * ways + "|"
     assert len({line.count("|") for line in lines}) == 1

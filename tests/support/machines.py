@@ -31,9 +31,9 @@ def cluster_of(folder: Path, *names: str) -> dict[str, ClusterFile]:
 
 
 @contextmanager
-def worker_process(file: ClusterFile, folder: Path, base: Path, name: str = "w") -> Iterator[Child]:
-    """A real worker process of that machine. folder: of its scratch."""
-    with own_worker(file.path, folder, base, name) as child:
+def worker_process(file: ClusterFile, folder: Path, base: Path, **more: str) -> Iterator[Child]:
+    """A real worker process of that machine. folder: of its scratch. more: of its environment."""
+    with own_worker(file.path, folder, base, **more) as child:
         yield child
 
 

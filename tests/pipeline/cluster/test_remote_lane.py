@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import BadOrder, Stopped, UnknownSession
+from errors import BadOrder, Stopped
 from pipeline import job
 from pipeline.assembly import Assembly
 from pipeline.cluster.cluster_file import ClusterFile
@@ -37,9 +37,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> dict[str, ClusterFile]:
 def child(
     cluster: dict[str, ClusterFile], tiny_base: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Child]:
-    """A worker that tests share as long as they leave it alive."""
-    with worker_process(cluster["gpu-1"], tmp_path_factory.mktemp("w"), tiny_base) as child:
+    """A worker that tests share as long as they leave it alive. Its clock is 400 days behind."""
+    folder = tmp_path_factory.mktemp("w")
+    folder.joinpath("sitecustomize.py").write_text(f"""
+import pathlib, time
+right = time.time
+time.time = lambda: right() - 400 * 86400
+time.time_ns = lambda: int(time.time() * 1e9)
+pathlib.Path({str(folder / "behind")!r}).touch()
+""")
+    with worker_process(cluster["gpu-1"], folder, tiny_base, PYTHONPATH=str(folder)) as child:
         yield child
+    assert (folder / "behind").exists()
 
 
 def visitor(assembly: Assembly, jpegs: list[bytes]) -> Session:
@@ -208,30 +217,6 @@ def test_a_worker_of_another_version_gets_no_job(
     with pytest.raises(LaneLost):
         lane_of(worker, assembly, cluster).meet()
     assert [frame.kind for frame in worker.seen] == ["hello"]
-
-
-def test_delete_everything_ends_the_worker_process(
-    assembly: Assembly,
-    cluster: dict[str, ClusterFile],
-    tiny_base: Path,
-    tmp_path: Path,
-    ann: Session,
-) -> None:
-    with worker_process(cluster["gpu-2"], tmp_path, tiny_base) as child:
-        lane, ended = lane_of(child, assembly, cluster), threading.Event()
-        made = threading.Event()
-        assembly.services.sessions.on_erase.append(lane.abandon)
-
-        def work() -> None:
-            with pytest.raises((LaneLost, UnknownSession)):
-                ran(lane, ann, replace(BOTH, count=90), report=lambda p: made.set())
-            ended.set()
-
-        threading.Thread(target=work, daemon=True).start()
-        assert made.wait(60)
-        assembly.services.sessions.erase(ann.id, "user")
-        assert not Path(f"/proc/{child.pid}").exists()
-        until(ended.is_set, 5)
 
 
 def test_a_worker_ends_with_whoever_started_it(
