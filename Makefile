@@ -7,6 +7,11 @@ SEED   ?= 7
 DEVICE ?= cuda
 WAY    ?=
 
+# Tests keep what they write in memory, where there is room: on a busy disk a sync takes seconds.
+IN_RAM := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && \
+            echo TMPDIR=/dev/shm)
+PYTEST := $(IN_RAM) .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help run test test-cluster check setup setup-dev lint format headshots gpu-check bench clean
 
 help:                 ## this list
@@ -16,14 +21,14 @@ run: setup            ## set up, then start on http://127.0.0.1:7860
 	.venv/bin/python app.py
 
 test: setup-dev lint  ## set up, then format, lint, types and every test, two files at a time
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
 
 test-cluster: setup-dev ## jobs on a real Ray cluster in network namespaces; needs root and ip, installs Ray
 	.venv/bin/pip install --require-hashes -r requirements-cluster.txt
 	.venv/bin/python -m pytest tests/cluster
 
 check: setup-dev lint ## before each commit, about two minutes: format, lint, types and the fast tests
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not browser"
+	$(PYTEST) -m "not slow and not browser"
 
 setup:                ## the environment and the face models, nothing more
 	@tools/setup.sh "$(PYTHON)"

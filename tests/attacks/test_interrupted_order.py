@@ -17,7 +17,7 @@ from tests.support.gradio_client import order_portraits
 from tests.support.store import Store
 from tests.support.waiting import until
 
-COUNT = 60
+COUNT = 24
 
 
 @pytest.mark.slow
