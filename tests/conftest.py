@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import cv2
 import httpx
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from privacy.keys import MasterKey
 from tests.support.cut_outs import cut_out_once
 from tests.support.faces import encoded
 from tests.support.hand import Hand
+from tests.support.remembered import remembered
 from tests.support.seen_faces import SeenFaces
 from tests.support.tiny_base import build_tiny_base
 from tests.support.web import Place, served, upload, visitor
@@ -60,7 +62,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def one_look() -> Iterator[None]:
     """Hundreds of tests bring the same photos: a second of the processor for each, each time."""
-    with pytest.MonkeyPatch.context() as patching:
+    with remembered(), pytest.MonkeyPatch.context() as patching:
         patching.setattr(assembling, "cut_out", cut_out_once)
         patching.setattr(assembling, "Faces", SeenFaces)
         yield
@@ -85,12 +87,13 @@ def segmenter() -> Segmenter:
 
 @pytest.fixture(scope="session")
 def selfie_jpegs(faces: Faces, segmenter: Segmenter) -> list[bytes]:
-    """Eight JPEG photos of one person who does not exist."""
+    """Eight JPEG photos of one person who does not exist, 600 px: large ones take longer."""
     portrait = sorted(SAMPLES.glob("*.jpg"))[0]
     with Image.open(portrait) as image:
         portrait_px = np.asarray(image.convert("RGB"))
     pictures = selfies(portrait_px, faces, segmenter.matte, count=8)
-    return [encoded(picture, quality=92) for picture in pictures]
+    small = [cv2.resize(picture, (600, 600), interpolation=cv2.INTER_AREA) for picture in pictures]
+    return [encoded(picture, quality=92) for picture in small]
 
 
 @pytest.fixture(scope="session")

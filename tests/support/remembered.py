@@ -1,7 +1,7 @@
 """What the models say of pictures that many visitors bring, worked out once for each picture.
 
-Each test in a browser has a visitor of its own with the same photos: half a second of the
-processor for a photo, each time. By the same arguments it is the same answer, and nobody changes
+Most tests have a visitor of their own with the same photos: half a second of the processor for
+a photo, each time. By the same arguments it is the same answer, and nobody changes
 it. `cut_outs.py` does so for cut-outs.
 """
 
