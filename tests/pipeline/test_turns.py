@@ -134,7 +134,8 @@ def test_what_is_told_is_what_happens_and_nobody_is_overtaken_more_often_than_sa
         else:
             waiting[f"{number}"], overtaken[f"{number}"] = number, 0
         if waiting and chance.random() < 0.7:
-            places = {name: turns.ahead()[name].orders for name in waiting}
+            told = turns.ahead()
+            places = {name: told[name].orders for name in waiting}
             assert sorted(places.values()) == list(range(len(waiting)))
             name = turns.next()
             assert places[name] == 0

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,29 +16,39 @@ import pytest
 import settings as configuration
 from pipeline.bases import device
 from pipeline.bases.plan import Plan
+from tests.support.this_process import Asked, in_this_process
 from tools import gpu_check
 
 pytestmark = pytest.mark.slow
 
 
-def command(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
-    environment |= {
+def environment(tmp_path: Path) -> dict[str, str]:
+    return {
         "LIKENESS_SCRATCH": str(tmp_path / "scratch"),
         "LIKENESS_RECEIPTS": str(tmp_path / "log"),
         "TMPDIR": str(tmp_path),
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def command(tmp_path: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    others = {k: v for k, v in os.environ.items() if not k.startswith("LIKENESS_")}
     return subprocess.run(
         [sys.executable, "-m", "tools.gpu_check", *map(str, arguments)],
         cwd=configuration.ROOT,
-        env=environment,
+        env=others | environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
+
+
+@pytest.fixture
+def asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Asked]:
+    with in_this_process(gpu_check.main, environment(tmp_path), capsys) as ask:
+        yield ask
 
 
 def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
@@ -48,11 +59,11 @@ def test_without_a_gpu_it_is_one_sentence(tmp_path: Path) -> None:
     assert ran.stderr.strip() == f"There is nothing to measure. {why} {gpu_check.ON_THE_PROCESSOR}"
 
 
-def test_a_large_base_is_refused_on_the_processor_too(tmp_path: Path) -> None:
+def test_a_large_base_is_refused_on_the_processor_too(asked: Asked, tmp_path: Path) -> None:
     shutil.copy(configuration.ROOT / "tools" / "bases" / "sdxl.toml", tmp_path / "manifest.toml")
     index = {"_class_name": "StableDiffusionXLPipeline"}
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    ran = command(tmp_path, tmp_path, tmp_path, "--device", "cpu")
+    ran = asked(tmp_path, tmp_path, "--device", "cpu")
     assert ran.returncode == 2
     assert ran.stderr.startswith("Stable Diffusion XL 1.0 needs an NVIDIA GPU. ")
 
@@ -110,9 +121,9 @@ def test_a_table_sets_what_was_planned_beside_what_was_measured() -> None:
         assert row in lines
 
 
-def test_a_base_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_base_that_is_not_there_is_one_sentence(asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"")
-    ran = command(tmp_path, "no-such-base", tmp_path, "--device", "cpu")
+    ran = asked("no-such-base", tmp_path, "--device", "cpu")
     assert ran.returncode == 2
     assert "no base model" in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
