@@ -15,7 +15,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from dev import clips
-from dev.architectures import ARCHITECTURES, TYPE, networks, targets_of
+from dev.architectures import ARCHITECTURES, TYPE, Architecture, networks, targets_of
 from dev.count_base import measuring, training, weights, with_adapter
 from dev.on_meta import Alive, AsOnAGpu
 from pipeline.bases import manifest
@@ -30,10 +30,16 @@ SMALLEST = pytest.mark.parametrize(
 """What paints in few steps has the architecture of what it was distilled from."""
 
 
+@cache
+def built(architecture: Architecture) -> tuple[nn.Module, nn.Module]:
+    """Its networks, made once for all that only look at them."""
+    return networks(architecture)
+
+
 @pytest.mark.parametrize("key", sorted(ARCHITECTURES))
 def test_the_manifests_count_what_the_architectures_have(key: str) -> None:
     architecture = ARCHITECTURES[key]
-    counted = weights(architecture, *networks(architecture))
+    counted = weights(architecture, *built(architecture))
     assert counted == {name: getattr(KNOWN[key], name) for name in counted}
     assert architecture.resolutions == tuple(row.resolution for row in KNOWN[key].at[::-1])
 
@@ -75,10 +81,9 @@ def called() -> Iterator[set[str]]:
 
 
 @cache
-def learner(key: str) -> nn.Module:
+def learner(architecture: Architecture) -> nn.Module:
     """A base's denoiser with an adapter, made once."""
-    architecture = ARCHITECTURES[key]
-    return with_adapter(architecture, targets_of(architecture, networks(architecture)[0]))
+    return with_adapter(architecture, targets_of(architecture, built(architecture)[0]))
 
 
 @cache
@@ -87,7 +92,7 @@ def kept(key: str) -> Kept:
     architecture = ARCHITECTURES[key]
     least = architecture.resolutions[0]
     with called() as names:
-        step = training(architecture, learner(key), least, checkpointing=False)
+        step = training(architecture, learner(architecture), least, checkpointing=False)
     return Kept(step, names)
 
 
@@ -95,13 +100,21 @@ def kept(key: str) -> Kept:
 @SMALLEST
 def test_what_learning_takes_is_counted_as_the_manifest_says(key: str) -> None:
     row = KNOWN[key].at[-1]
-    step = kept(key).step
-    again = training(ARCHITECTURES[key], learner(key), row.resolution, checkpointing=True)
+    step, architecture = kept(key).step, ARCHITECTURES[key]
+    again = training(architecture, learner(architecture), row.resolution, checkpointing=True)
     assert (step.peak, again.peak) == (row.keep, row.recompute)
     assert (step.launches, again.launches - step.launches) == (
         KNOWN[key].launches,
         KNOWN[key].launches_again,
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def made_here() -> Iterator[None]:
+    """What is kept here is in the way of garbage collection elsewhere."""
+    yield
+    for kept_ in (built, learner, kept):
+        kept_.cache_clear()
 
 
 # Autocast
@@ -111,7 +124,7 @@ def test_what_learning_takes_is_counted_as_the_manifest_says(key: str) -> None:
 @SMALLEST
 def test_all_that_autocast_casts_in_a_base_is_cast_in_the_counting(key: str) -> None:
     architecture = ARCHITECTURES[key]
-    _, autoencoder = networks(architecture)
+    _, autoencoder = built(architecture)
     least = architecture.resolutions[0]
     with called() as decoding, torch.no_grad(), measuring(autoencoder, autocast=True):
         autoencoder.decode(architecture.autoencoder_latents(least))  # type: ignore[operator]
@@ -178,7 +191,7 @@ def test_a_picture_takes_what_an_h200_measured(
         for row in measured()
         if (row.key, row.pixels, row.checkpointing) == (key, pixels, False)
     }
-    each = (gib[4] - gib[1]) / 3
-    step = training(ARCHITECTURES[key], learner(key), pixels, checkpointing=False)
+    each, architecture = (gib[4] - gib[1]) / 3, ARCHITECTURES[key]
+    step = training(architecture, learner(architecture), pixels, checkpointing=False)
     counted = step.peak / 2**30
     assert counted == pytest.approx(each, rel=0.07)

@@ -39,6 +39,8 @@ def small(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     denoiser = made("unet" if key == "sdxl" else "transformer")
     changed = replace(full_size.ARCHITECTURES[key], denoiser=denoiser, autoencoder=made("vae"))
     monkeypatch.setitem(full_size.ARCHITECTURES, key, changed)
+    family = changed.family
+    monkeypatch.setattr(family, "sampling", replace(family.sampling, steps=4))
     width, heads = tiny.WIDTH, {"num_attention_heads": 2}
     clip = {"hidden_size": width, "num_hidden_layers": 2, "projection_dim": width, **heads}
     monkeypatch.setattr(full_size, "CLIPS", (clip, clip))
