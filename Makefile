@@ -9,7 +9,7 @@ WAY    ?=
 
 # Tests keep what they write in memory, where there is room: on a busy disk a sync takes seconds.
 IN_RAM := $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null && \
-            echo TMPDIR=/dev/shm)
+            ! grep -q ' /dev/shm .*noexec' /proc/mounts && echo TMPDIR=/dev/shm)
 PYTEST := $(IN_RAM) .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help run test test-cluster check setup setup-dev lint format headshots gpu-check bench clean
