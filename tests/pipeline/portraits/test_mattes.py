@@ -15,6 +15,7 @@ from pipeline.imaging import CutOut
 from pipeline.portraits.mattes import Mattes, frame_of
 from pipeline.portraits.score import PortraitRecord
 from privacy.sessions import Session
+from tests.support.faces import encoded, photos
 
 WISHES = {
     "portrait": Wish(side=640),
@@ -28,9 +29,10 @@ LOOKS = {"neutral": "corporate", "rich": "burgundy", "crisp": "linkedin-classic"
 
 
 @pytest.fixture
-def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
+def session(assembly: Assembly) -> Session:
     session, _ = assembly.services.sessions.create()
-    assert assembly.services.album.add(session, selfie_jpegs[0], "me.jpg").cut_out_usable
+    photo = encoded(photos("a")[0], quality=92)
+    assert assembly.services.album.add(session, photo, "me.jpg").cut_out_usable
     return session
 
 
