@@ -26,6 +26,7 @@ _REPORTED = ("base", "adapter", "choice", "seconds", "headshots", "likeness", "a
 _MEASURED = ("seconds_per_portrait", "seconds_per_step", "steps_down")
 
 _PROGRESS, _REPORT = TypeAdapter(Progress), TypeAdapter(Report)
+_MESSAGE = TypeAdapter(Message)
 _ROWS = TypeAdapter(list[tuple[str, str, int]])
 _GONE = TypeAdapter(list[tuple[str, str | None]])
 _LOOKS = TypeAdapter(dict[str, Style])
@@ -126,7 +127,7 @@ def error_from_json(row: dict[str, Any]) -> Exception:
     if name in _PLAIN:
         return _PLAIN[name]()
     if name == "BadOrder":
-        told = Message.from_json(row["message"])
+        told = _MESSAGE.validate_python(row["message"])
         return BadOrder(told.key, **told.values)
     return RuntimeError(f"a worker's job broke: {str(name)[:80]}")
 

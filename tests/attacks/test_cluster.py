@@ -304,6 +304,7 @@ def test_what_was_changed_on_the_way_back_is_not_kept(
         {"is": "progress", "progress": {"made": "all", "message": {"key": 3}}},
         {"is": "end", "report": {"ways": 3}},
         {"is": "end", "error": {"type": "SystemExit"}},
+        {"is": "end", "error": {"name": "BadOrder", "message": {"key": 3, "values": {}}}},
         {"is": "files", "put": 3, "gone": []},
         {"is": "files", "put": [], "gone": [3]},
         {"is": "files", "put": [["portrait", "portrait-001", "big"]], "gone": []},
