@@ -61,7 +61,7 @@ def overwrite_free() -> bool:
     if not hasattr(library, "mallinfo2"):
         return False
     _declare(library)
-    library.malloc_trim(0)
+    give_back()
     *_, left, on_top = library.mallinfo2().numbers
     top, size, taken = library.sbrk(0) - on_top, _LARGE, list[int]()
     while size and left > 0:
@@ -79,7 +79,7 @@ def overwrite_free() -> bool:
         size //= 2  # nothing of this size is free below the top
     for block in taken:
         library.free(block)
-    library.malloc_trim(0)
+    give_back()
     return True
 
 

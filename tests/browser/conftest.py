@@ -12,7 +12,6 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.browser import Watch
-from tests.support.remembered import remembered
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
@@ -25,12 +24,6 @@ FLAGS = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def same_photos() -> Iterator[None]:
-    with remembered():
-        yield
 
 
 @pytest.fixture(scope="module")

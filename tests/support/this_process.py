@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 
@@ -23,7 +24,6 @@ def in_this_process(
 
     main: of `python -m pipeline` or of what calls that. environment: beside that of this process.
     """
-    before = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -33,13 +33,11 @@ def in_this_process(
         return subprocess.CompletedProcess(words, code, out, err)
 
     try:
-        with pytest.MonkeyPatch.context() as patching:
+        # The whole environment is put back: `gpu_check` names its base there.
+        with patch.dict(os.environ, environment), pytest.MonkeyPatch.context() as patching:
             for name in ("configure_log", "harden", "memory.keep"):  # for good, in a process
                 patching.setattr(f"pipeline.__main__.{name}", lambda *_: None)
-            os.environ.update(environment)
             yield ask
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        os.environ.clear()
-        os.environ.update(before)
