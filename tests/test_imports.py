@@ -15,6 +15,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def room_of(module: str) -> str:
     return module.split(".")[1]
 
 
+@cache
 def imported(path: Path) -> list[tuple[str, int]]:
     """What a module imports, absolute, with the line."""
     found = []

@@ -1,8 +1,8 @@
 """The main job as a visitor does it: the real server, the real base, a real Chromium.
 
 Eight photos of somebody who does not exist, one file that is no photo, eight portraits (a
-hundred would only take longer), then everything deleted. Training is the real one, with a fifth of
-the steps (the full recipe is measured by `make bench ONLY=main_job`), and so is what the portraits
+hundred would only take longer), then everything deleted. Training is the real one, with a twelfth
+of the steps (the full recipe is measured by `make bench ONLY=main_job`), and so is what the portraits
 are judged by.
 """
 
@@ -37,7 +37,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 
 MINI = configuration.ROOT / "models" / "studio-mini"
 PORTRAITS = 8
-STEPS = 40
+STEPS = 16
 MINUTE_MS = 60_000
 
 
@@ -56,7 +56,7 @@ def base(tmp_path: Path) -> Path:
     recipe = folder / "recipe.toml"
     full = recipe.read_text()
     recipe.unlink()
-    recipe.write_text(f"{full}\nsteps = {STEPS}\nvariants = 8\n")
+    recipe.write_text(f"{full}\nsteps = {STEPS}\nvariants = 4\n")
     return folder
 
 
