@@ -62,6 +62,7 @@ class Watcher:
         self.folders = folders
         self.seen: set[str] = set()
         self.files: set[str] = set()
+        self._read_before: dict[Path, tuple[int, int]] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -82,9 +83,14 @@ class Watcher:
 
     def _read(self, file: Path) -> None:
         try:
+            state = file.stat()
+            version = (state.st_mtime_ns, state.st_size)
+            if self._read_before.get(file) == version:
+                return
             data = file.read_bytes()
         except OSError:
             return  # gone meanwhile
+        self._read_before[file] = version
         self.files.add(file.name)
         self.seen |= {str(t) for t in TELLTALES if t in data}
         self.seen |= {CANARY} if CANARY in str(file) else set()

@@ -2,8 +2,8 @@
 
 Eight photos of somebody who does not exist, one file that is no photo, eight portraits (a
 hundred would only take longer), then everything deleted. Training is the real one, with a twelfth
-of the steps (the full recipe is measured by `make bench ONLY=main_job`), and so is what the portraits
-are judged by.
+of the steps (the full recipe is measured by `make bench ONLY=main_job`), and so is what the
+portraits are judged by.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pipeline.photos.detection import SAME_PERSON, Faces
 from tests.support.browser import (
     Watch,
     add_photos,
-    enter,
+    come_in,
     open_looks,
     order_portraits,
     stage,
@@ -94,7 +94,7 @@ def test_selfies_in_portraits_out_nothing_left(
     tmp_path: Path,
 ) -> None:
     with visit(chromium, url, watch) as page:
-        enter(page)
+        come_in(page)
         add_photos(page, [*selfie_jpegs, b"a text that calls itself a photo"])
         expect(page.locator(".photo.accepted")).to_have_count(8, timeout=MINUTE_MS)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")

@@ -19,6 +19,7 @@ from tests.support.browser import (
     PHONE,
     Watch,
     add_photos,
+    come_in,
     enter,
     finished,
     open_looks,
@@ -50,7 +51,7 @@ def test_the_whole_walk(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes], tmp_path: Path
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
+        come_in(page)
         add_photos(page, [*selfie_jpegs[:4], b"a text that calls itself a photo"])
         expect(page.locator(".photo.accepted")).to_have_count(4)
         expect(page.locator(".photo:not(.accepted)")).to_contain_text("not a photo we can open")

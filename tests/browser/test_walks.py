@@ -16,6 +16,7 @@ from tests.support.browser import (
     DEVICES,
     Watch,
     add_photos,
+    come_in,
     enter,
     finished,
     heart,
@@ -72,7 +73,7 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
     with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
         page.goto("/")
         page.reload()
-        enter(page)
+        come_in(page)
         reconnect(page)
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
@@ -135,7 +136,7 @@ def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
         expect(page.get_by_role("alert")).to_be_visible()
         watch.failures.clear()  # /shared has nobody to show anything to
         place.job_queue.step_s = 0.1
-        enter(page)
+        come_in(page)
         add_photos(page, selfie_jpegs[:4])
         expect(page.locator(".photo.accepted")).to_have_count(4)
         with place.job_queue.staying_at("training"):
@@ -313,7 +314,7 @@ def test_the_back_button_leads_back_and_to_nothing_that_is_erased(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
+        come_in(page)
         place.job_queue.deliver(session_of(page, place), 2)
         page.reload()
         expect(finished(page)).to_have_count(2)

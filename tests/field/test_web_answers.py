@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.web import Place, served, upload, visitor
+from tests.support.web import Place, served, session_of, upload, visitor
 
 PERSON = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -90,3 +91,29 @@ def start_from(place: Place, scheme: str) -> int:
     origin = f"{scheme}://{place.url.removeprefix('http://')}"
     answer = httpx.post(f"{place.url}/session", data={"consent": "yes"}, headers={"origin": origin})
     return answer.status_code
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["of the studio", "of nothing"])
+def test_a_script_that_was_refused_is_not_missing_for_a_year(place: Place, known: bool) -> None:
+    """Pages ask for some of theirs late, when the session may have ended."""
+    with closing(visitor(place)) as client:
+        page = client.get("/studio/").text
+        found = re.search(r"assets/index-[\w-]+\.js", page)
+        assert found
+        script = f"/studio/{found[0]}" if known else "/studio/assets/nothing-at-all.js"
+        if known:
+            kept = client.get(script)
+            assert (kept.status_code, kept.headers["cache-control"]) == (
+                200,
+                "private, max-age=31536000, immutable",
+            )
+        place.services.sessions.erase(session_of(place, client).id, "user")
+        refused = client.get(script)
+    assert refused.status_code == 404
+    assert refused.headers["cache-control"] == "no-store"
+
+
+def test_what_stands_for_all_is_not_kept_where_it_is_missing(place: Place) -> None:
+    with closing(visitor(place)) as client:
+        missing = client.get("/static/nothing-at-all.js")
+    assert (missing.status_code, missing.headers["cache-control"]) == (404, "no-store")

@@ -86,12 +86,13 @@ def asked(command: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[Asked]:
 
 
 def test_both_ways_meet_in_one_folder_with_a_true_report(
-    command: Run, photos: Path, tmp_path: Path
+    command: Run, asked: Asked, photos: Path, tmp_path: Path
 ) -> None:
+    """As a process of its own it is run in `attacks/test_main_job.py`."""
     (photos / "notes.jpg").write_text("not a picture")
     out, report = tmp_path / "out", tmp_path / "report.json"
     wanted = ("--way", "both", "--count", 2, "--seed", 3, "--json", report)
-    ran = command(photos, "--out", out, *wanted)
+    ran = asked(photos, "--out", out, *wanted)
     assert ran.returncode == 0, ran.stderr
 
     made = sorted(out.rglob("*.png"))

@@ -39,7 +39,7 @@ from errors import (
 from settings import Settings
 from web import pages
 from web.brand.kit import Brand, brand, branded
-from web.http.headers import policy
+from web.http.headers import NOT_KEPT, policy
 from words import language, preferred, say, speaking, tell
 
 log = structlog.get_logger()
@@ -84,7 +84,8 @@ class Edge:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                _replace(MutableHeaders(scope=message), headers)
+                kept = message["status"] < 400
+                _replace(MutableHeaders(scope=message), headers if kept else headers | NOT_KEPT)
             await send(message)
 
         try:

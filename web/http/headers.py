@@ -31,8 +31,16 @@ _CACHEABLE = "/studio/assets/"
 _REVALIDATED = "/static/"
 
 
+NOT_KEPT = {"cache-control": "no-store"}
+"""Of every refusal: a script that was asked for after its session had ended would be missing in
+that browser for a year."""
+
+
 def policy(settings: Settings, path: str, language: str) -> dict[str, str]:
-    """The headers of a response to `path` in a language; they replace any of the same name."""
+    """The headers of a response to `path` in a language; they replace any of the same name.
+
+    Those of a refusal are followed by `NOT_KEPT`.
+    """
     rules = _STUDIO if path == "/studio/" else _OWN_PAGES
     ancestors = " ".join(settings.portals) or "'none'"
     headers = {
