@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -40,7 +41,7 @@ RUN_AXE = """async (rules) => {
     .flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(" ")} ${n.failureSummary}`));
 }"""
 # Dark differs from light in its colours only, and a phone in everything else.
-RULES: dict[str, dict[str, dict]] = {
+RULES: dict[str, dict[Any, dict]] = {
     "desktop": {"light": {}, "dark": {"runOnly": ["color-contrast"]}},
     "phone": {"light": {"rules": {"color-contrast": {"enabled": False}}}},
 }
