@@ -84,8 +84,10 @@ def cut(person: Person, frame: Frame, lighting: Lighting) -> tuple[Floats, Float
 def alpha_in(alpha: NDArray[np.uint8], frame: Frame) -> Floats:
     """The alpha that `cut` brings into a frame, [H, W], of a cut-out's alpha by itself."""
     left, top, right, bottom = _needed(frame.affine, frame.size, alpha.shape)
-    part: Floats = np.asarray(alpha[top:bottom, left:right] / 255, np.float32)
-    return _covered(_moved(part, frame, (left, top)), frame, alpha.shape)
+    part = alpha[top:bottom, left:right].astype(np.float32) / 255
+    # As the last of four, as there: alone it is moved by other instructions, which round otherwise.
+    moved = _moved(cv2.merge((part,) * 4), frame, (left, top))[..., 3]
+    return _covered(moved, frame, alpha.shape)
 
 
 def _covered(moved: Floats, frame: Frame, photo: tuple[int, ...]) -> Floats:

@@ -15,7 +15,6 @@ from pipeline.imaging import CutOut
 from pipeline.portraits.mattes import Mattes, frame_of
 from pipeline.portraits.score import PortraitRecord
 from privacy.sessions import Session
-from tests.support.faces import encoded, photos
 
 WISHES = {
     "portrait": Wish(side=640),
@@ -29,10 +28,9 @@ LOOKS = {"neutral": "corporate", "rich": "burgundy", "crisp": "linkedin-classic"
 
 
 @pytest.fixture
-def session(assembly: Assembly) -> Session:
+def session(assembly: Assembly, selfie_jpegs: list[bytes]) -> Session:
     session, _ = assembly.services.sessions.create()
-    photo = encoded(photos("a")[0], quality=92)
-    assert assembly.services.album.add(session, photo, "me.jpg").cut_out_usable
+    assert assembly.services.album.add(session, selfie_jpegs[0], "me.jpg").cut_out_usable
     return session
 
 
