@@ -117,6 +117,7 @@ def serve(settings: configuration.Settings) -> None:
         try:
             host, port = listening.getsockname()[:2]
             shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host
+            listening.listen()  # who reads the next line may come before the server takes over
             print(f"Likeness is ready: http://{shown}:{port}", flush=True)
             server.run(sockets=[listening])
         finally:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -19,6 +20,7 @@ import yaml
 
 import settings as configuration
 from app import GPU_FAILED, listen
+from dev.own_server import own_server
 from tests.support.units import Unit
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -172,3 +174,13 @@ def test_showing_pages_never_loads_torch(start: Start, monkeypatch: pytest.Monke
     modules = {line.rsplit("|", 1)[-1].strip() for line in imports}
     assert "gradio" in modules
     assert "torch" not in modules
+
+
+def test_who_reads_the_address_is_not_refused() -> None:
+    """However long it takes until connections are answered."""
+    late = "import app, sys, time, uvicorn; uvicorn.Server.run = lambda *_, **__: time.sleep(60); "
+    with own_server("-c", f"{late} sys.exit(app.main())") as (process, url):
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=10):
+            pass
+        process.kill()
