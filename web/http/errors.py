@@ -39,7 +39,7 @@ from errors import (
 from settings import Settings
 from web import pages
 from web.brand.kit import Brand, brand, branded
-from web.http.headers import NOT_KEPT, policy
+from web.http.headers import policy
 from words import language, preferred, say, speaking, tell
 
 log = structlog.get_logger()
@@ -77,15 +77,14 @@ class Edge:
             await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = policy(self._settings, scope["path"], language())
-        started = False
+        spoken, started = language(), False
 
         async def send_guarded(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                kept = message["status"] < 400
-                _replace(MutableHeaders(scope=message), headers if kept else headers | NOT_KEPT)
+                ours = policy(self._settings, scope["path"], spoken, message["status"])
+                _replace(MutableHeaders(scope=message), ours)
             await send(message)
 
         try:

@@ -31,22 +31,14 @@ _CACHEABLE = "/studio/assets/"
 _REVALIDATED = "/static/"
 
 
-NOT_KEPT = {"cache-control": "no-store"}
-"""Of every refusal: a script that was asked for after its session had ended would be missing in
-that browser for a year."""
-
-
-def policy(settings: Settings, path: str, language: str) -> dict[str, str]:
-    """The headers of a response to `path` in a language; they replace any of the same name.
-
-    Those of a refusal are followed by `NOT_KEPT`.
-    """
+def policy(settings: Settings, path: str, language: str, status: int) -> dict[str, str]:
+    """The headers of a response to `path` in a language; they replace any of the same name."""
     rules = _STUDIO if path == "/studio/" else _OWN_PAGES
     ancestors = " ".join(settings.portals) or "'none'"
     headers = {
         **_FIXED,
         "content-security-policy": f"{rules}; frame-ancestors {ancestors}",
-        "cache-control": _cache(path),
+        "cache-control": _cache(path, status),
     }
     if not path.startswith((_CACHEABLE, _REVALIDATED)):
         headers |= {"content-language": language, "vary": "Accept-Language"}
@@ -55,7 +47,9 @@ def policy(settings: Settings, path: str, language: str) -> dict[str, str]:
     return headers
 
 
-def _cache(path: str) -> str:
+def _cache(path: str, status: int) -> str:
+    if status >= 400:  # a script refused once, after its session's end, would be missing for a year
+        return "no-store"
     if path.startswith(_CACHEABLE):
         return "private, max-age=31536000, immutable"
     if path.startswith(_REVALIDATED):
