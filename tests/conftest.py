@@ -1,7 +1,7 @@
 """What many tests share: an assembly on a tiny base, photos of nobody, a served application.
 
 What takes seconds to import is imported where it is used: workers import it with their tests, and
-whoever only hands tests out, or runs light ones, does not wait for it.
+the process that only hands tests out does not wait for it.
 """
 
 from __future__ import annotations
