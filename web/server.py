@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.staticfiles import StaticFiles
 
 from settings import Settings
 from web.admin.wall import Wall
@@ -16,6 +15,7 @@ from web.http.bodies import Bodies
 from web.http.errors import Edge, handle_errors
 from web.http.firewall import STUDIO, Firewall
 from web.http.heavy import Heavy
+from web.http.packed import Packed
 from web.http.prefix import Mounted, Prefix
 from web.moving import MovingPortraits
 from web.routes import (
@@ -49,7 +49,9 @@ def build(settings: Settings, services: Services) -> FastAPI:
     """
     wall = Wall(settings)
     guard.prepare()
-    from web.gradio import page  # after the guard: this import loads Gradio
+    from gradio.route_utils import BUILD_PATH_LIB  # after the guard
+
+    from web.gradio import page
 
     app = FastAPI(title="Likeness", docs_url=None, redoc_url=None, openapi_url=None)
     files = VirtualFiles()
@@ -76,7 +78,8 @@ def build(settings: Settings, services: Services) -> FastAPI:
         *([admin.router(wall, services)] if wall.stands else []),
     ):
         app.include_router(router)
-    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.mount("/static", Packed(Path(__file__).parent / "static"), name="static")
+    app.mount(f"{STUDIO}/assets", Packed(Path(BUILD_PATH_LIB)))
     with guard.building():
         events = page.mount(app, services, STUDIO)
     handle_errors(app)

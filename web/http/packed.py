@@ -1,0 +1,76 @@
+"""Files that are the same for everybody: each is read and packed once, then kept in memory.
+
+A visit of the studio asks for a hundred. Packed anew each time, as Gradio does it, they cost the
+server more than all else that the visit needs.
+"""
+
+from __future__ import annotations
+
+import gzip
+import mimetypes
+from functools import lru_cache
+from pathlib import Path
+
+import brotli
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+_PACKERS = {
+    "br": lambda data: brotli.compress(data, quality=5),
+    # What browsers ask for where there is no TLS.
+    "gzip": lambda data: gzip.compress(data, compresslevel=6, mtime=0),
+}
+_WORTH_IT = 0.9
+"""Packed to more than this share of its size, a file goes out as it is: pictures, fonts."""
+
+
+class Packed:
+    """ASGI application to be mounted: the files that lie in a folder when the server starts.
+
+    What a browser names is looked up among their names; it never becomes a path.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = {
+            path.relative_to(folder).as_posix(): path
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405)
+        path = self._paths.get(scope["path"].removeprefix(f"{scope['root_path']}/"))
+        if path is None:
+            raise HTTPException(404)
+        headers = Headers(scope=scope)
+        changed = path.stat().st_mtime_ns
+        # Weak: it stands for the file however it is packed.
+        about = {"etag": f'W/"{changed:x}"', "vary": "Accept-Encoding"}
+        if about["etag"] in headers.get("if-none-match", ""):
+            await Response(status_code=304, headers=about)(scope, receive, send)
+            return
+        data, encoding = _held(path, changed, _accepted(headers.get("accept-encoding", "")))
+        if encoding:
+            about["content-encoding"] = encoding
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        await Response(data, headers=about, media_type=kind)(scope, receive, send)
+
+
+def _accepted(header: str) -> str:
+    """The best way of packing that a browser takes, empty for none."""
+    offered = {part.strip() for part in header.lower().split(",")}  # q=0 is no such name
+    return next((name for name in _PACKERS if name in offered), "")
+
+
+@lru_cache(maxsize=2048)
+def _held(path: Path, changed: int, encoding: str) -> tuple[bytes, str]:
+    """A file as it goes out, and how it is packed. A file `changed` meanwhile is read anew."""
+    data = path.read_bytes()
+    if encoding:
+        packed = _PACKERS[encoding](data)
+        if len(packed) <= _WORTH_IT * len(data):
+            return packed, encoding
+    return data, ""
