@@ -18,7 +18,7 @@ import settings as configuration
 from tests.test_app import url_of
 
 SILENT, DESCRIPTORS = 400, 256
-DUE_S, SWEEP_S = 15.0, 10
+DUE_S, SWEEP_S = 8.0, 5
 SERVER = f"""
 from privacy.sweeper import Sweeper
 Sweeper.__init__.__kwdefaults__["interval_s"] = {SWEEP_S}

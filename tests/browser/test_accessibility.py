@@ -203,7 +203,8 @@ def test_nothing_on_any_step_holds_somebody_up(
         for step in steps(page, place, selfie_jpegs):
             seen.append(step)
             page.wait_for_load_state()  # with its styles
-            page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
+            if not page.evaluate("'axe' in window"):  # another page than before
+                page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
             for scheme, rules in RULES[device].items():
                 page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                 problems += [f"{step}, {scheme}: {p}" for p in page.evaluate(RUN_AXE, rules)]
