@@ -49,9 +49,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
     """
     wall = Wall(settings)
     guard.prepare()
-    from gradio.route_utils import BUILD_PATH_LIB  # after the guard
-
-    from web.gradio import page
+    from web.gradio import page, scripts  # after the guard: this import loads Gradio
 
     app = FastAPI(title="Likeness", docs_url=None, redoc_url=None, openapi_url=None)
     files = VirtualFiles()
@@ -79,7 +77,7 @@ def build(settings: Settings, services: Services) -> FastAPI:
     ):
         app.include_router(router)
     app.mount("/static", Packed(Path(__file__).parent / "static"), name="static")
-    app.mount(f"{STUDIO}/assets", Packed(Path(BUILD_PATH_LIB)))
+    app.mount(f"{STUDIO}/assets", Packed(scripts.FOLDER, scripts.changed()))
     with guard.building():
         events = page.mount(app, services, STUDIO)
     handle_errors(app)

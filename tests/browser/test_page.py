@@ -228,6 +228,28 @@ def test_photos_that_were_turned_away_are_shown_and_one_on_its_side_is_set_uprig
         watch.clean()
 
 
+COUNT_FRAMES = """window.asked = 0;
+const ask = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (draw) => { window.asked += 1; return ask(draw); };"""
+REST = """async () => {
+  const before = window.asked;
+  await new Promise((done) => setTimeout(done, 500));
+  return window.asked - before;
+}"""
+
+
+def test_a_page_where_nothing_happens_lets_a_phone_rest(
+    chromium: Browser, place: Place, watch: Watch
+) -> None:
+    with visit(chromium, place.url, watch) as page:
+        page.add_init_script(COUNT_FRAMES)
+        enter(page)
+        settled(page)
+        assert page.evaluate("window.asked") > 0  # it does count
+        until(lambda: page.evaluate(REST) <= 3)  # sixty a second would be thirty
+        watch.clean()
+
+
 def focused(page: Page) -> str:
     return str(page.evaluate("document.activeElement.tagName + '#' + document.activeElement.id"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-_PACKERS = {
+_PACKERS: Mapping[str, Callable[[bytes], bytes]] = {
     "br": lambda data: brotli.compress(data, quality=5),
     # What browsers ask for where there is no TLS.
     "gzip": lambda data: gzip.compress(data, compresslevel=6, mtime=0),
@@ -30,9 +31,11 @@ class Packed:
     """ASGI application to be mounted: the files that lie in a folder when the server starts.
 
     What a browser names is looked up among their names; it never becomes a path.
+    instead: by name, what is served in place of a file.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, instead: Mapping[str, bytes] | None = None) -> None:
+        self._instead = instead or {}
         self._paths = {
             path.relative_to(folder).as_posix(): path
             for path in folder.rglob("*")
@@ -42,7 +45,8 @@ class Packed:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405)
-        path = self._paths.get(scope["path"].removeprefix(f"{scope['root_path']}/"))
+        name = scope["path"].removeprefix(f"{scope['root_path']}/")
+        path = self._paths.get(name)
         if path is None:
             raise HTTPException(404)
         headers = Headers(scope=scope)
@@ -52,7 +56,8 @@ class Packed:
         if about["etag"] in headers.get("if-none-match", ""):
             await Response(status_code=304, headers=about)(scope, receive, send)
             return
-        data, encoding = _held(path, changed, _accepted(headers.get("accept-encoding", "")))
+        accepted = _accepted(headers.get("accept-encoding", ""))
+        data, encoding = _held(path, changed, accepted, self._instead.get(name))
         if encoding:
             about["content-encoding"] = encoding
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
@@ -66,9 +71,9 @@ def _accepted(header: str) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _held(path: Path, changed: int, encoding: str) -> tuple[bytes, str]:
+def _held(path: Path, changed: int, encoding: str, instead: bytes | None) -> tuple[bytes, str]:
     """A file as it goes out, and how it is packed. A file `changed` meanwhile is read anew."""
-    data = path.read_bytes()
+    data = path.read_bytes() if instead is None else instead
     if encoding:
         packed = _PACKERS[encoding](data)
         if len(packed) <= _WORTH_IT * len(data):

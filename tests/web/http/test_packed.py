@@ -66,6 +66,16 @@ def test_gradios_scripts_are_those_of_the_package(ann: httpx.Client) -> None:
         assert brotli.decompress(body) == file.read()
 
 
+def test_a_script_that_is_served_in_place_of_gradios_is_packed_too(ann: httpx.Client) -> None:
+    from web.gradio import scripts
+
+    [(name, instead)] = scripts.changed().items()
+    for accepted, encoding in (("br", "br"), ("identity", "")):
+        answer, body = raw(ann, f"/studio/assets/{name}", **{"accept-encoding": accepted})
+        assert answer.headers.get("content-encoding", "") == encoding
+        assert UNPACKED[encoding](body) == instead
+
+
 def test_what_a_browser_has_already_is_not_sent_again(ann: httpx.Client) -> None:
     tag = ann.get(SCRIPT).headers["etag"]
     answer = ann.get(SCRIPT, headers={"if-none-match": f'"other", {tag}'})
