@@ -49,8 +49,7 @@ fi
 if [ "$kind" = dev ]; then
     .venv/bin/python -m dev.fetch_dev
     .venv/bin/python -m dev.fetch_astronaut
-    { command -v chromium && command -v chromium-headless-shell; } >/dev/null ||
-        as_root_install chromium chromium-headless-shell ||
+    command -v chromium >/dev/null || as_root_install chromium ||
         echo "No Chromium here: the browser tests will say so and skip."
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || as_root_install nginx-light ||
         echo "No nginx here: the test of the container's proxy will say so and skip."

@@ -13,10 +13,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.browser import Watch
 
-# The same engine without windows and menus, which nobody sees here: a quarter less of the processor
-# for a visit. What depends on a browser's preferences is tested in the whole browser.
-_FOUND = filter(None, map(shutil.which, ("chromium-headless-shell", "chromium")))
-CHROMIUM = next(_FOUND, "/usr/bin/chromium")
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,7 +33,7 @@ FLAGS = [
 def chromium() -> Iterator[Browser]:
     """Per module, not per session: while Playwright is open, no test may use asyncio.run."""
     if not os.path.exists(CHROMIUM):
-        reason = "needs Chromium: apt install chromium-headless-shell chromium"
+        reason = "needs Chromium: apt install chromium"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
