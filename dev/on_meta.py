@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bitsandbytes.nn import Params4bit
 from torch import nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -17,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from dev.architectures import META, TYPE
+from pipeline.bases.bnb import Params4bit
 from pipeline.bases.nf4 import Linear
 
 

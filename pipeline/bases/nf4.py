@@ -10,33 +10,12 @@ Knows torch and bitsandbytes, nothing of pictures or prompts.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 import torch
 from torch import nn
 
-# On a machine without the optional package `kernels`, bitsandbytes warns at import.
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-
-@contextmanager
-def _unwrapped() -> Iterator[None]:
-    """bitsandbytes wraps, for torch.compile, what stands in for kernels that are missing.
-
-    Ours are there, and wrapping alone loads the compiler: a fifth of the time of all imports.
-    """
-    wrap = torch.compile
-    vars(torch)["compile"] = lambda function=None, **_: function or (lambda inner: inner)
-    try:
-        yield
-    finally:
-        vars(torch)["compile"] = wrap
-
-
-with _unwrapped():
-    from bitsandbytes.nn import Linear4bit, Params4bit
+from pipeline.bases.bnb import Linear4bit, Params4bit
 
 
 class Linear(Linear4bit):  # type: ignore[misc]  # read as Any

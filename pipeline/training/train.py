@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from bitsandbytes.optim import AdamW8bit
 from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable
 from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
+from pipeline.bases.bnb import AdamW8bit
 from pipeline.compositing.backdrops import PERSON
 from pipeline.compositing.segmenter import Segment
 from pipeline.training import checkpoint

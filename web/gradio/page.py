@@ -29,6 +29,7 @@ from web import consent
 from web.brand.kit import brand
 from web.gradio import labels
 from web.gradio.guard import describing
+from web.gradio.scripts import replaced
 from web.gradio.theme import theme
 from web.http.cookies import cookie_name
 from web.http.dependencies import session_of
@@ -292,9 +293,7 @@ def _make_the_page_ours() -> None:
         return  # in this process already
     source, _, _ = environment.loader.get_source(environment, _FRAME)
     for theirs, ours in _CHANGES.items():
-        if source.count(theirs) != 1:
-            raise RuntimeError(f"Gradio's page has no single {theirs} any more")
-        source = source.replace(theirs, ours)
+        source = replaced(source, theirs, ours)
     for function in (language, direction, say, root, brand):
         environment.globals[function.__name__] = function
     environment.loader = ChoiceLoader([DictLoader({_FRAME: source}), environment.loader])
