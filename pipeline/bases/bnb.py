@@ -1,4 +1,4 @@
-"""What we use of bitsandbytes, imported without torch's compiler, unless peft imported it before."""
+"""What we use of bitsandbytes, without torch's compiler unless peft imported it before."""
 
 from __future__ import annotations
 
