@@ -106,6 +106,37 @@ def test_the_whole_walk(
             assert page.request.get(address).status == 404
 
 
+A_POLL_AFTER_THE_ERASURE = """
+const send = window.fetch;
+window.fetch = async (address, options) => {
+  const answer = await send(address, options);
+  if (String(address).endsWith("/session/delete")) {
+    document.dispatchEvent(new Event("visibilitychange"));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  return answer;
+};
+"""
+"""Asks for the status when the session is gone, and half a second before the page learns of that."""
+
+
+def test_every_tab_says_that_all_is_erased(chromium: Browser, place: Place, watch: Watch) -> None:
+    with visit(chromium, place.url, watch) as page:
+        enter(page)
+        other = page.context.new_page()
+        other.goto("/studio/")
+        expect(other.locator(".meter")).to_be_visible()
+        page.add_init_script(A_POLL_AFTER_THE_ERASURE)
+        page.reload()
+        page.get_by_role("button", name="Delete everything").click()
+        page.get_by_role("button", name="Yes, delete everything").click()
+        expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
+        expect(page).to_have_url(f"{place.url}/goodbye")
+        expect(other.locator("#gone")).to_be_visible()
+        expect(other.locator("#files")).to_have_count(0)
+        watch.clean()
+
+
 def test_a_second_visitor_sees_nothing_of_the_first(
     chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
 ) -> None:

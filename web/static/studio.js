@@ -21,6 +21,8 @@ const QUIET = 5000;
 const HIDDEN = 15000;
 const LOST = 15000; // at most, when the server does not answer
 const BRISK_FOR = 20000;
+const ERASED = "erased"; // said from tab to tab
+const TAB = 2000; // how long another tab may take to say it
 const ENDED = "/?ended=1"; // where the studio's address leads when everything was erased
 
 class Studio {
@@ -37,6 +39,9 @@ class Studio {
     this.briskUntil = 0;
     this.failures = 0;
     this.timer = 0;
+    this.leaving = false; // everything is being erased, or is
+    this.tabs = new BroadcastChannel(at("/studio/"));
+    this.tabs.addEventListener("message", () => this.#gone());
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("visibilitychange", () => this.poll());
     window.addEventListener("online", () => this.poll());
@@ -70,6 +75,7 @@ class Studio {
     clearTimeout(this.timer);
     try {
       const answer = await fetch(at(`/status?${new URLSearchParams(this.marks)}`));
+      if (this.leaving) return;
       if (answer.status === 404) return this.#ended();
       if (!answer.ok) throw new Error("status");
       this.#draw(await answer.json());
@@ -145,8 +151,16 @@ class Studio {
   /** The session is gone: by time, or by a click in another tab. Or only its cookie is. */
   async #ended() {
     clearTimeout(this.timer);
+    await new Promise((resolve) => setTimeout(resolve, TAB));
     const door = await fetch(at("/studio/")).catch(() => null);
+    if (this.leaving) return; // here or in another tab: who did it says so
     if (door?.redirected && !door.url.endsWith(ENDED)) return location.replace(door.url);
+    this.#gone();
+  }
+
+  /** Takes everything off the page, and says that it is erased. */
+  #gone() {
+    this.leaving = true;
     for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
     for (const section of Object.values(this.places)) section.replaceChildren();
     this.bar.remove();
@@ -241,14 +255,19 @@ class Studio {
     const problem = slot(dialog, "problem");
     button.disabled = true;
     text(problem, "");
-    clearTimeout(this.timer); // a poll would find the session gone before we say goodbye
+    this.leaving = true; // a poll under way may find the session gone before we say goodbye
     try {
       const answer = await fetch(address, { method: "POST" });
+      if (answer.status === 200) {
+        this.tabs.postMessage(ERASED);
+        return location.replace(at((await answer.json()).next));
+      }
+      this.leaving = false;
       if (answer.status === 404) return this.#ended();
-      if (answer.status === 200) return location.replace(at((await answer.json()).next));
       if (answer.ok) dialog.close();
       else text(problem, await sentenceOf(answer));
     } catch {
+      this.leaving = false;
       text(problem, slot(this.bar, "offline").textContent);
     }
     problem.hidden = problem.textContent === "";
