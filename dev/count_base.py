@@ -18,13 +18,13 @@ from typing import Any
 
 import diffusers
 import torch
-from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from dev import clips
 from dev.architectures import ARCHITECTURES, META, TYPE, Architecture, networks, predict, targets_of
 from dev.on_meta import Alive, AsOnAGpu, measuring, pack, packed_layers, recomputed
+from pipeline.bases.libraries import LoraConfig, inject_adapter_in_model
 
 RANK = 16
 

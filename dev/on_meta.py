@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from dev.architectures import META, TYPE
-from pipeline.bases.bnb import Params4bit
+from pipeline.bases.libraries import Params4bit
 from pipeline.bases.nf4 import Linear
 
 

@@ -14,13 +14,12 @@ from contextlib import contextmanager
 
 import safetensors.torch
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
 from torch import nn
 
 from errors import TamperedError
 from pipeline.bases.base import Base
+from pipeline.bases.libraries import BaseTunerLayer, LoraConfig, inject_adapter_in_model
 
 NAME = "person"
 

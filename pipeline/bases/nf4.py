@@ -15,7 +15,7 @@ from collections.abc import Collection
 import torch
 from torch import nn
 
-from pipeline.bases.bnb import Linear4bit, Params4bit
+from pipeline.bases.libraries import Linear4bit, Params4bit
 
 
 class Linear(Linear4bit):  # type: ignore[misc]  # read as Any

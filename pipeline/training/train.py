@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from peft.helpers import disable_input_dtype_casting
 
 from errors import BaseUnavailable
 from pipeline.bases import adapter, device
 from pipeline.bases.base import Base
-from pipeline.bases.bnb import AdamW8bit
+from pipeline.bases.libraries import AdamW8bit, disable_input_dtype_casting
 from pipeline.compositing.backdrops import PERSON
 from pipeline.compositing.segmenter import Segment
 from pipeline.training import checkpoint

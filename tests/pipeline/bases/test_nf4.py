@@ -90,7 +90,7 @@ def test_layers_answer_in_their_compute_type() -> None:
 LOADED = """
 import sys, torch
 before = torch.compile
-import pipeline.bases.nf4
+import pipeline.training.train
 assert torch.compile is before
 print(*(name for name in sys.modules if name.startswith("torch._inductor.")))
 """

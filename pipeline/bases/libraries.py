@@ -1,4 +1,4 @@
-"""What we use of bitsandbytes, without torch's compiler unless peft imported it before."""
+"""What we use of bitsandbytes and peft, which imports bitsandbytes, without torch's compiler."""
 
 from __future__ import annotations
 
@@ -29,5 +29,16 @@ def _unwrapped() -> Iterator[None]:
 with _unwrapped():
     from bitsandbytes.nn import Linear4bit, Params4bit
     from bitsandbytes.optim import AdamW8bit
+    from peft import LoraConfig, inject_adapter_in_model
+    from peft.helpers import disable_input_dtype_casting
+    from peft.tuners.tuners_utils import BaseTunerLayer
 
-__all__ = ["AdamW8bit", "Linear4bit", "Params4bit"]
+__all__ = [
+    "AdamW8bit",
+    "BaseTunerLayer",
+    "Linear4bit",
+    "LoraConfig",
+    "Params4bit",
+    "disable_input_dtype_casting",
+    "inject_adapter_in_model",
+]
