@@ -11,16 +11,14 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.support.browser import Watch
+from tests.support.browser import CALM, Watch
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
     "--no-first-run",
+    *CALM,
     # One process for all pages, which are all of one site: each process more costs half a second.
     "--disable-site-isolation-trials",
     "--renderer-process-limit=1",

@@ -9,6 +9,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
@@ -101,7 +102,16 @@ def test_the_whole_walk(
         page.get_by_role("button", name="Yes, delete everything").click()
         expect(page).to_have_url(f"{place.url}/goodbye")
         assert page.context.cookies() == []
+        for address in ("/privacy", "/receipt", "/return"):
+            page.goto(address)
+        hosts = {urlsplit(url).netloc for url in watch.requests if not url.startswith("blob:")}
+        assert hosts - {""} == {urlsplit(place.url).netloc}
+        assert len(watch.requests) > 50
         watch.clean()
+        # The watch does notice: a picture from elsewhere is refused, and that is told.
+        with page.expect_console_message(lambda message: message.text.startswith("policy: ")):
+            page.evaluate("() => { new Image().src = 'http://elsewhere.example/picture.png' }")
+        assert any("policy: img-src refused http://elsewhere" in told for told in watch.complaints)
         for address in ("/portrait/portrait-001", "/portraits.zip", "/photo/photo-01", "/status"):
             assert page.request.get(address).status == 404
 
@@ -117,7 +127,7 @@ window.fetch = async (address, options) => {
   return answer;
 };
 """
-"""Asks for the status when the session is gone, and half a second before the page learns of that."""
+"""Asks for the status once the session is gone, half a second before the page learns of it."""
 
 
 def test_every_tab_says_that_all_is_erased(chromium: Browser, place: Place, watch: Watch) -> None:

@@ -127,42 +127,6 @@ def test_every_step_survives_a_reload_and_a_lost_connection(
         assert watch.foreign == []
 
 
-def test_a_whole_walk_asks_no_other_host_and_breaks_no_policy(
-    chromium: Browser, place: Place, watch: Watch, selfie_jpegs: list[bytes]
-) -> None:
-    with visit(chromium, place.url, watch, **DEVICES["phone"]) as page:
-        for address in ("/privacy", "/receipt", "/return", "/shared"):
-            page.goto(address)
-        expect(page.get_by_role("alert")).to_be_visible()
-        watch.failures.clear()  # /shared has nobody to show anything to
-        place.job_queue.step_s = 0.1
-        come_in(page)
-        add_photos(page, selfie_jpegs[:4])
-        expect(page.locator(".photo.accepted")).to_have_count(4)
-        with place.job_queue.staying_at("training"):
-            order_portraits(page)
-        finished(page).first.click()
-        page.keyboard.press("Escape")
-        with page.expect_response("**/heart"):
-            heart(page, 1).click()
-        page.get_by_role("button", name="Ask colleagues").click()
-        expect(page.get_by_label("Link for colleagues")).not_to_have_value("")
-        page.keyboard.press("Escape")
-        with page.expect_download():
-            page.get_by_role("link", name="Download all").click()
-        page.get_by_role("button", name="Delete everything").click()
-        page.get_by_role("button", name="Yes, delete everything").click()
-        expect(page).to_have_url(f"{place.url}/goodbye")
-        hosts = {urlsplit(url).netloc for url in watch.requests if not url.startswith("blob:")}
-        assert hosts - {""} == {urlsplit(place.url).netloc}
-        assert len(watch.requests) > 50
-        watch.clean()
-        # The watch does notice: a picture from elsewhere is refused, and that is told.
-        with page.expect_console_message(lambda message: message.text.startswith("policy: ")):
-            page.evaluate("() => { new Image().src = 'http://elsewhere.example/picture.png' }")
-        assert any("policy: img-src refused http://elsewhere" in told for told in watch.complaints)
-
-
 def tab_to(page: Page, goal: Locator, key: str = "Tab") -> None:
     """As people do who use no mouse: on with Tab until it is there."""
     for _ in range(TABS):

@@ -81,7 +81,7 @@ def test_a_stream_that_is_cut_off_is_no_complaint_once_the_session_is_over(
     chromium: Browser, place: Place, watch: Watch
 ) -> None:
     with visit(chromium, place.url, watch) as page:
-        enter(page)
+        page.goto("/privacy")
         page.evaluate("(told) => console.error(told)", CUT_STREAMS[1])
         assert watch.complaints == [CUT_STREAMS[1]]
         watch.complaints.clear()

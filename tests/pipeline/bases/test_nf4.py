@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,6 @@ from bitsandbytes.nn import Linear4bit
 from pipeline.bases import nf4
 from pipeline.bases.base import Base
 from pipeline.bases.loading import load_base
-from settings import ROOT
 
 PROMPT = ["photo of a person, navy studio backdrop"]
 
@@ -85,20 +82,3 @@ def test_layers_answer_in_their_compute_type() -> None:
     answer = network(x)
     assert answer.dtype == torch.bfloat16
     assert torch.allclose(answer.float(), plain(x), atol=0.1)
-
-
-LOADED = """
-import sys, torch
-before = torch.compile
-import pipeline.training.train
-assert torch.compile is before
-print(*(name for name in sys.modules if name.startswith("torch._inductor.")))
-"""
-
-
-@pytest.mark.slow
-def test_torchs_compiler_is_not_loaded() -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", LOADED], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert "compile_fx" not in ran.stdout
