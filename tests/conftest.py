@@ -69,8 +69,6 @@ def one_look() -> Iterator[None]:
     with remembered(), pytest.MonkeyPatch.context() as patching:
         patching.setattr(assembling, "cut_out", cut_out_once)
         patching.setattr(assembling, "Faces", SeenFaces)
-        # A job leaves the base as it was, which is proven where it is promised.
-        patching.setattr(assembling, "_loaded_once", cache(assembling._loaded_once))
         yield
 
 
