@@ -206,7 +206,7 @@ def test_nothing_on_any_step_holds_somebody_up(
             if not page.evaluate("'axe' in window"):  # another page than before
                 page.evaluate(AXE.path.read_text())  # as the debugger does: the policy stays
             for device, size in (("desktop", DESKTOP), ("phone", PHONE)):
-                page.set_viewport_size(size)
+                page.set_viewport_size(size)  # type: ignore[arg-type]
                 for scheme, rules in RULES[device].items():
                     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
                     found = page.evaluate(RUN_AXE, rules)
