@@ -21,11 +21,14 @@ from web.routes import welcome
 
 pytestmark = pytest.mark.browser
 
-# Not even for the tab, as most settings have it in a foreign frame.
+# Not even for the tab, as most settings have it in a foreign frame; and no tab hears another.
 NOTHING_IS_STORED = """for (const name of ["sessionStorage", "localStorage"]) {
   const refuse = () => { throw new DOMException("Access is denied", "SecurityError"); };
   Object.defineProperty(window, name, { get: refuse });
-}"""
+}
+window.BroadcastChannel = class {
+  constructor() { throw new DOMException("The operation is insecure.", "SecurityError"); }
+};"""
 BLOCKED = {"cookie_controls_mode": 1, "block_third_party_cookies": True}
 
 

@@ -40,8 +40,8 @@ class Studio {
     this.failures = 0;
     this.timer = 0;
     this.leaving = false; // everything is being erased, or is
-    this.tabs = new BroadcastChannel(at("/studio/"));
-    this.tabs.addEventListener("message", () => this.#gone());
+    this.tabs = otherTabs();
+    this.tabs?.addEventListener("message", () => this.#gone());
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("visibilitychange", () => this.poll());
     window.addEventListener("online", () => this.poll());
@@ -259,7 +259,7 @@ class Studio {
     try {
       const answer = await fetch(address, { method: "POST" });
       if (answer.status === 200) {
-        this.tabs.postMessage(ERASED);
+        this.tabs?.postMessage(ERASED);
         return location.replace(at((await answer.json()).next));
       }
       this.leaving = false;
@@ -313,6 +313,15 @@ class Studio {
   #addPhotos() {
     this.places.photos.scrollIntoView({ behavior: gently() });
     this.places.photos.querySelector("#files button")?.focus({ preventScroll: true });
+  }
+}
+
+/** The other tabs of this browser; null in a frame that browsers keep from storage, and so from them. */
+function otherTabs() {
+  try {
+    return new BroadcastChannel(at("/studio/"));
+  } catch {
+    return null;
   }
 }
 
