@@ -139,6 +139,13 @@ def test_every_tab_says_that_all_is_erased(chromium: Browser, place: Place, watc
         page.add_init_script(A_POLL_AFTER_THE_ERASURE)
         page.reload()
         page.get_by_role("button", name="Delete everything").click()
+        page.route("**/session/delete", lambda route: route.abort("connectionrefused"))
+        page.get_by_role("button", name="Yes, delete everything").click()
+        expect(page.locator("#delete-all [data-slot=problem]")).to_be_visible()
+        with page.expect_response("**/status*"):  # nothing is erased, and it goes on asking
+            page.unroute("**/session/delete")
+        expect(other.locator("#gone")).to_be_hidden()
+        watch.failures.clear()
         page.get_by_role("button", name="Yes, delete everything").click()
         expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
         expect(page).to_have_url(f"{place.url}/goodbye")
