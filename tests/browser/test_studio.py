@@ -150,6 +150,7 @@ def test_every_tab_says_that_all_is_erased(chromium: Browser, place: Place, watc
         expect(page.get_by_role("heading", name="Everything is erased")).to_be_visible()
         expect(page).to_have_url(f"{place.url}/goodbye")
         expect(other.locator("#gone")).to_be_visible()
+        expect(other.locator("#gone a")).to_have_text("Go to the start page")
         expect(other.locator("#files")).to_have_count(0)
         watch.clean()
 

@@ -41,7 +41,7 @@ class Studio {
     this.timer = 0;
     this.leaving = false; // everything is being erased, or is
     this.tabs = otherTabs();
-    this.tabs?.addEventListener("message", () => this.#gone());
+    this.tabs?.addEventListener("message", () => this.#erasedInAnotherTab());
     document.addEventListener("click", (event) => this.#clicked(event));
     document.addEventListener("visibilitychange", () => this.poll());
     window.addEventListener("online", () => this.poll());
@@ -155,6 +155,12 @@ class Studio {
     const door = await fetch(at("/studio/")).catch(() => null);
     if (this.leaving) return; // here or in another tab: who did it says so
     if (door?.redirected && !door.url.endsWith(ENDED)) return location.replace(door.url);
+    this.#gone();
+  }
+
+  /** The other tab shows the receipt; this browser no longer knows whose it is. */
+  #erasedInAnotherTab() {
+    slot(document.getElementById("gone"), "receipt")?.remove();
     this.#gone();
   }
 
