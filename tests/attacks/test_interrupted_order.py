@@ -17,7 +17,7 @@ from tests.support.gradio_client import order_portraits
 from tests.support.store import Store
 from tests.support.waiting import until
 
-COUNT = 12
+COUNT = 24
 
 
 @pytest.mark.slow
@@ -39,13 +39,13 @@ def test_a_killed_server_finishes_the_order_when_its_visitor_is_back(
         assert client.post("/studio/gradio_api/upload", files=files).status_code == 200
         until(lambda: photos(client) == 3, 60)
         assert order_portraits(client, COUNT) == ""
-        until(lambda: portraits(client) >= 4, 60)
+        until(lambda: portraits(client) >= 8, 60)
         process.kill()
         process.wait()
         cookies = dict(client.cookies)
     assert rows(kept["SCRATCH"], "order") == 1
     before = rows(kept["SCRATCH"], "portrait")
-    assert 4 <= before < COUNT
+    assert 8 <= before < COUNT
     with own_server(**kept) as (process, url), browser_at(url) as client:
         client.cookies.update(cookies)
         until(lambda: client.get("/status").json()["stage"] == "done", 120)
