@@ -1,4 +1,4 @@
-"""What we use of bitsandbytes and peft, which imports bitsandbytes, without torch's compiler."""
+"""What we use of bitsandbytes and peft, without torch's compiler."""
 
 from __future__ import annotations
 
@@ -29,9 +29,11 @@ def _unwrapped() -> Iterator[None]:
 with _unwrapped():
     from bitsandbytes.nn import Linear4bit, Params4bit
     from bitsandbytes.optim import AdamW8bit
-    from peft import LoraConfig, inject_adapter_in_model
-    from peft.helpers import disable_input_dtype_casting
-    from peft.tuners.tuners_utils import BaseTunerLayer
+
+# peft imports bitsandbytes, so only now.
+from peft import LoraConfig, inject_adapter_in_model  # noqa: E402
+from peft.helpers import disable_input_dtype_casting  # noqa: E402
+from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: E402
 
 __all__ = [
     "AdamW8bit",

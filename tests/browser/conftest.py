@@ -5,20 +5,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.support.browser import CALM, Watch
+from tests.support.browser import CHROMIUM, FLAGS, Watch
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    *CALM,
+OURS = [
+    *FLAGS,
     # One process for all pages, which are all of one site: each process more costs half a second.
     "--disable-site-isolation-trials",
     "--renderer-process-limit=1",
@@ -37,7 +32,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(reason)
     expect.set_options(timeout=30_000)  # two busy cores are slow, not broken
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OURS)
         yield browser
         browser.close()
 

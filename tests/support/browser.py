@@ -27,8 +27,16 @@ from tests.support.web import Place
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
-CALM = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
-"""What a Chromium does on its own account, and costs half a second and more."""
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    # What a Chromium does on its own account.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 DEVICES: dict[str, dict[str, Any]] = {
     "desktop": {"viewport": DESKTOP},
     "phone": {"viewport": PHONE, "has_touch": True, "is_mobile": True},
@@ -196,8 +204,8 @@ def with_preferences(
     (folder / "Default" / "Preferences").write_text(json.dumps({"profile": profile}))
     context = browser.browser_type.launch_persistent_context(
         folder,
-        executable_path=shutil.which("chromium") or "/usr/bin/chromium",
-        args=["--no-sandbox", "--disable-gpu", "--no-first-run", *CALM, *flags],
+        executable_path=CHROMIUM,
+        args=[*FLAGS, *flags],
         ignore_https_errors=True,
     )
     try:

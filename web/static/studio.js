@@ -21,8 +21,7 @@ const QUIET = 5000;
 const HIDDEN = 15000;
 const LOST = 15000; // at most, when the server does not answer
 const BRISK_FOR = 20000;
-const ERASED = "erased"; // said from tab to tab
-const TAB = 2000; // how long another tab may take to say it
+const TAB = 2000; // how long another tab may take to say that it erased everything
 const ENDED = "/?ended=1"; // where the studio's address leads when everything was erased
 
 class Studio {
@@ -265,7 +264,7 @@ class Studio {
     try {
       const answer = await fetch(address, { method: "POST" });
       if (answer.status === 200) {
-        this.tabs?.postMessage(ERASED);
+        this.tabs?.postMessage("erased");
         return location.replace(at((await answer.json()).next));
       }
       this.leaving = false;
