@@ -51,6 +51,8 @@ if [ "$kind" = dev ]; then
     .venv/bin/python -m dev.fetch_astronaut
     command -v chromium >/dev/null || as_root_install chromium ||
         echo "No Chromium here: the browser tests will say so and skip."
+    command -v chromium-headless-shell >/dev/null || as_root_install chromium-headless-shell ||
+        echo "No Chromium without windows here: the browser tests take the whole one, a sixth slower."
     command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || as_root_install nginx-light ||
         echo "No nginx here: the test of the container's proxy will say so and skip."
 fi

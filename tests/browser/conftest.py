@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.support.browser import CHROMIUM, FLAGS, Watch
+from tests.support.browser import CHROMIUM, FLAGS, SHELL, Watch
 
 OURS = [
     *FLAGS,
@@ -32,7 +32,7 @@ def chromium() -> Iterator[Browser]:
         pytest.skip(reason)
     expect.set_options(timeout=30_000)  # two busy cores are slow, not broken
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OURS)
+        browser = playwright.chromium.launch(executable_path=SHELL, args=OURS)
         yield browser
         browser.close()
 
