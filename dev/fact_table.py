@@ -134,6 +134,8 @@ FACTS = {
     "it is in a worker's memory",
     76: "Ray runs in processes of its own that have no key; without `LIKENESS_CLUSTER` nothing of "
     "a cluster is imported",
+    77: "a film that is made takes no priority over the rest of the machine, also where the server "
+    "runs as root",
 }
 
 

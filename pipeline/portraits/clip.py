@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.compositing.warp import FPS, FRAMES, SHAPES
+from pipeline.portraits.priority import as_everybody
 
 Frame = NDArray[np.uint8]
 
@@ -126,6 +127,8 @@ class Film:
         context.pix_fmt, context.thread_count = "yuv420p", _THREADS
         # As the conversion does it, and as every player takes what is not HD.
         context.colorspace, context.color_range = 5, 1
+        with as_everybody():
+            self._file.start_encoding()  # opens the encoder
 
     def add(self, frame: Frame) -> None:
         """Encode the next frame."""

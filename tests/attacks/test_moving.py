@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.portraits.clip import FORMS, Form
+from pipeline.portraits.clip import FORMS, Film, Form
 from privacy import kinds
 from tests.attacks.test_web import NOTHING
 from tests.support.web import Place, session_of, upload, visitor
@@ -176,6 +177,32 @@ def test_forged_wishes_are_one_sentence(with_portrait: httpx.Client) -> None:
             assert answer.status_code == 400, forged
             assert answer.json()["sentence"].startswith("This way to move, shape or file")
     assert with_portrait.post(f"{KEPT}/clip", json={"preset": "x" * 99}).status_code in (400, 422)
+
+
+def policies() -> list[int]:
+    """How the kernel schedules each thread of this process, which is the server's."""
+    return [os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")]
+
+
+@pytest.mark.fact(77)
+def test_a_film_does_not_come_before_everything_else_on_the_machine(
+    with_portrait: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its encoder wants the highest priority wherever it may have it, as root."""
+    monkeypatch.setitem(cast(Any, FORMS), "mp4", Form("video/mp4", 144, every=3))
+    seen, before = [], policies()
+    real = Film.add
+
+    def add(film: Film, frame: Any) -> None:
+        real(film, frame)
+        seen.append(policies())
+
+    monkeypatch.setattr(Film, "add", add)
+    assert made(with_portrait, format="mp4")[4:8] == b"ftyp"
+    assert len(seen) == 25
+    for threads in (before, *seen, policies()):
+        assert set(threads) == {os.SCHED_OTHER}
+    assert max(map(len, seen)) > len(before) + 10  # the encoder's own were among them
 
 
 @pytest.mark.fact(47)
