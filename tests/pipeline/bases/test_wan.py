@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -40,11 +40,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> Any:
+def base(folder: Path) -> Iterator[Any]:
     """In float32, so that sums are the same."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Base, "compute_dtype", torch.float32)
-        return small(load_base(folder, quantise=False))
+        yield small(load_base(folder, quantise=False))
 
 
 def small(base: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,10 +28,13 @@ LOOKS = [Style(f"look-{i}", f"Look {i}", "", "work", "photo of {subject}") for i
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Base]:
+    """In float32: so small a base tells little apart, and nothing in bfloat16."""
     folder = tmp_path_factory.mktemp("base") / "klein"
     build_tiny_flux2_klein(folder)
-    return load_base(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Base, "compute_dtype", torch.float32)
+        yield load_base(folder)
 
 
 @pytest.fixture(scope="module")
