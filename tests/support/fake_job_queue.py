@@ -111,6 +111,11 @@ class FakeJobQueue:
             self._threads[session_id].join(wait_s)
         return True
 
+    def close(self) -> None:
+        """Stop all jobs, before what they write to is closed."""
+        for session_id in list(self._threads):
+            self.stop(session_id)
+
     def portraits(self, session: Session) -> list[PortraitRecord]:
         return rank(load_sheet(self._vault, session))
 

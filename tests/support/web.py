@@ -104,6 +104,7 @@ def place(
         brand = load_brand(chosen.brand, chosen.styles)
         styles = brand.styles or STYLES
         job_queue = queue(sessions, vault, album, step_s)
+        closing.callback(job_queue.close)
         mesh = FaceMesh(chosen.models / "faces")
         planning = Planning(None, chosen.receipts / "calibration", [])
         hand_in, done = open_desk(chosen, sessions, clock.now)
